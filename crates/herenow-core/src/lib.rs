@@ -1,0 +1,15 @@
+//! The decisions of presence: who is in a room, since when, who types, who left and when that is told.
+//!
+//! [`hub::Hub`] is a plain value. It is told what happened and at what time, and answers with what to do. It holds
+//! no socket, clock, thread, random source or hash map, so one list of inputs gives one list of outputs, always.
+//! Sockets, timers and bytes belong to the crates around it.
+
+pub mod command;
+pub mod event;
+pub mod hub;
+pub mod id;
+pub mod limits;
+pub mod profile;
+pub mod refusal;
+pub mod time;
+pub mod version;

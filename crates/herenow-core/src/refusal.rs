@@ -1,0 +1,34 @@
+//! Why the core said no. A refusal is an answer to a client, not an error of ours.
+
+/// Why a command was refused. Nothing changed where one is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The session is not in the room.
+    NotJoined,
+    /// The session only observes the room.
+    OnlyObserving,
+    /// The session is in as many rooms as it may be.
+    TooManyRooms {
+        /// Rooms it may be in.
+        rooms_max: usize,
+    },
+    /// The session types into as many targets of the room as it may.
+    TooManyTargets {
+        /// Targets it may type into at once.
+        targets_max: usize,
+    },
+    /// The state would be larger than allowed after the patch.
+    StateTooLarge {
+        /// Bytes it would have.
+        bytes: usize,
+        /// Bytes it may have.
+        bytes_max: usize,
+    },
+    /// The state would have more keys than allowed after the patch.
+    StateTooManyKeys {
+        /// Keys it may have.
+        keys_max: usize,
+    },
+    /// The session left the room before its join was answered.
+    JoinCancelled,
+}
