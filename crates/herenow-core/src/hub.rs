@@ -148,7 +148,7 @@ impl Hub {
 
     /// How much the hub holds.
     pub fn load(&self) -> Load {
-        Load { rooms: self.rooms.len(), sessions: self.sessions.len(), deadlines: self.deadlines.len() }
+        Load { rooms: self.rooms.len(), sessions: self.sessions.len(), deadlines: self.deadlines.count() }
     }
 
     fn attach(&mut self, session: SessionId, profile: Arc<Profile>, connection: ConnectionKey) {

@@ -70,11 +70,6 @@ impl Listeners {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-
-    /// How many listen.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
 }
 
 impl Except {
