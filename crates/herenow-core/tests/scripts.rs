@@ -2,6 +2,8 @@
 //!
 //! A line is one turn; several things in one turn are parted by `;`. `UPDATE=1` writes what the hub says into the
 //! files: read that difference as code.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use herenow_core::{
     command::{Command, Ending, Input, Interest, Message, Patch, Reason},
     event::{Count, Event, Notice, Output, Viewer},
