@@ -199,6 +199,25 @@ fn an_idle_decoder_is_small_and_holds_nothing() {
 }
 
 #[test]
+fn a_whole_frame_is_lent_from_where_it_was_read() {
+    let mut decoder = Decoder::new(MESSAGE_BYTES_MAX);
+    let frame = text(b"lent");
+    // Also where its header came with an earlier read.
+    for header_bytes in [0, 1, 6] {
+        let (header, rest) = frame.split_at(header_bytes);
+        assert_eq!(feed(&mut decoder, header), (vec![], Ok(())));
+        let mut read = rest.to_vec();
+        let place = read.as_ptr_range();
+        let result = decoder.feed(&mut read, |incoming| {
+            assert!(matches!(incoming, Incoming::Text(text) if place.contains(&text.as_ptr())), "{incoming:?}");
+            ControlFlow::Continue(())
+        });
+        assert_eq!(result, Ok(()));
+        assert!(decoder.is_idle());
+    }
+}
+
+#[test]
 fn a_break_and_a_close_end_it() {
     let mut decoder = Decoder::new(MESSAGE_BYTES_MAX);
     let mut count = 0;

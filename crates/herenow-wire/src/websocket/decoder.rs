@@ -50,26 +50,13 @@ impl Decoder {
     pub fn feed(
         &mut self,
         bytes: &mut [u8],
-        mut next: impl FnMut(Incoming<'_>) -> ControlFlow<()>,
+        next: impl FnMut(Incoming<'_>) -> ControlFlow<()>,
     ) -> Result<(), DecodeError> {
-        let mut rest = bytes;
-        while !self.ended && !rest.is_empty() {
-            let step = match self.step(rest) {
-                Ok(step) => step,
-                Err(error) => return self.fail(error),
-            };
-            if let Some(Whole { kind, payload }) = step.whole {
-                let incoming = match Incoming::parse(kind, &payload) {
-                    Ok(incoming) => incoming,
-                    Err(error) => return self.fail(error),
-                };
-                if next(incoming).is_break() || kind == Kind::Close {
-                    self.end();
-                }
-            }
-            rest = step.rest;
+        let result = self.take_bytes(bytes, next);
+        if result.is_err() {
+            self.end();
         }
-        Ok(())
+        result
     }
 
     /// Returns whether no frame and no fragmented message is under way. An idle decoder holds no memory besides itself.
@@ -87,9 +74,22 @@ impl Decoder {
         self.partial = None;
     }
 
-    fn fail(&mut self, error: DecodeError) -> Result<(), DecodeError> {
-        self.end();
-        Err(error)
+    fn take_bytes(
+        &mut self,
+        mut rest: &mut [u8],
+        mut next: impl FnMut(Incoming<'_>) -> ControlFlow<()>,
+    ) -> Result<(), DecodeError> {
+        while !self.ended && !rest.is_empty() {
+            let step = self.step(rest)?;
+            if let Some(Whole { kind, payload }) = step.whole {
+                let flow = next(Incoming::parse(kind, &payload)?);
+                if flow.is_break() || kind == Kind::Close {
+                    self.end();
+                }
+            }
+            rest = step.rest;
+        }
+        Ok(())
     }
 
     /// Takes bytes up to the end of one frame, or all of them. `bytes` is not empty.

@@ -1,6 +1,6 @@
 //! Messages to frames of a server: whole, not masked, made once and shared by all who get them.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 
 use crate::websocket::frame::{
     CONTROL_BYTES_MAX, FINAL_BIT, HEADER_BYTES_MAX, LENGTH_IN_2, LENGTH_IN_8, MASK_BIT, Opcode,
@@ -23,33 +23,6 @@ impl FrameHeader {
         &self.bytes[..usize::from(self.count)]
     }
 
-    /// Makes the header of a frame that is a whole message, without a mask.
-    const fn whole(opcode: Opcode, payload_bytes: usize) -> Self {
-        let mut bytes = [0; HEADER_BYTES_MAX];
-        bytes[0] = FINAL_BIT | opcode as u8;
-        let long = (payload_bytes as u64).to_be_bytes();
-        let count = match payload_bytes {
-            0..=125 => {
-                bytes[1] = long[7];
-                2
-            }
-            126..=0xffff => {
-                bytes[1] = LENGTH_IN_2;
-                bytes[2] = long[6];
-                bytes[3] = long[7];
-                4
-            }
-            _ => {
-                bytes[1] = LENGTH_IN_8;
-                let (_, length) = bytes.split_at_mut(2);
-                let (length, _) = length.split_at_mut(8);
-                length.copy_from_slice(&long);
-                10
-            }
-        };
-        Self { bytes, count }
-    }
-
     /// Makes it the header of a frame that does not end its message.
     pub(super) const fn not_final(mut self) -> Self {
         self.bytes[0] &= !FINAL_BIT;
@@ -69,8 +42,27 @@ impl FrameHeader {
 /// Makes the header of a frame that is a whole message of `payload_bytes` bytes.
 ///
 /// For payloads that are written from where they lie; the other functions copy the payload behind the header.
-pub const fn header(opcode: Opcode, payload_bytes: usize) -> FrameHeader {
-    FrameHeader::whole(opcode, payload_bytes)
+pub fn header(opcode: Opcode, payload_bytes: usize) -> FrameHeader {
+    let mut bytes = [0; HEADER_BYTES_MAX];
+    bytes[0] = FINAL_BIT | opcode as u8;
+    let length = (payload_bytes as u64).to_be_bytes();
+    let count = match payload_bytes {
+        0..=125 => {
+            bytes[1] = length[7];
+            2
+        }
+        126..=0xffff => {
+            bytes[1] = LENGTH_IN_2;
+            bytes[2..4].copy_from_slice(&length[6..]);
+            4
+        }
+        _ => {
+            bytes[1] = LENGTH_IN_8;
+            bytes[2..10].copy_from_slice(&length);
+            10
+        }
+    };
+    FrameHeader { bytes, count }
 }
 
 /// Appends a whole frame to `out`, for writes that take several messages together.
@@ -94,11 +86,7 @@ pub fn binary(payload: &[u8]) -> Bytes {
 /// For a short head that differs by receiver before a body that all share: only the head is copied. Head and body
 /// together must be UTF-8.
 pub fn text_before_body(head: &[u8], body_bytes: usize) -> Bytes {
-    let header = header(Opcode::Text, head.len() + body_bytes);
-    let mut out = BytesMut::with_capacity(header.as_slice().len() + head.len());
-    out.put_slice(header.as_slice());
-    out.put_slice(head);
-    out.freeze()
+    join(header(Opcode::Text, head.len() + body_bytes), head)
 }
 
 /// Makes a ping of `payload`, which comes back in the pong.
@@ -124,12 +112,7 @@ pub fn pong(payload: &[u8]) -> Bytes {
 pub fn close(code: u16, reason: &str) -> Bytes {
     assert!(is_close_code(code), "close code {code} may not be sent");
     let reason = &reason[..reason.floor_char_boundary(CLOSE_REASON_BYTES_MAX)];
-    let header = header(Opcode::Close, 2 + reason.len());
-    let mut out = BytesMut::with_capacity(header.as_slice().len() + 2 + reason.len());
-    out.put_slice(header.as_slice());
-    out.put_u16(code);
-    out.put_slice(reason.as_bytes());
-    out.freeze()
+    control(Opcode::Close, &[&code.to_be_bytes(), reason.as_bytes()].concat())
 }
 
 /// Makes the answer to the close frame of a peer: the same code, or none where it had none, and no reason.
@@ -150,9 +133,12 @@ fn control(opcode: Opcode, payload: &[u8]) -> Bytes {
 }
 
 fn frame(opcode: Opcode, payload: &[u8]) -> Bytes {
-    let mut out = BytesMut::with_capacity(HEADER_BYTES_MAX - 4 + payload.len());
-    put_frame(&mut out, opcode, payload);
-    out.freeze()
+    join(header(opcode, payload.len()), payload)
+}
+
+/// Of the exact capacity, so that `Bytes` takes the memory over without an allocation of its own.
+fn join(header: FrameHeader, payload: &[u8]) -> Bytes {
+    Bytes::from([header.as_slice(), payload].concat())
 }
 
 #[cfg(test)]

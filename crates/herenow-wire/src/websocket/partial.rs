@@ -120,3 +120,33 @@ impl Message {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Frame, Message};
+    use crate::websocket::incoming::Kind;
+
+    #[test]
+    fn a_message_reserves_no_more_than_has_arrived_and_never_passes_a_known_end() {
+        let declared = 1_000_000;
+        let mut message = Message::new(Kind::Binary);
+        let mut frame = Frame { is_final: true, kind: Kind::Binary, key: [0; 4], remaining: declared };
+        for part in [1, 10, 1000, 65_536, 65_536, 300_000, 500_000] {
+            frame.remaining -= part;
+            assert_eq!(message.append(&frame, &vec![0; part]), Ok(()));
+            let (length, capacity) = (message.bytes.len(), message.bytes.capacity());
+            assert!(capacity <= (2 * length).min(declared), "{capacity} bytes for {length}");
+        }
+
+        // Many small fragments do not move the whole message each time.
+        let mut message = Message::new(Kind::Binary);
+        let fragment = Frame { is_final: false, kind: Kind::Binary, key: [0; 4], remaining: 0 };
+        let mut moves = 0;
+        for _ in 0..10_000 {
+            let before = message.bytes.capacity();
+            assert_eq!(message.append(&fragment, &[0; 10]), Ok(()));
+            moves += u32::from(message.bytes.capacity() != before);
+        }
+        assert!(moves < 30, "{moves} moves");
+    }
+}
