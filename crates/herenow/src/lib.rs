@@ -1,3 +1,4 @@
 //! To come.
 pub mod auth;
+pub mod config;
 pub mod problem;
