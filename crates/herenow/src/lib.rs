@@ -5,6 +5,7 @@
 
 pub mod auth;
 pub mod clock;
+pub mod config;
 pub mod connection;
 pub mod fanout;
 pub mod heartbeat;
