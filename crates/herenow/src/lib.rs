@@ -4,6 +4,7 @@
 //! about presence.
 
 pub mod auth;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod connection;

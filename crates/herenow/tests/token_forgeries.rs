@@ -254,7 +254,7 @@ fn errors_tell_the_kinds_apart() {
     assert_eq!(error(&forge(r#"{"alg":"HS512"}"#, Algorithm::HS512, SECRET)), AuthError::Algorithm);
     assert_eq!(error("a.b"), AuthError::Malformed);
     assert_eq!(error(&with_header(json!({ "alg": "HS256", "crit": ["x"] }))), AuthError::Critical);
-    assert_eq!(error(&"x".repeat(8193)), AuthError::TooLong { bytes: 8193 });
+    assert_eq!(error(&"x".repeat(8193)), AuthError::TooLong { bytes: 8193, bytes_max: 8192 });
     assert_eq!(error(&with_claims(json!({ "sub": "a", "exp": NOW - 100 }))), AuthError::Expired { ago_s: 100 });
     assert_eq!(error(&with_claims(json!({ "sub": "a", "exp": NOW, "nbf": NOW + 9 }))), AuthError::NotYet { in_s: 9 });
     let of_sub = verify(json!({ "sub": "x".repeat(200), "exp": NOW })).unwrap_err();
