@@ -1,4 +1,6 @@
 //! What the command line takes, and what its commands answer.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests may")]
+
 use clap::{CommandFactory, Parser};
 use herenow::cli::{Cli, Command, FAILURE, Failure, Outcome, USAGE};
 use herenow::config::{load::Loaded, mode::Mode};

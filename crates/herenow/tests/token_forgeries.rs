@@ -1,4 +1,6 @@
 //! What the verifier takes, and a list of forged or broken tokens, none of which it may take.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests may")]
+
 use base64::{Engine, engine::general_purpose};
 use herenow::auth::{
     error::AuthError,
