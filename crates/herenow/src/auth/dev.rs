@@ -210,15 +210,19 @@ mod tests {
     #[tokio::test]
     async fn foreign_pages_and_names_get_nothing() {
         let foreign = ("origin", "https://evil.example");
-        for (headers, code) in [
-            (&[HOST, JSON, foreign][..], "auth.origin"),
-            (&[("host", "evil.example"), JSON][..], "auth.host"),
-            (&[("host", "evil.example"), JSON, ("origin", "http://localhost")][..], "auth.host"),
-            (&[JSON][..], "auth.host"),
+        for headers in [
+            &[HOST, JSON, foreign][..],
+            &[("host", "evil.example"), JSON][..],
+            &[("host", "evil.example"), JSON, ("origin", "http://localhost")][..],
+            &[JSON][..],
         ] {
             for method in [Method::POST, Method::OPTIONS] {
                 let (status, answer, body) = ask(Call { method, headers, body: ALICE }).await;
-                assert_eq!((status, body["code"].as_str()), (StatusCode::FORBIDDEN, Some(code)), "{headers:?}");
+                assert_eq!(
+                    (status, body["code"].as_str()),
+                    (StatusCode::FORBIDDEN, Some("origin.forbidden")),
+                    "{headers:?}"
+                );
                 assert!(!answer.contains_key("access-control-allow-origin") && body["token"].is_null());
             }
         }

@@ -56,7 +56,7 @@ pub enum AuthError {
 }
 
 impl AuthError {
-    /// The stable name of the error: what programs look at.
+    /// The stable name of the error, the same as in error frames: what programs look at.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Missing => "auth.missing",
@@ -65,11 +65,10 @@ impl AuthError {
             | Self::Algorithm
             | Self::Critical
             | Self::Signature
-            | Self::Claim { .. } => "auth.invalid",
+            | Self::Claim { .. }
+            | Self::NotYet { .. } => "auth.invalid",
             Self::Expired { .. } => "auth.expired",
-            Self::NotYet { .. } => "auth.not_yet_valid",
-            Self::Origin { .. } | Self::NoOrigin => "auth.origin",
-            Self::Host { .. } => "auth.host",
+            Self::Origin { .. } | Self::NoOrigin | Self::Host { .. } => "origin.forbidden",
         }
     }
 
