@@ -1,1 +1,360 @@
-//! The door of the core.
+//! The door of the core: inputs go in, outputs come out, nothing else happens.
+//!
+//! How to call it, once a turn: [`Hub::handle_timeout`] where the deadline has come, [`Hub::handle`] for each input,
+//! then [`Hub::settle`], then [`Hub::poll_output`] until it gives nothing, with [`Hub::recipients`] to learn whom an
+//! output is for, and last [`Hub::poll_timeout`].
+use crate::{
+    command::{Command, Ending, Evictee, Input, Reason},
+    deadlines::{Deadlines, Timer},
+    event::{Audience, Event, Mark, Output},
+    history::History,
+    id::{ConnectionKey, RequestId, RoomId, SessionId},
+    limits::Limits,
+    listeners::Listener,
+    profile::{Profile, Status},
+    refusal::Refusal,
+    room::{Desk, Entrance, Guest, Room, acknowledge, deliver},
+    roster::Roster,
+    time::Time,
+    version::Epoch,
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+/// The presence of many rooms: one partition.
+#[derive(Debug)]
+pub struct Hub {
+    limits: Limits,
+    epoch: Epoch,
+    rooms: BTreeMap<RoomId, Box<Room>>,
+    sessions: BTreeMap<SessionId, Session>,
+    deadlines: Deadlines,
+    outputs: VecDeque<Output>,
+    /// Rooms with an open turn, each once.
+    unsettled: Vec<RoomId>,
+    mark: Mark,
+    /// At least the highest version of any room that was forgotten, so that a room of the same name goes on from there.
+    floor: u64,
+}
+
+/// A session that has a connection.
+#[derive(Debug)]
+struct Session {
+    profile: Arc<Profile>,
+    connection: ConnectionKey,
+    status: Status,
+    /// The rooms of this hub that it is in.
+    rooms: Vec<RoomId>,
+}
+
+impl Hub {
+    /// An empty hub of the node's present life.
+    pub fn new(epoch: Epoch, limits: Limits) -> Self {
+        Self {
+            limits,
+            epoch,
+            rooms: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            deadlines: Deadlines::default(),
+            outputs: VecDeque::new(),
+            unsettled: Vec::new(),
+            mark: Mark(0),
+            floor: 0,
+        }
+    }
+
+    /// Takes one input in. Never fails: a refusal is an answer, not an error. Commands of a session that is not
+    /// attached are ignored.
+    pub fn handle(&mut self, now: Time, input: Input) {
+        match input {
+            Input::Attached { session, profile, connection } => self.attach(now, session, profile, connection),
+            Input::Asked { session, re, command } => self.ask(now, session, re, command),
+            Input::Detached { session, how } => self.detach(now, session, how),
+            Input::Evicted { room, whom, reason } => self.evict(now, &room, whom, reason),
+            Input::Published { room, message } => {
+                self.in_room(now, &room, |room, desk| room.publish(desk, message));
+            }
+        }
+    }
+
+    /// Does what is due at `now`.
+    pub fn handle_timeout(&mut self, now: Time) {
+        while let Some(timer) = self.deadlines.pop_due(now) {
+            match timer {
+                Timer::Typing(room) => {
+                    self.in_room(now, &room, |room, desk| room.expire_typing(desk));
+                }
+                Timer::Grace(room, user, session) => {
+                    self.in_room(now, &room, |room, desk| room.end_grace(desk, &user, session));
+                }
+            }
+        }
+    }
+
+    /// Ends the turn: every room with news tells it, rooms that nobody is in are forgotten.
+    pub fn settle(&mut self, now: Time) {
+        for id in std::mem::take(&mut self.unsettled) {
+            self.in_room(now, &id, |room, desk| room.settle(desk));
+            if self.rooms.get(&id).is_some_and(|room| room.is_idle())
+                && let Some(room) = self.rooms.remove(&id)
+            {
+                self.floor = self.floor.max(room.history.number());
+            }
+        }
+    }
+
+    /// Hands out the next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Hub::handle_timeout`] is wanted next.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.deadlines.next()
+    }
+
+    /// Whom an output of the turn that just settled is for.
+    pub fn recipients<'a>(&'a self, to: &'a Audience) -> Recipients<'a> {
+        match to {
+            Audience::Session(session) => Recipients::One(self.sessions.get(session).map(|held| held.connection)),
+            Audience::Room { room, hearing, except, before } => match self.rooms.get(room) {
+                Some(room) => Recipients::Room(Box::new(room.listeners.hearing(*hearing, except, *before))),
+                None => Recipients::One(None),
+            },
+        }
+    }
+
+    /// The roster of a room; `None` where nobody is in it and nobody hears it.
+    pub fn roster(&self, room: &RoomId) -> Option<&Roster> {
+        self.rooms.get(room).map(|room| &room.roster)
+    }
+
+    /// The versions of a room; `None` as in [`Hub::roster`].
+    pub fn history(&self, room: &RoomId) -> Option<&History> {
+        self.rooms.get(room).map(|room| &room.history)
+    }
+
+    /// All rooms that somebody is in or hears, by name.
+    pub fn rooms(&self) -> impl Iterator<Item = &RoomId> {
+        self.rooms.keys()
+    }
+
+    /// How much the hub holds.
+    pub fn load(&self) -> Load {
+        Load { rooms: self.rooms.len(), sessions: self.sessions.len(), deadlines: self.deadlines.count() }
+    }
+
+    fn attach(&mut self, now: Time, session: SessionId, profile: Arc<Profile>, connection: ConnectionKey) {
+        let Some(held) = self.sessions.get_mut(&session) else {
+            let (status, rooms) = (Status::Active, Vec::new());
+            self.sessions.insert(session, Session { profile, connection, status, rooms });
+            return;
+        };
+        let renamed = held.profile != profile;
+        held.profile = Arc::clone(&profile);
+        held.connection = connection;
+        let (rooms, status) = (held.rooms.clone(), held.status);
+        for id in rooms.iter().filter(|_| renamed) {
+            let guest = Guest { session, profile: &profile, connection, status };
+            self.in_room(now, id, |room, desk| room.rename(desk, guest));
+        }
+    }
+
+    fn evict(&mut self, now: Time, id: &RoomId, whom: Evictee, reason: Reason) {
+        let (user, only) = match whom {
+            Evictee::User(user) => (user, None),
+            Evictee::Session(session) => match self.sessions.get(&session) {
+                Some(held) => (held.profile.user.clone(), Some(session)),
+                None => return,
+            },
+        };
+        let removed = self.in_room(now, id, |room, desk| room.evict(desk, &user, only, reason));
+        for session in removed.unwrap_or_default() {
+            self.forget_room_of(session, id);
+        }
+    }
+
+    fn detach(&mut self, now: Time, session: SessionId, how: Ending) {
+        let Some(held) = self.sessions.remove(&session) else { return };
+        for id in &held.rooms {
+            self.in_room(now, id, |room, desk| room.detach(desk, &held.profile.user, session, how));
+        }
+    }
+
+    fn ask(&mut self, now: Time, session: SessionId, re: Option<RequestId>, command: Command) {
+        match command {
+            Command::Join { room, interest, observe, state, since } => {
+                let entrance = Entrance { interest, observe, state, since, re };
+                self.join(now, session, room, entrance);
+            }
+            Command::Leave { room } => {
+                let answer = re.clone();
+                self.in_room_as(now, session, &room, re, |room, desk, guest| {
+                    if !room.knows(guest) {
+                        return Err(Refusal::NotJoined);
+                    }
+                    room.leave(desk, guest, answer);
+                    Ok(None)
+                });
+                self.forget_room_of(session, &room);
+            }
+            Command::StartTyping { room, target } => self.in_room_as(now, session, &room, re, |room, desk, guest| {
+                room.start_typing(desk, guest, target).map(|()| Some(None))
+            }),
+            Command::StopTyping { room, target } => self.in_room_as(now, session, &room, re, |room, desk, guest| {
+                room.stop_typing(desk, guest, target).map(|()| Some(None))
+            }),
+            Command::Update { room, patch } => self.in_room_as(now, session, &room, re, |room, desk, guest| {
+                room.update(desk, guest, &patch).map(|()| Some(None))
+            }),
+            Command::Send { room, message } => self.in_room_as(now, session, &room, re, |room, desk, guest| {
+                room.send(desk, guest, message).map(|sessions| Some(Some(sessions)))
+            }),
+            Command::Sync { room, since } => {
+                let answer = re.clone();
+                self.in_room_as(now, session, &room, re, |room, desk, guest| {
+                    room.sync(desk, guest.session, since, answer).map(|()| None)
+                });
+            }
+            Command::SetStatus { status } => self.set_status(now, session, re, status),
+        }
+    }
+
+    fn join(&mut self, now: Time, session: SessionId, id: RoomId, entrance: Entrance) {
+        let rooms_max = self.limits.rooms_per_session_max;
+        let Some(held) = self.sessions.get_mut(&session) else { return };
+        let known = held.rooms.contains(&id);
+        if !known && held.rooms.len() >= rooms_max {
+            let (re, refusal) = (entrance.re, Refusal::TooManyRooms { rooms_max });
+            return self.say(session, Event::Refused { re, room: id, refusal });
+        }
+        // One text for all who are in the room, instead of one a connection.
+        let interned = self.rooms.get_key_value(&id).map(|(key, _)| key.clone());
+        let id = interned.unwrap_or_else(|| {
+            self.rooms.insert(id.clone(), Box::new(Room::new(id.clone(), self.floor)));
+            id
+        });
+        let re = entrance.re.clone();
+        if !known {
+            if held.rooms.is_empty() {
+                held.rooms.reserve_exact(1);
+            }
+            held.rooms.push(id.clone());
+        }
+        let mut refused = false;
+        self.in_room_as(now, session, &id, re, |room, desk, guest| {
+            let joined = room.join(desk, guest, entrance);
+            refused = joined.is_err();
+            joined.map(|()| None)
+        });
+        if refused && !known {
+            self.forget_room_of(session, &id);
+            if self.rooms.get(&id).is_some_and(|room| room.is_idle()) {
+                self.rooms.remove(&id);
+            }
+        }
+    }
+
+    fn set_status(&mut self, now: Time, session: SessionId, re: Option<RequestId>, status: Status) {
+        let Some(held) = self.sessions.get_mut(&session) else { return };
+        held.status = status;
+        let (rooms, profile, connection) = (held.rooms.clone(), Arc::clone(&held.profile), held.connection);
+        for id in &rooms {
+            let guest = Guest { session, profile: &profile, connection, status };
+            self.in_room(now, id, |room, desk| room.set_status(desk, guest));
+        }
+        if let Some(re) = re {
+            self.say(session, Event::Ack { re, sessions: None });
+        }
+    }
+
+    /// Runs something on a room for a session, and tells the session of a refusal, or acknowledges: `Ok(None)` means
+    /// that the room answers by itself.
+    fn in_room_as(
+        &mut self,
+        now: Time,
+        session: SessionId,
+        id: &RoomId,
+        re: Option<RequestId>,
+        work: impl FnOnce(&mut Room, &mut Desk<'_>, Guest<'_>) -> Result<Option<Option<usize>>, Refusal>,
+    ) {
+        let Some(held) = self.sessions.get(&session) else { return };
+        let (profile, connection, status) = (Arc::clone(&held.profile), held.connection, held.status);
+        let answer = re.clone();
+        let found = self.in_room(now, id, |room, desk| {
+            let guest = Guest { session, profile: &profile, connection, status };
+            match work(room, desk, guest) {
+                Ok(None) => {}
+                Ok(Some(sessions)) => acknowledge(desk, session, answer, sessions),
+                Err(refusal) => {
+                    let room = room.id.clone();
+                    deliver(desk, session, Event::Refused { re: answer, room, refusal });
+                }
+            }
+        });
+        if found.is_none() {
+            self.say(session, Event::Refused { re, room: id.clone(), refusal: Refusal::NotJoined });
+        }
+    }
+
+    /// Runs something on a room, where it exists, and remembers that it may have news.
+    fn in_room<T>(&mut self, now: Time, id: &RoomId, work: impl FnOnce(&mut Room, &mut Desk<'_>) -> T) -> Option<T> {
+        let room = self.rooms.get_mut(id)?;
+        let settled = room.turn.is_none();
+        let mut desk = Desk {
+            now,
+            limits: &self.limits,
+            epoch: &self.epoch,
+            mark: &mut self.mark,
+            deadlines: &mut self.deadlines,
+            outputs: &mut self.outputs,
+        };
+        let done = work(room, &mut desk);
+        if settled && room.turn.is_some() {
+            self.unsettled.push(room.id.clone());
+        }
+        Some(done)
+    }
+
+    fn forget_room_of(&mut self, session: SessionId, room: &RoomId) {
+        if let Some(held) = self.sessions.get_mut(&session) {
+            held.rooms.retain(|id| id != room);
+        }
+    }
+
+    fn say(&mut self, session: SessionId, event: Event) {
+        self.outputs.push_back(Output::Deliver { to: Audience::Session(session), event });
+    }
+}
+
+/// How much a hub holds at a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Rooms that somebody is in or hears.
+    pub rooms: usize,
+    /// Sessions with a connection.
+    pub sessions: usize,
+    /// Timers set, those without meaning by now included.
+    pub deadlines: usize,
+}
+
+/// Where the connections of an audience are.
+pub enum Recipients<'a> {
+    /// At most one.
+    One(Option<ConnectionKey>),
+    /// Listeners of a room.
+    Room(Box<dyn Iterator<Item = &'a Listener> + 'a>),
+}
+
+impl Iterator for Recipients<'_> {
+    type Item = ConnectionKey;
+
+    fn next(&mut self) -> Option<ConnectionKey> {
+        match self {
+            Self::One(connection) => connection.take(),
+            Self::Room(listeners) => listeners.next().map(|listener| listener.connection),
+        }
+    }
+}

@@ -5,11 +5,18 @@
 //! Sockets, timers and bytes belong to the crates around it.
 
 pub mod command;
+mod deadlines;
 pub mod event;
+pub mod history;
 pub mod hub;
 pub mod id;
 pub mod limits;
+pub mod listeners;
 pub mod profile;
 pub mod refusal;
+mod room;
+pub mod roster;
+mod settle;
 pub mod time;
+pub mod typing;
 pub mod version;

@@ -20,9 +20,11 @@ impl Profile {
     /// The user's colour as a number below [`Self::COLORS`]; the same for a user id everywhere and always.
     pub fn color(&self) -> u8 {
         // FNV-1a, 32 bits: short, and the SDK can compute the same.
-        let hash = self.user.as_str().bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-        });
+        let hash = self
+            .user
+            .as_str()
+            .bytes()
+            .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
         (hash % u32::from(Self::COLORS)) as u8
     }
 }

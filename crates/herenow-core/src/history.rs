@@ -1,0 +1,113 @@
+//! What changed in a room lately, one change a version: from it comes the net difference between two versions.
+use crate::{command::Reason, id::UserId, profile::Profile, time::Time};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+/// One transition of one user.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Who.
+    pub profile: Arc<Profile>,
+    /// What.
+    pub kind: Kind,
+}
+
+/// Which transition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The user came.
+    Joined,
+    /// The user's name, status or state changed.
+    Updated,
+    /// The user is gone.
+    Left {
+        /// Why.
+        reason: Reason,
+        /// Since when they had been there.
+        joined_at: Time,
+    },
+}
+
+/// A room's version number, and its last changes.
+///
+/// Invariant: the last of `changes` took version `number`, the one before it `number - 1`, and so on.
+#[derive(Debug)]
+pub struct History {
+    number: u64,
+    changes: VecDeque<Change>,
+}
+
+/// What a window of the history means for one user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Net {
+    /// Whether the user was there before the window.
+    pub was_here: bool,
+    /// Whether the user is there after it, and if not, why.
+    pub gone: Option<Reason>,
+}
+
+impl History {
+    /// A history that begins after version `number`.
+    pub const fn new(number: u64) -> Self {
+        Self { number, changes: VecDeque::new() }
+    }
+
+    /// The version now.
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Adds a change; it takes the next version.
+    pub fn push(&mut self, change: Change) {
+        self.number += 1;
+        self.changes.push_back(change);
+    }
+
+    /// The changes after version `from` with the version that each took; `None` where not all of them are remembered,
+    /// or `from` is still to come.
+    pub fn since(&self, from: u64) -> Option<impl Iterator<Item = (u64, &Change)>> {
+        let wanted = usize::try_from(self.number.checked_sub(from)?).ok()?;
+        let skipped = self.changes.len().checked_sub(wanted)?;
+        Some((from + 1..).zip(self.changes.range(skipped..)))
+    }
+
+    /// The net meaning of all changes after version `from` for each user that they touch; `None` as in `since`.
+    pub fn net_since(&self, from: u64) -> Option<BTreeMap<&UserId, Net>> {
+        let mut users: BTreeMap<&UserId, Net> = BTreeMap::new();
+        for (_, change) in self.since(from)? {
+            let was_here = change.kind != Kind::Joined;
+            let net = users.entry(&change.profile.user).or_insert(Net { was_here, gone: None });
+            net.gone = match change.kind {
+                Kind::Joined | Kind::Updated => None,
+                Kind::Left { reason, .. } => Some(reason),
+            };
+        }
+        Some(users)
+    }
+
+    /// Takes back what a user did after version `from`, where it begins with their joining: as if it had never been,
+    /// later versions move down. Only for changes that nobody was told of. True where something was taken back.
+    pub fn forget_joiner(&mut self, user: &UserId, from: u64) -> bool {
+        let told = self.changes.len().saturating_sub(usize::try_from(self.number - from).unwrap_or(usize::MAX));
+        let mut untold = self.changes.range(told..).filter(|change| change.profile.user == *user);
+        if untold.next().is_none_or(|first| first.kind != Kind::Joined) {
+            return false;
+        }
+        let before = self.changes.len();
+        let mut at = 0;
+        self.changes.retain(|change| {
+            at += 1;
+            at <= told || change.profile.user != *user
+        });
+        self.number -= (before - self.changes.len()) as u64;
+        true
+    }
+
+    /// Forgets the oldest changes until at most `changes_max` are left.
+    pub fn trim(&mut self, changes_max: usize) {
+        let surplus = self.changes.len().saturating_sub(changes_max);
+        self.changes.drain(..surplus);
+    }
+}

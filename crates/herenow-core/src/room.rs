@@ -1,0 +1,457 @@
+//! One room: who is in it, who hears it, and what is to be told at the end of the turn.
+//!
+//! Roster changes of one turn go out together, when the turn settles: the others get one diff, and those who joined
+//! get the roster as of then. Everything else that the room says waits in order around that diff.
+use crate::{
+    command::{Ending, Interest, Message, Patch, Reason},
+    deadlines::{Deadlines, Timer},
+    event::{Audience, Event, Except, Hearing, Mark, Notice, Output},
+    history::{Change, History, Kind},
+    id::{ConnectionKey, RequestId, RoomId, SessionId, UserId},
+    limits::Limits,
+    listeners::{Listener, Listeners},
+    profile::{Profile, Status},
+    refusal::Refusal,
+    roster::{Arrival, Effect, Roster},
+    time::Time,
+    typing::{Lease, Place, TypingSet},
+    version::{Epoch, Version},
+};
+use std::{collections::VecDeque, sync::Arc};
+
+/// One room of a hub.
+#[derive(Debug)]
+pub struct Room {
+    pub(crate) id: RoomId,
+    pub(crate) roster: Roster,
+    pub(crate) history: History,
+    pub(crate) typing: TypingSet,
+    pub(crate) listeners: Listeners,
+    /// When the room will look at its leases again.
+    typing_look: Option<Time>,
+    /// What waits for the end of the turn; `None` while nothing does.
+    pub(crate) turn: Option<Box<Turn>>,
+}
+
+/// What one turn has brought so far.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    /// The version that listeners have.
+    pub(crate) from: u64,
+    /// Listeners of a lower mark have been told everything up to `from`.
+    pub(crate) mark: Mark,
+    /// Said before the diff: a user who leaves is first said to have stopped typing.
+    pub(crate) before: Vec<Spoken>,
+    /// Who is owed the roster, or what they missed.
+    pub(crate) owed: Vec<Owed>,
+    /// Said after the diff and the rosters.
+    pub(crate) after: Vec<Spoken>,
+}
+
+/// An event that waits, and for whom.
+#[derive(Debug)]
+pub(crate) struct Spoken {
+    pub(crate) event: Event,
+    pub(crate) hearing: Hearing,
+    pub(crate) except: Except,
+    pub(crate) before: Mark,
+}
+
+/// A session that is owed an answer with the room's roster.
+#[derive(Debug)]
+pub(crate) struct Owed {
+    pub(crate) session: SessionId,
+    pub(crate) re: Option<RequestId>,
+    pub(crate) since: Option<Version>,
+    pub(crate) why: Owing,
+}
+
+/// What a session did to be owed an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owing {
+    /// It joined, and was not in the room before.
+    Joined,
+    /// It joined, and was in the room already.
+    JoinedAgain,
+    /// It asked for what it missed.
+    Synced,
+}
+
+/// What a room may use of its hub.
+pub(crate) struct Desk<'a> {
+    pub(crate) now: Time,
+    pub(crate) limits: &'a Limits,
+    pub(crate) epoch: &'a Epoch,
+    pub(crate) mark: &'a mut Mark,
+    pub(crate) deadlines: &'a mut Deadlines,
+    pub(crate) outputs: &'a mut VecDeque<Output>,
+}
+
+/// A session that asks a room for something.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Guest<'a> {
+    pub(crate) session: SessionId,
+    pub(crate) profile: &'a Arc<Profile>,
+    pub(crate) connection: ConnectionKey,
+    pub(crate) status: Status,
+}
+
+/// How a session wants to be in a room.
+#[derive(Debug)]
+pub(crate) struct Entrance {
+    pub(crate) interest: Interest,
+    pub(crate) observe: bool,
+    pub(crate) state: Option<Patch>,
+    pub(crate) since: Option<Version>,
+    pub(crate) re: Option<RequestId>,
+}
+
+impl Room {
+    /// An empty room whose versions go on after `number`.
+    pub(crate) fn new(id: RoomId, number: u64) -> Self {
+        Self {
+            id,
+            roster: Roster::default(),
+            history: History::new(number),
+            typing: TypingSet::default(),
+            listeners: Listeners::default(),
+            typing_look: None,
+            turn: None,
+        }
+    }
+
+    /// Whether nobody is in it and nobody hears it, so that it can be forgotten.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.roster.is_empty() && self.listeners.is_empty() && self.turn.is_none()
+    }
+
+    /// Whether a session is in it, as a viewer or as an observer.
+    pub(crate) fn knows(&self, guest: Guest<'_>) -> bool {
+        self.listeners.get(guest.session).is_some()
+    }
+
+    /// Takes a session in, and owes it the roster.
+    pub(crate) fn join(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>, entrance: Entrance) -> Result<(), Refusal> {
+        let Entrance { interest, observe, state, since, re } = entrance;
+        let known = self.knows(guest);
+        if observe {
+            self.vacate(desk, &guest.profile.user, guest.session, Ending::Left);
+        } else {
+            let Guest { session, profile, status, .. } = guest;
+            let arrival = Arrival { session, profile, status, state: state.as_ref() };
+            let effect = self.roster.enter(arrival, desk.now, desk.limits)?;
+            self.note(desk, profile, effect, Reason::Left);
+        }
+        self.turn(desk);
+        desk.mark.0 += 1;
+        self.listeners.insert(Listener {
+            session: guest.session,
+            user: guest.profile.user.clone(),
+            connection: guest.connection,
+            interest,
+            mark: *desk.mark,
+        });
+        let why = if known { Owing::JoinedAgain } else { Owing::Joined };
+        self.turn(desk).owed.push(Owed { session: guest.session, re, since, why });
+        Ok(())
+    }
+
+    /// Lets a session go because its client asked for it.
+    pub(crate) fn leave(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>, re: Option<RequestId>) {
+        // Also where nobody has news: the end of the turn is where an empty room is forgotten.
+        self.turn(desk);
+        self.cancel_owed(desk, guest.session);
+        self.listeners.remove(guest.session);
+        self.vacate(desk, &guest.profile.user, guest.session, Ending::Left);
+        acknowledge(desk, guest.session, re, None);
+    }
+
+    /// Notes that a session's connection ended: at once, or after grace.
+    pub(crate) fn detach(&mut self, desk: &mut Desk<'_>, user: &UserId, session: SessionId, how: Ending) {
+        self.turn(desk);
+        let unanswered = self.turn.as_mut().is_some_and(|turn| {
+            let joining = turn.owed.iter().any(|owed| owed.session == session && owed.why == Owing::Joined);
+            turn.owed.retain(|owed| owed.session != session);
+            joining
+        });
+        self.listeners.remove(session);
+        self.stop_session(desk, user, session);
+        let grace = how.grace(desk.limits);
+        if unanswered || grace.is_zero() {
+            return self.vacate(desk, user, session, how);
+        }
+        let until = desk.now + grace;
+        if self.roster.suspend(user, session, until, how.reason()) {
+            desk.deadlines.set(until, Timer::Grace(self.id.clone(), user.clone(), session));
+        }
+    }
+
+    /// Ends an entry whose grace is over.
+    pub(crate) fn end_grace(&mut self, desk: &mut Desk<'_>, user: &UserId, session: SessionId) {
+        let Some(reason) = self.roster.grace_over(user, session, desk.now) else { return };
+        let Some(profile) = self.profile(user) else { return };
+        let effect = self.roster.exit(user, session);
+        self.note(desk, &profile, effect, reason);
+    }
+
+    /// Puts a user out, with all their sessions or with `only` one; the sessions that heard the room until now.
+    pub(crate) fn evict(
+        &mut self,
+        desk: &mut Desk<'_>,
+        user: &UserId,
+        only: Option<SessionId>,
+        reason: Reason,
+    ) -> Vec<SessionId> {
+        self.turn(desk);
+        let meant = |session: SessionId| only.is_none_or(|only| only == session);
+        let removed: Vec<SessionId> = self.listeners.of_user(user).filter(|session| meant(*session)).collect();
+        for session in &removed {
+            self.cancel_owed(desk, *session);
+            self.listeners.remove(*session);
+            deliver(desk, *session, Event::Removed { room: self.id.clone(), reason });
+        }
+        let Some(profile) = self.profile(user) else { return removed };
+        for session in self.roster.sessions(user).into_iter().filter(|session| meant(*session)) {
+            self.stop_session(desk, user, session);
+            let effect = self.roster.exit(user, session);
+            self.note(desk, &profile, effect, reason);
+        }
+        removed
+    }
+
+    /// Takes another name or picture of a user over.
+    pub(crate) fn rename(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>) {
+        if self.roster.rename(guest.profile) {
+            self.note(desk, guest.profile, Effect::Updated, Reason::Left);
+        }
+    }
+
+    /// Begins or renews a typing lease.
+    pub(crate) fn start_typing(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>, place: Place) -> Result<(), Refusal> {
+        self.admit(guest)?;
+        let lease = Lease { user: guest.profile.user.clone(), place: place.clone(), session: guest.session };
+        if self.typing.others_of_session(&lease) >= desk.limits.typing_targets_max {
+            return Err(Refusal::TooManyTargets { targets_max: desk.limits.typing_targets_max });
+        }
+        let until = desk.now + desk.limits.typing_lease;
+        let fresh = self.typing.start(lease, until);
+        self.look_at_typing(desk);
+        if fresh {
+            let (room, profile) = (self.id.clone(), Arc::clone(guest.profile));
+            desk.outputs.push_back(Output::Notice(Notice::Typing { room, profile, target: place.clone() }));
+            self.say_typing(desk, guest.profile, place, true);
+        }
+        Ok(())
+    }
+
+    /// Ends a typing lease.
+    pub(crate) fn stop_typing(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>, place: Place) -> Result<(), Refusal> {
+        self.admit(guest)?;
+        let lease = Lease { user: guest.profile.user.clone(), place: place.clone(), session: guest.session };
+        if self.typing.stop(&lease) {
+            self.say_typing(desk, guest.profile, place, false);
+        }
+        Ok(())
+    }
+
+    /// Ends the leases that are due.
+    pub(crate) fn expire_typing(&mut self, desk: &mut Desk<'_>) {
+        self.typing_look = None;
+        for (user, place) in self.typing.expire(desk.now) {
+            if let Some(profile) = self.profile(&user) {
+                self.say_typing(desk, &profile, place, false);
+            }
+        }
+        self.look_at_typing(desk);
+    }
+
+    /// Changes a session's state.
+    pub(crate) fn update(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>, patch: &Patch) -> Result<(), Refusal> {
+        self.admit(guest)?;
+        let changed = self.roster.patch(&guest.profile.user, guest.session, patch, desk.limits)?;
+        if changed == Some(true) {
+            self.note(desk, guest.profile, Effect::Updated, Reason::Left);
+        }
+        Ok(())
+    }
+
+    /// Notes whether a session is active.
+    pub(crate) fn set_status(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>) {
+        if self.roster.set_status(&guest.profile.user, guest.session, guest.status) {
+            self.note(desk, guest.profile, Effect::Updated, Reason::Left);
+        }
+    }
+
+    /// Passes a viewer's message on, which also ends their typing; how many sessions get it.
+    pub(crate) fn send(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>, message: Message) -> Result<usize, Refusal> {
+        self.admit(guest)?;
+        for place in self.typing.stop_user(&guest.profile.user) {
+            self.say_typing(desk, guest.profile, place, false);
+        }
+        let except = match (&message.to, message.echo) {
+            (None, true) => Except::Nobody,
+            (None, false) => Except::Session(guest.session),
+            (Some(user), true) => Except::AllBut(user.clone()),
+            (Some(user), false) => Except::AllButWithout(user.clone(), guest.session),
+        };
+        Ok(self.say_message(desk, Some(Arc::clone(guest.profile)), message, except))
+    }
+
+    /// Passes a message of the app on.
+    pub(crate) fn publish(&mut self, desk: &mut Desk<'_>, message: Message) {
+        let except = message.to.clone().map_or(Except::Nobody, Except::AllBut);
+        self.say_message(desk, None, message, except);
+    }
+
+    /// Owes a listening session the roster, or what it missed.
+    pub(crate) fn sync(
+        &mut self,
+        desk: &mut Desk<'_>,
+        session: SessionId,
+        since: Option<Version>,
+        re: Option<RequestId>,
+    ) -> Result<(), Refusal> {
+        self.listeners.get(session).ok_or(Refusal::NotJoined)?;
+        self.turn(desk).owed.push(Owed { session, re, since, why: Owing::Synced });
+        Ok(())
+    }
+
+    /// What this turn has brought so far; begins it where nothing has.
+    fn turn(&mut self, desk: &mut Desk<'_>) -> &mut Turn {
+        let from = self.history.number();
+        self.turn.get_or_insert_with(|| {
+            let mark = Mark(desk.mark.0 + 1);
+            Box::new(Turn { from, mark, before: Vec::new(), owed: Vec::new(), after: Vec::new() })
+        })
+    }
+
+    /// Refuses who has no place among the viewers.
+    fn admit(&self, guest: Guest<'_>) -> Result<(), Refusal> {
+        let Guest { session, profile, .. } = guest;
+        if self.roster.has_entry(&profile.user, session) {
+            return Ok(());
+        }
+        Err(if self.listeners.get(session).is_some() { Refusal::OnlyObserving } else { Refusal::NotJoined })
+    }
+
+    fn profile(&self, user: &UserId) -> Option<Arc<Profile>> {
+        self.roster.viewer(user).map(|viewer| viewer.profile)
+    }
+
+    /// Takes a session's entry away for good, with its typing, and where it was meant, what the user's closed tabs left.
+    fn vacate(&mut self, desk: &mut Desk<'_>, user: &UserId, session: SessionId, how: Ending) {
+        let Some(profile) = self.profile(user) else { return };
+        if !self.roster.has_entry(user, session) {
+            return;
+        }
+        self.stop_session(desk, user, session);
+        let effect = self.roster.exit(user, session);
+        self.note(desk, &profile, effect, how.reason());
+        if how == Ending::Left {
+            for closed in self.roster.closed_behind(user) {
+                let effect = self.roster.exit(user, closed);
+                self.note(desk, &profile, effect, how.reason());
+            }
+        }
+    }
+
+    fn stop_session(&mut self, desk: &mut Desk<'_>, user: &UserId, session: SessionId) {
+        if self.typing.is_empty() {
+            return;
+        }
+        let stopped = self.typing.stop_session(user, session);
+        if let Some(profile) = self.profile(user) {
+            for place in stopped {
+                self.say_typing(desk, &profile, place, false);
+            }
+        }
+    }
+
+    /// Gives a change its version. A user who came and went within the turn leaves no trace.
+    fn note(&mut self, desk: &mut Desk<'_>, profile: &Arc<Profile>, effect: Effect, reason: Reason) {
+        let (profile, kind) = match effect {
+            Effect::Nothing => return,
+            Effect::Joined => (Arc::clone(profile), Kind::Joined),
+            Effect::Updated => (Arc::clone(profile), Kind::Updated),
+            Effect::Left { profile, joined_at } => (profile, Kind::Left { reason, joined_at }),
+        };
+        let from = self.turn(desk).from;
+        if matches!(kind, Kind::Left { .. }) && self.history.forget_joiner(&profile.user, from) {
+            return;
+        }
+        self.roster.note_told(&profile.user);
+        self.history.push(Change { profile, kind });
+    }
+
+    /// Takes back what a session is owed; a join that nobody answered is answered by that.
+    fn cancel_owed(&mut self, desk: &mut Desk<'_>, session: SessionId) {
+        let Some(turn) = self.turn.as_mut() else { return };
+        for owed in turn.owed.extract_if(.., |owed| owed.session == session) {
+            if owed.re.is_some() {
+                let refusal = match owed.why {
+                    Owing::Joined | Owing::JoinedAgain => Refusal::JoinCancelled,
+                    Owing::Synced => Refusal::NotJoined,
+                };
+                let (re, room) = (owed.re, self.id.clone());
+                deliver(desk, session, Event::Refused { re, room, refusal });
+            }
+        }
+    }
+
+    /// Makes sure that somebody looks when the next lease ends.
+    fn look_at_typing(&mut self, desk: &mut Desk<'_>) {
+        let Some(due) = self.typing.next_deadline() else { return };
+        if self.typing_look.is_none_or(|look| due < look) {
+            self.typing_look = Some(due);
+            desk.deadlines.set(due, Timer::Typing(self.id.clone()));
+        }
+    }
+
+    fn say_typing(&mut self, desk: &mut Desk<'_>, profile: &Arc<Profile>, place: Place, on: bool) {
+        let (room, profile) = (self.id.clone(), Arc::clone(profile));
+        let except = Except::User(profile.user.clone());
+        let event = Event::Typing { room, profile, target: place, on };
+        let turn = self.turn(desk);
+        // Who joins in this turn finds the typing in the roster.
+        let spoken = Spoken { event, hearing: Hearing::Typing, except, before: turn.mark };
+        let began_now = !on && turn.after.iter().any(|earlier| is_start_of(&earlier.event, &spoken.event));
+        if on || began_now { turn.after.push(spoken) } else { turn.before.push(spoken) }
+    }
+
+    fn say_message(
+        &mut self,
+        desk: &mut Desk<'_>,
+        from: Option<Arc<Profile>>,
+        message: Message,
+        except: Except,
+    ) -> usize {
+        let before = Mark(desk.mark.0 + 1);
+        let event = Event::Message { room: self.id.clone(), from, message: Arc::new(message) };
+        let heard = self.listeners.hearing(Hearing::All, &except, before).count();
+        self.turn(desk).after.push(Spoken { event, hearing: Hearing::All, except, before });
+        heard
+    }
+}
+
+/// Whether `stop` ends the typing that `start` began.
+fn is_start_of(start: &Event, stop: &Event) -> bool {
+    match (start, stop) {
+        (
+            Event::Typing { profile: starter, target: begun, on: true, .. },
+            Event::Typing { profile: stopper, target: ended, on: false, .. },
+        ) => starter.user == stopper.user && begun == ended,
+        _ => false,
+    }
+}
+
+/// Says something to one session.
+pub(crate) fn deliver(desk: &mut Desk<'_>, session: SessionId, event: Event) {
+    desk.outputs.push_back(Output::Deliver { to: Audience::Session(session), event });
+}
+
+/// Answers a request that carried a number.
+pub(crate) fn acknowledge(desk: &mut Desk<'_>, session: SessionId, re: Option<RequestId>, sessions: Option<usize>) {
+    if let Some(re) = re {
+        deliver(desk, session, Event::Ack { re, sessions });
+    }
+}
