@@ -4,6 +4,7 @@
 //! about presence.
 
 pub mod auth;
+pub mod banner;
 pub mod clock;
 pub mod config;
 pub mod connection;
@@ -13,5 +14,7 @@ pub mod intake;
 pub mod outbox;
 pub mod presence;
 pub mod problem;
+pub mod serve;
+pub mod server;
 pub mod shard;
 pub mod transport;
