@@ -4,7 +4,10 @@
 //! one lock here is held for a write that does not block, because the rooms of a connection may lie on several shards.
 use crate::outbox::{Farewell, Outbox, Part};
 use herenow_core::{command::Ending, id::SessionId, time::Time};
-use herenow_wire::dialect::Dialect;
+use herenow_wire::{
+    dialect::Dialect,
+    websocket::{encoder, incoming::CloseFrame},
+};
 use std::{
     io::{self, IoSlice},
     sync::{
@@ -120,7 +123,7 @@ impl Connection {
         if was_empty && let Some(stream) = self.tcp() {
             match write_now(stream, parts, scratch) {
                 Ok(bytes) => written = bytes,
-                Err(_broken) => return outbox.end(BROKEN, "", false, now),
+                Err(_broken) => return outbox.end(Ending::Lost, None, false, now),
             }
         }
         for (at, part) in parts.iter().enumerate() {
@@ -138,7 +141,7 @@ impl Connection {
             return;
         }
         if outbox.waiting_bytes() > self.outbox_bytes_max && !(was_empty && is_one_frame(parts)) {
-            return outbox.end(SLOW, "come back", false, now);
+            return outbox.end(Ending::Lost, Some(encoder::close(SLOW, "come back")), false, now);
         }
         if was_empty {
             outbox.wake();
@@ -152,12 +155,17 @@ impl Connection {
 
     /// Ends the connection with a close frame behind what waits.
     pub fn close(&self, code: u16, reason: &str, how: Ending, now: Time) {
-        self.outbox().end(Farewell { code: Some(code), how }, reason, true, now);
+        self.outbox().end(how, Some(encoder::close(code, reason)), true, now);
+    }
+
+    /// Ends the connection because the peer closed it; answers its close frame behind what waits.
+    pub fn answer_close(&self, received: &CloseFrame<'_>, how: Ending, now: Time) {
+        self.outbox().end(how, Some(encoder::close_answer(received)), true, now);
     }
 
     /// Ends the connection at once, without a word.
     pub fn abort(&self, how: Ending, now: Time) {
-        self.outbox().end(Farewell { code: None, how }, "", false, now);
+        self.outbox().end(how, None, false, now);
     }
 
     /// Since when nothing of what waits was taken; `None` where nothing waits.
@@ -171,7 +179,11 @@ impl Connection {
     }
 
     /// Looks for what the connection's task has to do, and arranges that it is woken for it.
-    pub fn poll_outbox<T>(&self, cx: &mut Context<'_>, look: impl FnOnce(&mut Outbox, &mut Context<'_>) -> Poll<T>) -> Poll<T> {
+    pub fn poll_outbox<T>(
+        &self,
+        cx: &mut Context<'_>,
+        look: impl FnOnce(&mut Outbox, &mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
         let mut outbox = self.outbox();
         outbox.set_waker(cx.waker());
         look(&mut outbox, cx)
@@ -211,8 +223,8 @@ fn is_one_frame(parts: &[&Part]) -> bool {
 }
 
 const UNKNOWN: u64 = u64::MAX;
-const BROKEN: Farewell = Farewell { code: None, how: Ending::Lost };
-const SLOW: Farewell = Farewell { code: Some(4503), how: Ending::Lost };
+/// The close code for a peer that does not read what it is sent.
+const SLOW: u16 = 4503;
 /// Up to here, several frames are copied together before they are written.
 const FLAT_BYTES_MAX: usize = 32 * 1024;
 /// Pieces that one write takes at the most.

@@ -1,9 +1,6 @@
 //! From what a hub says to bytes on sockets: each event is encoded once per dialect in use, however many hear it, and
 //! each connection gets one write a turn.
-use crate::{
-    connection::Connection,
-    outbox::Part,
-};
+use crate::{connection::Connection, outbox::Part};
 use bytes::Bytes;
 use herenow_core::{
     event::{Audience, Event, RosterView},

@@ -73,15 +73,15 @@ impl Heartbeat {
         self.plan(now, Visit { connection: Arc::downgrade(connection), due: now + wait, purpose });
     }
 
-    /// Turns the wheel for ever.
-    pub async fn run(self: Arc<Self>) {
+    /// Turns the wheel for as long as it is wanted.
+    pub async fn run(wheel: Weak<Self>) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
         loop {
             ticks.tick().await;
-            let due = self.next_slot();
-            for (done, visit) in due.into_iter().enumerate() {
-                self.visit(visit);
+            let Some(heartbeat) = wheel.upgrade() else { return };
+            for (done, visit) in heartbeat.next_slot().into_iter().enumerate() {
+                heartbeat.visit(visit);
                 if done % VISITS_AT_ONCE == VISITS_AT_ONCE - 1 {
                     tokio::task::yield_now().await;
                 }

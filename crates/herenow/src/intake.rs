@@ -1,10 +1,11 @@
 //! Where a request becomes a command: after the rights of who asks were looked at. The only place that does so.
 use crate::auth::rights::{Grants, Rights};
-use herenow_core::{
-    command::Command,
-    id::RoomId,
+use herenow_core::{command::Command, id::RoomId};
+use herenow_wire::{
+    code::Code,
+    problem::Problem,
+    request::{Asked, Request},
 };
-use herenow_wire::{code::Code, problem::Problem, request::{Asked, Request}};
 
 /// What to do about a request.
 #[derive(Debug)]

@@ -1,7 +1,6 @@
 //! What a connection has still to write. Bounded in bytes; empty and without memory nearly always.
 use bytes::{Buf, Bytes};
 use herenow_core::{command::Ending, time::Time};
-use herenow_wire::websocket::encoder;
 use std::{collections::VecDeque, io::IoSlice, task::Waker};
 
 /// A piece of a frame that waits for its socket, or is about to be written.
@@ -13,13 +12,13 @@ pub struct Part {
     pub ends_frame: bool,
 }
 
-/// How this side ends a connection.
+/// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Farewell {
-    /// The code of the close frame; `None` ends the connection without one.
-    pub code: Option<u16>,
     /// What the rooms are told.
     pub how: Ending,
+    /// Whether a close frame is the last thing written; without one, the socket is dropped as it is.
+    pub with_close: bool,
 }
 
 /// The bytes that wait for one socket, and how its connection ends.
@@ -80,19 +79,19 @@ impl Outbox {
         }
     }
 
-    /// Ends the connection: what waits is dropped but for a frame that was begun, and a close frame follows. Only the
-    /// first farewell counts. With `keep`, everything that waits is still written first.
-    pub fn end(&mut self, farewell: Farewell, reason: &str, keep: bool, now: Time) {
+    /// Ends the connection, with `close` as its last frame where there is one. With `keep`, everything that waits is
+    /// written first; otherwise it is dropped, but for a frame that was begun. Only the first end counts.
+    pub fn end(&mut self, how: Ending, close: Option<Bytes>, keep: bool, now: Time) {
         if self.farewell.is_some() {
             return;
         }
         if !keep {
             self.drop_unbegun();
         }
-        if let Some(code) = farewell.code {
-            self.push(&Part { bytes: encoder::close(code, reason), ends_frame: true }, 0, now);
+        self.farewell = Some(Farewell { how, with_close: close.is_some() });
+        if let Some(bytes) = close {
+            self.push(&Part { bytes, ends_frame: true }, 0, now);
         }
-        self.farewell = Some(farewell);
         self.wake();
     }
 
@@ -107,7 +106,7 @@ impl Outbox {
         self.waiting_bytes = self.waiting.iter().map(|part| part.bytes.len()).sum();
     }
 
-    /// How this side ends the connection, once that is decided.
+    /// How the connection ends, once that is decided.
     pub fn farewell(&self) -> Option<Farewell> {
         self.farewell
     }
@@ -144,7 +143,7 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use super::{Farewell, Outbox, Part};
+    use super::{Outbox, Part};
     use bytes::Bytes;
     use herenow_core::{command::Ending, time::Time};
     use std::io::IoSlice;
@@ -160,7 +159,6 @@ mod tests {
     }
 
     const NOW: Time = Time::from_millis(5);
-    const GOODBYE: Farewell = Farewell { code: None, how: Ending::Lost };
 
     #[test]
     fn bytes_leave_in_order_and_nothing_is_kept_at_rest() {
@@ -181,7 +179,7 @@ mod tests {
         outbox.push(&part("head", false), 1, NOW);
         outbox.push(&part("body", true), 0, NOW);
         outbox.push(&part("next", true), 0, NOW);
-        outbox.end(GOODBYE, "", false, NOW);
+        outbox.end(Ending::Lost, None, false, NOW);
         assert_eq!((written(&outbox), outbox.waiting_bytes()), ("ead|body".to_owned(), 7));
     }
 
@@ -192,7 +190,7 @@ mod tests {
         outbox.push(&part("body", true), 0, NOW);
         outbox.push(&part("next", true), 0, NOW);
         outbox.advance(4, NOW);
-        outbox.end(GOODBYE, "", false, NOW);
+        outbox.end(Ending::Lost, None, false, NOW);
         assert_eq!(written(&outbox), "body");
     }
 
@@ -200,18 +198,17 @@ mod tests {
     fn an_end_between_frames_drops_all_and_the_first_farewell_counts() {
         let mut outbox = Outbox::default();
         outbox.push(&part("one", true), 0, NOW);
-        outbox.end(Farewell { code: Some(4503), how: Ending::Lost }, "come back", false, NOW);
-        outbox.end(Farewell { code: Some(4401), how: Ending::Expired }, "", false, NOW);
-        assert_eq!(outbox.farewell().unwrap().code, Some(4503));
-        let text = written(&outbox);
-        assert!(text.ends_with("come back") && !text.contains("one"), "{text}");
+        outbox.end(Ending::Lost, Some(Bytes::from_static(b"come back")), false, NOW);
+        outbox.end(Ending::Expired, None, false, NOW);
+        assert_eq!(outbox.farewell().unwrap().how, Ending::Lost);
+        assert_eq!(written(&outbox), "come back");
     }
 
     #[test]
     fn an_end_that_keeps_writes_everything_first() {
         let mut outbox = Outbox::default();
         outbox.push(&part("one", true), 0, NOW);
-        outbox.end(Farewell { code: Some(1001), how: Ending::Drained }, "", true, NOW);
-        assert!(written(&outbox).starts_with("one|"));
+        outbox.end(Ending::Drained, Some(Bytes::from_static(b"bye")), true, NOW);
+        assert_eq!(written(&outbox), "one|bye");
     }
 }

@@ -6,10 +6,10 @@ use crate::{
 };
 use hashbrown::HashMap;
 use herenow_core::{
-    command::{Command, Ending, Input, Message, Reason},
+    command::{Command, Ending, Evictee, Input, Message, Reason},
     event::{Notice, Output},
     hub::Hub,
-    id::{ConnectionKey, RequestId, RoomId, SessionId, UserId},
+    id::{ConnectionKey, RequestId, RoomId, SessionId},
     limits::Limits,
     profile::Profile,
     time::Time,
@@ -86,7 +86,7 @@ pub enum ToShard {
         /// Which room.
         room: RoomId,
         /// Whom.
-        user: UserId,
+        whom: Evictee,
         /// Why.
         reason: Reason,
     },
@@ -215,9 +215,9 @@ impl Shard {
                 let at = self.hub_of(Partition::of(&room));
                 self.tell(now, at, Input::Published { room, message });
             }
-            ToShard::Evict { room, user, reason } => {
+            ToShard::Evict { room, whom, reason } => {
                 let at = self.hub_of(Partition::of(&room));
-                self.tell(now, at, Input::Evicted { room, user, reason });
+                self.tell(now, at, Input::Evicted { room, whom, reason });
             }
             ToShard::Measure(answer) => {
                 // Who asked may have gone.

@@ -20,8 +20,9 @@ pub(super) struct Partial {
 }
 
 impl Partial {
+    /// Returns whether it may be freed. `control` needs no look: without a frame it is empty.
     pub(super) fn is_empty(&self) -> bool {
-        self.head.as_slice().is_empty() && self.frame.is_none() && self.message.is_none() && self.control.is_empty()
+        self.head.as_slice().is_empty() && self.frame.is_none() && self.message.is_none()
     }
 
     /// Keeps `payload`, the next part of `frame`, whose `remaining` already leaves it out.
@@ -125,6 +126,16 @@ impl Message {
 mod tests {
     use super::{Frame, Message};
     use crate::websocket::incoming::Kind;
+
+    #[test]
+    fn only_the_bytes_of_a_split_character_are_looked_at_again() {
+        let mut message = Message::new(Kind::Text);
+        let frame = Frame { is_final: false, kind: Kind::Text, key: [0; 4], remaining: 0 };
+        for (part, utf8_bytes) in [(&b"ab"[..], 2), (b"c\xf0\x9f", 3), (b"\x98", 3), (b"\x80d", 8)] {
+            assert_eq!(message.append(&frame, part), Ok(()));
+            assert_eq!(message.utf8_bytes, utf8_bytes);
+        }
+    }
 
     #[test]
     fn a_message_reserves_no_more_than_has_arrived_and_never_passes_a_known_end() {

@@ -42,7 +42,7 @@ pub enum TokenSource {
 /// Empty ones count as absent, and so does another scheme of `Authorization` (a proxy's Basic). Of several in one place
 /// the first is taken.
 pub fn find_token(parts: &Parts, cookie_name: &str) -> Option<(Token, TokenSource)> {
-    let found = |text: String, source| (!text.is_empty()).then(|| (Token(text), source));
+    let found = |text: String, source| (!text.is_empty()).then_some((Token(text), source));
     bearer(&parts.headers)
         .and_then(|text| found(text, TokenSource::Header))
         .or_else(|| query_value(&parts.uri, "token").and_then(|text| found(text, TokenSource::Query)))
