@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
-import { launch, nextFrame, People, received, Server } from "./harness.js";
+import { ALICE_TYPES, launch, nextFrame, People, received, Server } from "./harness.js";
 
 let server;
 let browser;
@@ -160,8 +160,8 @@ describe("who is typing", () => {
     await field.pressSequentially(" today");
     const { frame, at } = await started;
     assert.deepEqual([frame.user, frame.target], [{ id: "alice", name: "Alice" }, "task-1"]);
-    await card(bob, "Write the announcement").getByTestId("chip").filter({ hasText: "Alice is typing" }).waitFor();
-    await bob.getByTestId("typing").filter({ hasText: "Alice is typing" }).waitFor();
+    await card(bob, "Write the announcement").getByTestId("chip").filter({ hasText: ALICE_TYPES }).waitFor();
+    await bob.getByTestId("typing").filter({ hasText: ALICE_TYPES }).waitFor();
     assert.equal(await alice.getByTestId("chip").count(), 0, "oneself is not told");
 
     const end = await stopped;

@@ -9,6 +9,9 @@ import { chromium } from "playwright-core";
 export const OUT = new URL("./out/", import.meta.url).pathname;
 mkdirSync(OUT, { recursive: true });
 
+/** The sentence, with the marks around the name that keep its writing direction to itself. */
+export const ALICE_TYPES = /\u2068Alice\u2069 is typing/;
+
 /** A server of its own, the binary that `HERENOW_BIN` names. */
 export class Server {
   /** `http://127.0.0.1:port` */

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { launch, OUT, People, Server } from "./harness.js";
+import { ALICE_TYPES, launch, OUT, People, Server } from "./harness.js";
 
 let server;
 let browser;
@@ -30,7 +30,7 @@ for (const colorScheme of ["light", "dark"]) {
       const field = alice.getByTestId("card-edit");
       await field.press("End");
       await field.pressSequentially(" or two");
-      await bob.getByTestId("chip").filter({ hasText: "Alice is typing" }).waitFor({ state: "attached" });
+      await bob.getByTestId("chip").filter({ hasText: ALICE_TYPES }).waitFor({ state: "attached" });
       await page.screenshot({ path: `${OUT}duo-${width}-${colorScheme}.png` });
       if (width < 900) {
         await page.getByText("Bob", { exact: true }).click();

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
-import { launch, People, Server } from "./harness.js";
+import { ALICE_TYPES, launch, People, Server } from "./harness.js";
 
 let server;
 let browser;
@@ -52,7 +52,7 @@ test("a server that was killed and started again finds everybody back", async ()
   await alice.getByTestId("composer-input").first().press("Enter");
   await bob.getByTestId("card").filter({ hasText: "After the restart" }).waitFor();
   await alice.getByTestId("composer-input").first().press("x");
-  await bob.getByTestId("chip").filter({ hasText: "Alice is typing" }).waitFor();
+  await bob.getByTestId("chip").filter({ hasText: ALICE_TYPES }).waitFor();
 });
 
 test("without a network it says so, and comes back with it", async () => {
