@@ -33,6 +33,7 @@ for (const colorScheme of ["light", "dark"]) {
       await bob.getByTestId("chip").filter({ hasText: ALICE_TYPES }).waitFor({ state: "attached" });
       await page.screenshot({ path: `${OUT}duo-${width}-${colorScheme}.png` });
       if (width < 900) {
+        await page.getByTestId("peek").filter({ hasText: ALICE_TYPES }).waitFor();
         await page.getByText("Bob", { exact: true }).click();
         await bob.getByTestId("me").waitFor();
         await page.screenshot({ path: `${OUT}duo-${width}-${colorScheme}-bob.png` });
