@@ -83,7 +83,7 @@ fn is_known_path(command: &str, workspace: &Workspace) -> bool {
 }
 
 const PATH: &str = "README.md";
-const PROGRAMS: &[&str] = &["cd", "curl", "docker", "git", "npm", "node", "openssl"];
+const PROGRAMS: &[&str] = &["cd", "curl", "docker", "export", "git", "node", "npm", "npx", "openssl", "python3"];
 const CARGO: &[&str] = &["add", "bench", "build", "clippy", "doc", "fmt", "install", "nextest", "run", "test"];
 const XTASKS: &[&str] = &["arrows", "check", "fixtures", "lint", "readme", "sizes"];
 
