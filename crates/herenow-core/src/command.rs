@@ -35,12 +35,12 @@ pub enum Input {
         /// In which way.
         how: Ending,
     },
-    /// Somebody with the right to do so puts a user out of a room.
+    /// A user, or one session, is put out of a room.
     Evicted {
         /// Which room.
         room: RoomId,
         /// Whom.
-        user: UserId,
+        whom: Evictee,
         /// What others are told: [`Reason::Kicked`] or [`Reason::Expired`].
         reason: Reason,
     },
@@ -51,6 +51,15 @@ pub enum Input {
         /// What.
         message: Message,
     },
+}
+
+/// Who is put out of a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Evictee {
+    /// A user, with all their sessions.
+    User(UserId),
+    /// One session, because its token no longer covers the room.
+    Session(SessionId),
 }
 
 /// What a client asks for.

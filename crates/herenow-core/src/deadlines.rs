@@ -38,12 +38,7 @@ impl Deadlines {
     }
 
     /// How many timers are set.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.len()
-    }
-
-    /// Whether none is set.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }

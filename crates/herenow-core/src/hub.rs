@@ -4,7 +4,7 @@
 //! then [`Hub::settle`], then [`Hub::poll_output`] until it gives nothing, with [`Hub::recipients`] to learn whom an
 //! output is for, and last [`Hub::poll_timeout`].
 use crate::{
-    command::{Command, Ending, Input},
+    command::{Command, Ending, Evictee, Input, Reason},
     deadlines::{Deadlines, Timer},
     event::{Audience, Event, Mark, Output},
     history::History,
@@ -69,15 +69,10 @@ impl Hub {
     /// attached are ignored.
     pub fn handle(&mut self, now: Time, input: Input) {
         match input {
-            Input::Attached { session, profile, connection } => self.attach(session, profile, connection),
+            Input::Attached { session, profile, connection } => self.attach(now, session, profile, connection),
             Input::Asked { session, re, command } => self.ask(now, session, re, command),
             Input::Detached { session, how } => self.detach(now, session, how),
-            Input::Evicted { room, user, reason } => {
-                let removed = self.in_room(now, &room, |room, desk| room.evict(desk, &user, reason));
-                for session in removed.unwrap_or_default() {
-                    self.forget_room_of(session, &room);
-                }
-            }
+            Input::Evicted { room, whom, reason } => self.evict(now, &room, whom, reason),
             Input::Published { room, message } => {
                 self.in_room(now, &room, |room, desk| room.publish(desk, message));
             }
@@ -148,18 +143,37 @@ impl Hub {
 
     /// How much the hub holds.
     pub fn load(&self) -> Load {
-        Load { rooms: self.rooms.len(), sessions: self.sessions.len(), deadlines: self.deadlines.len() }
+        Load { rooms: self.rooms.len(), sessions: self.sessions.len(), deadlines: self.deadlines.count() }
     }
 
-    fn attach(&mut self, session: SessionId, profile: Arc<Profile>, connection: ConnectionKey) {
-        let held = self.sessions.entry(session).or_insert_with(|| Session {
-            profile: Arc::clone(&profile),
-            connection,
-            status: Status::Active,
-            rooms: Vec::new(),
-        });
-        held.profile = profile;
+    fn attach(&mut self, now: Time, session: SessionId, profile: Arc<Profile>, connection: ConnectionKey) {
+        let Some(held) = self.sessions.get_mut(&session) else {
+            let (status, rooms) = (Status::Active, Vec::new());
+            self.sessions.insert(session, Session { profile, connection, status, rooms });
+            return;
+        };
+        let renamed = held.profile != profile;
+        held.profile = Arc::clone(&profile);
         held.connection = connection;
+        let (rooms, status) = (held.rooms.clone(), held.status);
+        for id in rooms.iter().filter(|_| renamed) {
+            let guest = Guest { session, profile: &profile, connection, status };
+            self.in_room(now, id, |room, desk| room.rename(desk, guest));
+        }
+    }
+
+    fn evict(&mut self, now: Time, id: &RoomId, whom: Evictee, reason: Reason) {
+        let (user, only) = match whom {
+            Evictee::User(user) => (user, None),
+            Evictee::Session(session) => match self.sessions.get(&session) {
+                Some(held) => (held.profile.user.clone(), Some(session)),
+                None => return,
+            },
+        };
+        let removed = self.in_room(now, id, |room, desk| room.evict(desk, &user, only, reason));
+        for session in removed.unwrap_or_default() {
+            self.forget_room_of(session, id);
+        }
     }
 
     fn detach(&mut self, now: Time, session: SessionId, how: Ending) {

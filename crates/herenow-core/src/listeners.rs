@@ -54,6 +54,11 @@ impl Listeners {
         self.0.get(at)
     }
 
+    /// A user's sessions that hear the room; O(listeners).
+    pub fn of_user(&self, user: &UserId) -> impl Iterator<Item = SessionId> {
+        self.0.iter().filter(move |listener| listener.user == *user).map(|listener| listener.session)
+    }
+
     /// Those an event is for.
     pub fn hearing<'a>(
         &'a self,
@@ -69,11 +74,6 @@ impl Listeners {
     /// Whether nobody listens.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    /// How many listen.
-    pub fn len(&self) -> usize {
-        self.0.len()
     }
 }
 

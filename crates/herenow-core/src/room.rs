@@ -194,22 +194,36 @@ impl Room {
         self.note(desk, &profile, effect, reason);
     }
 
-    /// Puts a user out, with all their sessions; the sessions that were listening.
-    pub(crate) fn evict(&mut self, desk: &mut Desk<'_>, user: &UserId, reason: Reason) -> Vec<SessionId> {
-        let Some(profile) = self.profile(user) else { return Vec::new() };
-        let mut removed = Vec::new();
-        for session in self.roster.sessions(user) {
-            self.cancel_owed(desk, session);
+    /// Puts a user out, with all their sessions or with `only` one; the sessions that heard the room until now.
+    pub(crate) fn evict(
+        &mut self,
+        desk: &mut Desk<'_>,
+        user: &UserId,
+        only: Option<SessionId>,
+        reason: Reason,
+    ) -> Vec<SessionId> {
+        self.turn(desk);
+        let meant = |session: SessionId| only.is_none_or(|only| only == session);
+        let removed: Vec<SessionId> = self.listeners.of_user(user).filter(|session| meant(*session)).collect();
+        for session in &removed {
+            self.cancel_owed(desk, *session);
+            self.listeners.remove(*session);
+            deliver(desk, *session, Event::Removed { room: self.id.clone(), reason });
+        }
+        let Some(profile) = self.profile(user) else { return removed };
+        for session in self.roster.sessions(user).into_iter().filter(|session| meant(*session)) {
             self.stop_session(desk, user, session);
-            if self.listeners.remove(session) {
-                let event = Event::Removed { room: self.id.clone(), reason };
-                deliver(desk, session, event);
-                removed.push(session);
-            }
             let effect = self.roster.exit(user, session);
             self.note(desk, &profile, effect, reason);
         }
         removed
+    }
+
+    /// Takes another name or picture of a user over.
+    pub(crate) fn rename(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>) {
+        if self.roster.rename(guest.profile) {
+            self.note(desk, guest.profile, Effect::Updated, Reason::Left);
+        }
     }
 
     /// Begins or renews a typing lease.

@@ -192,6 +192,16 @@ impl Roster {
         Ok(Some(member.refresh(&self.no_state)))
     }
 
+    /// Takes a profile over for the viewer that it names. True where that changed something.
+    pub fn rename(&mut self, profile: &Arc<Profile>) -> bool {
+        let Some(member) = self.members.get_mut(&profile.user) else { return false };
+        let renamed = member.profile != *profile;
+        if renamed {
+            member.profile = Arc::clone(profile);
+        }
+        renamed
+    }
+
     /// Notes whether a session is active. True where the viewer changed.
     pub fn set_status(&mut self, user: &UserId, session: SessionId, status: Status) -> bool {
         let Some(member) = self.members.get_mut(user) else { return false };

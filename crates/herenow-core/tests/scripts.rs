@@ -2,8 +2,10 @@
 //!
 //! A line is one turn; several things in one turn are parted by `;`. `UPDATE=1` writes what the hub says into the
 //! files: read that difference as code.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use herenow_core::{
-    command::{Command, Ending, Input, Interest, Message, Patch, Reason},
+    command::{Command, Ending, Evictee, Input, Interest, Message, Patch, Reason},
     event::{Count, Event, Notice, Output, Viewer},
     hub::Hub,
     id::{ConnectionKey, RequestId, RoomId, SessionId, Target, UserId},
@@ -171,8 +173,10 @@ impl Play {
     }
 
     fn evict(&mut self, user: &str, r: &str, reason: Reason) {
-        let user = UserId::parse(user).unwrap();
-        self.hub.handle(self.now, Input::Evicted { room: room(r), user, reason });
+        let is_session = user.strip_prefix('s').is_some_and(|number| number.parse::<u64>().is_ok());
+        let whom =
+            if is_session { Evictee::Session(session(user)) } else { Evictee::User(UserId::parse(user).unwrap()) };
+        self.hub.handle(self.now, Input::Evicted { room: room(r), whom, reason });
     }
 
     fn publish(&mut self, event: &str, r: &str, to: Option<&str>) {

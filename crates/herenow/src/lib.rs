@@ -1,1 +1,20 @@
-//! To come.
+//! herenow: a self-hosted real-time presence server, as a library to embed and as what the binary runs.
+//!
+//! Drivers around the hubs of `herenow-core`: sockets, timers, tokens, configuration. They carry; they decide nothing
+//! about presence.
+
+pub mod auth;
+pub mod banner;
+pub mod clock;
+pub mod config;
+pub mod connection;
+pub mod fanout;
+pub mod heartbeat;
+pub mod intake;
+pub mod outbox;
+pub mod presence;
+pub mod problem;
+pub mod serve;
+pub mod server;
+pub mod shard;
+pub mod transport;

@@ -1,0 +1,163 @@
+//! The reducer, frame by frame.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
+use herenow_client::{
+    frame::ServerFrame,
+    roster::{Change, Outcome, RoomState},
+};
+use serde_json::{Value, json};
+
+fn frame(json: Value) -> ServerFrame {
+    ServerFrame::parse(&json.to_string()).unwrap()
+}
+
+fn viewer(id: &str, joined_at_ms: u64) -> Value {
+    json!({"user":{"id":id,"name":id,"color":1},"status":"active","joined_at_ms":joined_at_ms,"sessions":1})
+}
+
+fn roster(number: u64, viewers: &[Value]) -> ServerFrame {
+    roster_of("e", number, viewers)
+}
+
+fn roster_of(epoch: &str, number: u64, viewers: &[Value]) -> ServerFrame {
+    frame(json!({"type":"roster","room":"r","v":[epoch,number],"gear":"live","viewers":viewers,
+        "count":{"users":viewers.len(),"sessions":viewers.len()},"typing":[],"locks":[]}))
+}
+
+fn diff(from: u64, to: u64, lists: Value) -> ServerFrame {
+    let mut json = json!({"type":"diff","room":"r","from":from,"v":["e",to],"count":{"users":9,"sessions":9}});
+    json.as_object_mut().unwrap().extend(lists.as_object().unwrap().clone());
+    frame(json)
+}
+
+fn known() -> RoomState {
+    let mut state = RoomState::new("r");
+    assert_eq!(state.apply(&roster(5, &[viewer("b", 2), viewer("a", 1)])), Outcome::Synced(vec![]));
+    state
+}
+
+#[test]
+fn the_first_roster_is_only_a_sync_and_sorts_by_joined_time() {
+    let state = known();
+    assert_eq!(state.user_ids(), ["a", "b"]);
+    assert_eq!(state.version().unwrap().to_string(), "e.5");
+    assert_eq!(state.count().users, 2);
+}
+
+#[test]
+fn a_diff_from_the_right_version_is_applied() {
+    let mut state = known();
+    let lists = json!({"joined":[viewer("c", 2)],"left":[{"id":"a","reason":"closed"}]});
+    let Outcome::Changed(changes) = state.apply(&diff(5, 7, lists)) else { panic!("not applied") };
+    assert_eq!(changes[0], Change::Left { id: "a".into(), reason: "closed".into() });
+    assert!(matches!(&changes[1], Change::Joined(viewer) if viewer.user.id == "c"));
+    assert_eq!(state.user_ids(), ["b", "c"]);
+    assert_eq!((state.version().unwrap().number, state.count().users), (7, 9));
+}
+
+#[test]
+fn the_same_version_twice_changes_nothing() {
+    let mut state = known();
+    let join = diff(5, 6, json!({"joined":[viewer("c", 3)]}));
+    assert!(matches!(state.apply(&join), Outcome::Changed(_)));
+    let before = state.clone();
+    assert_eq!(state.apply(&join), Outcome::Unchanged);
+    assert_eq!(state.apply(&roster(5, &[])), Outcome::Unchanged, "an older roster");
+    assert_eq!(state, before);
+    let same = roster(6, &[viewer("a", 1), viewer("b", 2), viewer("c", 3)]);
+    assert_eq!(state.apply(&same), Outcome::Synced(vec![]));
+    assert_eq!(state.user_ids(), before.user_ids());
+}
+
+#[test]
+fn a_diff_from_another_version_is_a_gap_and_changes_nothing() {
+    let mut state = known();
+    let before = state.clone();
+    let late = diff(6, 7, json!({"joined":[viewer("c", 3)]}));
+    assert_eq!(state.apply(&late), Outcome::Gap { have: before.version().cloned(), from: 6 });
+    let wide = diff(3, 7, json!({"joined":[viewer("c", 3)]}));
+    assert_eq!(state.apply(&wide), Outcome::Gap { have: before.version().cloned(), from: 3 });
+    let other_epoch = frame(json!({"type":"diff","room":"r","from":5,"v":["f",6],"count":{"users":1}}));
+    assert_eq!(state.apply(&other_epoch), Outcome::Gap { have: before.version().cloned(), from: 5 });
+    assert_eq!(state, before);
+    assert_eq!(RoomState::new("r").apply(&late), Outcome::Gap { have: None, from: 6 });
+}
+
+#[test]
+fn joined_and_left_alternate_for_each_user() {
+    for lists in [
+        json!({"joined":[viewer("a", 9)]}),
+        json!({"left":[{"id":"x","reason":"left"}]}),
+        json!({"updated":[viewer("x", 9)]}),
+        json!({"left":[{"id":"a","reason":"left"},{"id":"a","reason":"left"}]}),
+    ] {
+        let mut state = known();
+        let before = state.clone();
+        let outcome = state.apply(&diff(5, 6, lists.clone()));
+        assert!(matches!(outcome, Outcome::Contradiction { .. }), "{lists} gave {outcome:?}");
+        assert_eq!(state, before);
+    }
+}
+
+#[test]
+fn a_later_roster_tells_the_net_difference() {
+    let mut state = known();
+    let mut changed = viewer("b", 2);
+    changed["status"] = json!("idle");
+    let Outcome::Synced(changes) = state.apply(&roster_of("f", 1, &[changed, viewer("c", 3)])) else {
+        panic!("not taken")
+    };
+    assert_eq!(changes.len(), 3);
+    assert_eq!(changes[0], Change::Left { id: "a".into(), reason: String::new() });
+    assert!(matches!(&changes[1], Change::Updated(viewer) if viewer.status == "idle"));
+    assert!(matches!(&changes[2], Change::Joined(viewer) if viewer.user.id == "c"));
+}
+
+#[test]
+fn typing_begins_and_stops_once_and_ends_with_the_viewer() {
+    let mut state = known();
+    let typing = |on: bool| {
+        frame(json!({"type":"typing","room":"r","user":{"id":"a","name":"a","color":1},"target":"card","on":on}))
+    };
+    let told = |on| Outcome::Changed(vec![Change::Typing { user: "a".into(), target: Some("card".into()), on }]);
+    assert_eq!(state.apply(&typing(true)), told(true));
+    assert_eq!(state.apply(&typing(true)), Outcome::Unchanged);
+    assert_eq!(state.apply(&typing(false)), told(false));
+    assert_eq!(state.apply(&typing(false)), Outcome::Unchanged);
+    assert_eq!(state.apply(&typing(true)), told(true));
+    assert!(matches!(state.apply(&diff(5, 6, json!({"left":[{"id":"a","reason":"lost"}]}))), Outcome::Changed(_)));
+    assert!(state.typing().is_empty());
+}
+
+#[test]
+fn a_diff_that_answers_a_sync_carries_typing_even_for_the_same_version() {
+    let mut state = known();
+    let answer = diff(5, 5, json!({"re":1,"typing":[{"user":{"id":"b","name":"b"},"targets":[null]}]}));
+    let began = Change::Typing { user: "b".into(), target: None, on: true };
+    assert_eq!(state.apply(&answer), Outcome::Changed(vec![began]));
+    assert!(state.typing()["b"].contains(&None));
+    assert_eq!(state.count().users, 2, "the version is the same, so is the count");
+}
+
+#[test]
+fn going_up_to_crowd_ends_the_list() {
+    let mut state = known();
+    let news =
+        frame(json!({"type":"count","room":"r","v":["e",6],"gear":"crowd","count":{"users":2000,"sessions":2001},
+        "faces":[{"id":"a","name":"a","color":1}]}));
+    assert_eq!(state.apply(&news), Outcome::Changed(vec![Change::Counted]));
+    assert!(state.viewers().is_empty() && state.version().is_none());
+    assert_eq!((state.count().users, state.faces().len(), state.gear()), (2000, 1, "crowd"));
+    assert!(matches!(state.apply(&diff(6, 7, json!({}))), Outcome::Gap { have: None, .. }));
+}
+
+#[test]
+fn other_rooms_and_other_frames_are_ignored_and_removal_forgets() {
+    let mut state = known();
+    assert_eq!(state.apply(&frame(json!({"type":"removed","room":"s","reason":"kicked"}))), Outcome::Ignored);
+    assert_eq!(state.apply(&frame(json!({"type":"message","room":"r","event":"x","data":1}))), Outcome::Ignored);
+    assert_eq!(state.apply(&frame(json!({"type":"stale","room":"r","since_ms":1}))), Outcome::Changed(vec![]));
+    assert!(state.is_stale());
+    assert_eq!(state.apply(&frame(json!({"type":"fresh","room":"r"}))), Outcome::Changed(vec![]));
+    assert_eq!(state.apply(&frame(json!({"type":"removed","room":"r","reason":"kicked"}))), Outcome::Removed);
+    assert_eq!(state, RoomState::new("r"));
+}

@@ -1,0 +1,177 @@
+//! The stable codes of everything that a client can be told went wrong. The only list; the table of
+//! `docs/protocol.md` is checked against it.
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $message:literal, $hint:literal;)+) => {
+        /// Why something was not done, as a stable word. Codes are added, never renamed.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Code {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl Code {
+            /// Every code, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The code on the wire: an area, a dot, what is wrong.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)+
+                }
+            }
+
+            /// What is wrong, where nothing more exact is known.
+            pub const fn message(self) -> &'static str {
+                match self {
+                    $(Self::$name => $message,)+
+                }
+            }
+
+            /// What to do about it.
+            pub const fn hint(self) -> &'static str {
+                match self {
+                    $(Self::$name => $hint,)+
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The text does not parse as JSON.
+    FrameNotJson = "frame.not_json",
+        "the frame is not valid JSON",
+        "send one JSON object a text frame, in UTF-8";
+    /// The text is JSON, but no object.
+    FrameNotObject = "frame.not_object",
+        "the frame is not a JSON object",
+        "send an object with a \"type\" field";
+    /// The dialect has no frame of this type.
+    FrameUnknownType = "frame.unknown_type",
+        "the type of the frame is unknown",
+        "check the spelling, and the subprotocol that was offered: it chooses the dialect";
+    /// A field that the frame needs is not there.
+    FrameMissingField = "frame.missing_field",
+        "a field is missing",
+        "add the field that the message names";
+    /// A field has the wrong type, or a value that it cannot have.
+    FrameBadField = "frame.bad_field",
+        "a field has a value that it cannot have",
+        "change the field that the message names";
+    /// Objects and arrays are nested too deep.
+    FrameTooDeep = "frame.too_deep",
+        "the frame is nested too deep",
+        "flatten the data, or send a reference to it";
+    /// The frame has too many bytes.
+    FrameTooLarge = "frame.too_large",
+        "the frame is too large",
+        "send less at once; the limit is frame_bytes_max of the welcome frame";
+    /// A field or a key of the state is there twice.
+    FrameDuplicateKey = "frame.duplicate_key",
+        "a key is there twice",
+        "send each key once";
+    /// The name cannot be a room's.
+    RoomBadName = "room.bad_name",
+        "this cannot be the name of a room",
+        "use 1 to 255 bytes of UTF-8 without control characters";
+    /// The session is not in the room that the request is about.
+    RoomNotJoined = "room.not_joined",
+        "this session is not in the room",
+        "send join for the room first";
+    /// The token does not give the right in this room.
+    RoomForbidden = "room.forbidden",
+        "the token does not allow this in the room",
+        "ask the app for a token whose rooms cover it with this right";
+    /// The session observes the room and tried what only viewers may.
+    RoomObserving = "room.observing",
+        "this session only observes the room",
+        "send join for the room without observe first";
+    /// The session is in as many rooms as it may be.
+    RoomTooMany = "room.too_many",
+        "this session is in as many rooms as it may be",
+        "leave a room first; the limit is rooms_max of the welcome frame";
+    /// The session types into as many targets of the room as it may.
+    TypingTooManyTargets = "typing.too_many_targets",
+        "this session types into as many targets of the room as it may",
+        "send stop_typing for a target first, or wait for its lease to end";
+    /// The state would have too many bytes after the patch.
+    StateTooLarge = "state.too_large",
+        "the state would be too large",
+        "set keys that are no longer needed to null, or share a reference to the data";
+    /// The state would have too many keys after the patch.
+    StateTooManyKeys = "state.too_many_keys",
+        "the state would have too many keys",
+        "set keys that are no longer needed to null";
+    /// The session left the room before its join was answered.
+    JoinCancelled = "join.cancelled",
+        "the join was cancelled by a leave",
+        "send join again if the room is still wanted";
+    /// The name of the event is one of this server's own frames.
+    MessageReservedEvent = "message.reserved_event",
+        "the event has the name of one of the server's frames",
+        "choose another name for the event";
+    /// Nothing said who the client is.
+    AuthMissing = "auth.missing",
+        "no token and no session cookie were given",
+        "connect with a token, or send auth as the first frame";
+    /// What said who the client is cannot be trusted.
+    AuthInvalid = "auth.invalid",
+        "the token is not valid",
+        "ask the app for a new token; check that it signs with the secret of this server";
+    /// It was trusted once, but its time is over.
+    AuthExpired = "auth.expired",
+        "the token has expired",
+        "ask the app for a new token and connect again";
+    /// The first frame did not come in time.
+    AuthTimeout = "auth.timeout",
+        "no auth frame came in time",
+        "send auth right after the connection opens";
+    /// A renewed token is of another user than the connection.
+    AuthUserChanged = "auth.user_changed",
+        "the new token is of another user",
+        "open a new connection for another user";
+    /// The page's origin may not connect.
+    OriginForbidden = "origin.forbidden",
+        "pages of this origin may not connect",
+        "add the origin to the list of allowed origins of this server";
+    /// One kind of frame comes too often; this one was dropped or merged.
+    RateLimited = "rate.limited",
+        "too many frames of this kind",
+        "send less often; what is current goes out with the next frame";
+    /// The client kept on after refusals; the connection is closed.
+    RateFlood = "rate.flood",
+        "too many refused frames",
+        "wait before connecting again, and heed the errors that came before";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Code;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn codes_are_distinct_and_dotted() {
+        let texts: BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(texts.len(), Code::ALL.len());
+        for text in texts {
+            let (area, what) = text.split_once('.').unwrap();
+            for part in [area, what] {
+                assert!(
+                    !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
+                    "{text}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn texts_are_sentences_without_a_full_stop() {
+        for code in Code::ALL {
+            for text in [code.message(), code.hint()] {
+                assert!(text.starts_with(|first: char| first.is_ascii_lowercase()), "{text}");
+                assert!(!text.ends_with('.'), "{text}");
+            }
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! The native dialect, `herenow.v1`: rosters at a version, and diffs between versions.
+use crate::{
+    code::Code,
+    fields::{Field, Fields, shown},
+    json::Writer,
+    palette,
+    problem::Problem,
+    request::{Asked, Request},
+    words,
+};
+use herenow_core::{
+    command::{Interest, Message, Reason},
+    event::{Count, CountView, DiffView, Event, RosterView, State, Typist, Viewer},
+    id::{RequestId, RoomId, SessionId, Target},
+    profile::Profile,
+    time::Time,
+};
+use std::time::Duration;
+
+/// Reads a frame of a client.
+///
+/// # Errors
+/// With the request's number and room, where they could be read; nothing of the frame may be acted on.
+pub fn decode(text: &str) -> Result<Asked, Problem> {
+    let fields = Fields::parse(text)?;
+    let room = || fields.room(Field::Room).ok();
+    let re = fields.request_id().map_err(|problem| Problem { room: room(), ..problem })?;
+    match request(&fields) {
+        Ok(request) => Ok(Asked { re, request }),
+        Err(problem) => Err(Problem { re, room: room(), ..problem }),
+    }
+}
+
+fn request(fields: &Fields<'_>) -> Result<Request, Problem> {
+    let room = || fields.room(Field::Room);
+    Ok(match &*fields.kind()? {
+        "typing" => Request::StartTyping { room: room()?, target: fields.target()? },
+        "stop_typing" => Request::StopTyping { room: room()?, target: fields.target()? },
+        "update" => Request::Update { room: room()?, patch: fields.patch()? },
+        "message" => Request::Send { room: room()?, message: fields.message()? },
+        "join" => Request::Join {
+            room: room()?,
+            interest: fields.interest()?,
+            observe: fields.flag(Field::Observe)?,
+            state: fields.patch_if_any()?,
+            since: fields.since()?,
+            sessions: fields.flag(Field::Sessions)?,
+        },
+        "leave" => Request::Leave { room: room()? },
+        "sync" => Request::Sync { room: room()?, since: fields.since()? },
+        "status" => Request::SetStatus { status: fields.status()? },
+        "ping" => Request::Ping,
+        "auth" => Request::Auth {
+            token: fields.text(Field::Token)?.into_owned(),
+            resume: fields.text_if_any(Field::Resume)?.map(|text| text.into_owned()),
+        },
+        unknown => {
+            let detail = format!(
+                "type \"{}\" is unknown, it must be one of auth, join, leave, typing, stop_typing, update, status, \
+                 message, sync and ping",
+                shown(unknown)
+            );
+            return Err(Problem::with_detail(Code::FrameUnknownType, detail));
+        }
+    })
+}
+
+/// What a client is told first.
+#[derive(Clone, Debug)]
+pub struct Welcome<'a> {
+    /// Its session.
+    pub session: SessionId,
+    /// The secret with which to go on with the session later.
+    pub resume: Option<&'a str>,
+    /// Whether it goes on with a session.
+    pub resumed: bool,
+    /// Whom the server takes it for.
+    pub profile: &'a Profile,
+    /// The name of this node.
+    pub node: &'a str,
+    /// What time it is.
+    pub now: Time,
+    /// How often the server pings.
+    pub ping_interval: Duration,
+    /// When the token ends.
+    pub expires_at: Option<Time>,
+    /// What the client has to keep to.
+    pub limits: WelcomeLimits,
+}
+
+/// Limits that a client has to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WelcomeLimits {
+    /// Bytes of one frame of the client.
+    pub frame_bytes_max: usize,
+    /// Bytes of a session's state in one room.
+    pub state_bytes_max: usize,
+    /// Rooms that a session may be in at once.
+    pub rooms_max: usize,
+    /// How long one `typing` counts without a repeat.
+    pub typing_lease: Duration,
+}
+
+/// The first frame to a client.
+pub fn welcome(welcome: &Welcome<'_>) -> String {
+    let mut frame = Writer::frame("welcome", 512);
+    frame.string("session", &welcome.session.to_string());
+    if let Some(resume) = welcome.resume {
+        frame.string("resume", resume);
+    }
+    frame.flag("resumed", welcome.resumed);
+    frame.object("user", |frame| user(frame, welcome.profile));
+    frame.string("node", welcome.node);
+    frame.number("time_ms", welcome.now.as_millis());
+    frame.number("ping_interval_ms", welcome.ping_interval);
+    if let Some(expires_at) = welcome.expires_at {
+        frame.number("expires_at_ms", expires_at.as_millis());
+    }
+    let limits = welcome.limits;
+    frame.object("limits", |frame| {
+        frame.number("frame_bytes_max", limits.frame_bytes_max);
+        frame.number("state_bytes_max", limits.state_bytes_max);
+        frame.number("rooms_max", limits.rooms_max);
+        frame.number("typing_lease_ms", limits.typing_lease);
+    });
+    frame.finish()
+}
+
+/// The answer to a `ping`.
+pub fn pong(re: Option<&RequestId>, now: Time) -> String {
+    let mut frame = Writer::frame("pong", 64);
+    answers(&mut frame, re);
+    frame.number("time_ms", now.as_millis());
+    frame.finish()
+}
+
+/// The answer to a request that is done without the core.
+pub fn ack(re: &RequestId) -> String {
+    acknowledged(re, None)
+}
+
+/// The answer to an `auth` that renewed the token of a live connection.
+pub fn renewed(re: Option<&RequestId>, expires_at: Option<Time>) -> String {
+    let mut frame = Writer::frame("ack", 96);
+    answers(&mut frame, re);
+    if let Some(expires_at) = expires_at {
+        frame.number("expires_at_ms", expires_at.as_millis());
+    }
+    frame.finish()
+}
+
+/// Something was not done.
+pub fn error(problem: &Problem) -> String {
+    let mut frame = Writer::frame("error", 256);
+    answers(&mut frame, problem.re.as_ref());
+    frame.string("code", problem.code.as_str());
+    frame.string("message", problem.message());
+    frame.string("hint", problem.code.hint());
+    if let Some(room) = &problem.room {
+        frame.string("room", room.as_str());
+    }
+    if let Some(retry_after) = problem.retry_after {
+        frame.number("retry_after_ms", retry_after);
+    }
+    frame.finish()
+}
+
+/// The part of a roster frame that differs by receiver. The frame is this and [`roster_body`], one after the other.
+pub fn roster_head(re: Option<&RequestId>, interest: Interest) -> String {
+    let mut frame = Writer::frame("roster", 64);
+    answers(&mut frame, re);
+    frame.string("interest", words::interest(interest));
+    frame.finish_head()
+}
+
+/// The part of a roster frame that all receivers share. Costs time and bytes by viewer: encode it once.
+pub fn roster_body(view: &RosterView) -> String {
+    let mut frame = Writer::body(256 + VIEWER_BYTES * view.viewers.len());
+    frame.string("room", view.room.as_str());
+    frame.version("v", &view.version);
+    frame.string("gear", words::gear(view.gear));
+    viewers(&mut frame, "viewers", &view.viewers);
+    count(&mut frame, view.count);
+    typing_and_locks(&mut frame, &view.typing);
+    frame.finish()
+}
+
+/// An event as a whole frame; nothing for an event that is not told in this dialect. What many hear alike carries no
+/// `re`, so that it can be encoded once; for rosters take [`roster_head`] and [`roster_body`].
+pub fn encode(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Roster { re, interest, view } => roster_head(re.as_ref(), *interest) + &roster_body(view),
+        Event::Diff { re, view, typing } => diff(re.as_ref(), view, typing.as_deref()),
+        Event::Step(_) => return None,
+        Event::Count(view) => counted(view),
+        Event::Typing { room, profile, target, on } => typing(room, profile, target.as_ref(), *on),
+        Event::Message { room, from, message } => passing(room, from.as_deref(), message),
+        Event::Removed { room, reason } => removed(room, *reason),
+        Event::Ack { re, sessions } => acknowledged(re, *sessions),
+        Event::Refused { re, room, refusal } => error(&Problem::refused(re.clone(), room.clone(), *refusal)),
+    })
+}
+
+fn diff(re: Option<&RequestId>, view: &DiffView, typing: Option<&[Typist]>) -> String {
+    let changed = view.joined.len() + view.updated.len();
+    let mut frame = Writer::frame("diff", 192 + VIEWER_BYTES * changed + 64 * view.left.len());
+    answers(&mut frame, re);
+    frame.string("room", view.room.as_str());
+    frame.number("from", view.from);
+    frame.version("v", &view.version);
+    if !view.joined.is_empty() {
+        viewers(&mut frame, "joined", &view.joined);
+    }
+    if !view.left.is_empty() {
+        frame.list("left", &view.left, |frame, (user, reason)| {
+            frame.object_value(|frame| {
+                frame.string("id", user.as_str());
+                frame.string("reason", words::reason(*reason));
+            });
+        });
+    }
+    if !view.updated.is_empty() {
+        viewers(&mut frame, "updated", &view.updated);
+    }
+    count(&mut frame, view.count);
+    if let Some(typists) = typing {
+        typing_and_locks(&mut frame, typists);
+    }
+    frame.finish()
+}
+
+fn counted(view: &CountView) -> String {
+    let mut frame = Writer::frame("count", 128 + USER_BYTES * view.faces.len());
+    frame.string("room", view.room.as_str());
+    frame.version("v", &view.version);
+    frame.string("gear", words::gear(view.gear));
+    count(&mut frame, view.count);
+    frame.list("faces", &view.faces, |frame, profile| frame.object_value(|frame| user(frame, profile)));
+    frame.finish()
+}
+
+fn typing(room: &RoomId, profile: &Profile, target: Option<&Target>, on: bool) -> String {
+    let mut frame = Writer::frame("typing", 96 + USER_BYTES);
+    frame.string("room", room.as_str());
+    frame.object("user", |frame| user(frame, profile));
+    if let Some(target) = target {
+        frame.string("target", target.as_str());
+    }
+    frame.flag("on", on);
+    frame.finish()
+}
+
+fn passing(room: &RoomId, from: Option<&Profile>, message: &Message) -> String {
+    let mut frame = Writer::frame("message", 96 + USER_BYTES + message.data.len());
+    frame.string("room", room.as_str());
+    frame.string("event", &message.event);
+    frame.raw("data", &message.data);
+    if let Some(profile) = from {
+        frame.object("from", |frame| user(frame, profile));
+    }
+    frame.finish()
+}
+
+fn removed(room: &RoomId, reason: Reason) -> String {
+    let mut frame = Writer::frame("removed", 96);
+    frame.string("room", room.as_str());
+    frame.string("reason", words::reason(reason));
+    frame.finish()
+}
+
+fn acknowledged(re: &RequestId, sessions: Option<usize>) -> String {
+    let mut frame = Writer::frame("ack", 64);
+    answers(&mut frame, Some(re));
+    if let Some(sessions) = sessions {
+        frame.number("sessions", sessions);
+    }
+    frame.finish()
+}
+
+fn answers(frame: &mut Writer, re: Option<&RequestId>) {
+    if let Some(RequestId(json)) = re {
+        frame.raw("re", json);
+    }
+}
+
+fn user(frame: &mut Writer, profile: &Profile) {
+    frame.string("id", profile.user.as_str());
+    frame.string("name", &profile.name);
+    frame.string("color", palette::color(profile));
+    if let Some(avatar) = &profile.avatar {
+        frame.string("avatar", avatar);
+    }
+}
+
+fn viewers(frame: &mut Writer, key: &'static str, viewers: &[Viewer]) {
+    frame.list(key, viewers, |frame, viewer| frame.object_value(|frame| self::viewer(frame, viewer)));
+}
+
+fn viewer(frame: &mut Writer, viewer: &Viewer) {
+    frame.object("user", |frame| user(frame, &viewer.profile));
+    frame.string("status", words::status(viewer.status));
+    frame.number("joined_at_ms", viewer.joined_at.as_millis());
+    frame.number("sessions", viewer.sessions);
+    if !viewer.state.is_empty() {
+        frame.object("state", |frame| state(frame, &viewer.state));
+    }
+}
+
+fn state(frame: &mut Writer, state: &State) {
+    for (key, json) in state {
+        frame.foreign(key, json);
+    }
+}
+
+fn count(frame: &mut Writer, count: Count) {
+    frame.object("count", |frame| {
+        frame.number("users", count.users);
+        frame.number("sessions", count.sessions);
+    });
+}
+
+/// Both lists whole. There are no locks yet, so theirs is empty.
+fn typing_and_locks(frame: &mut Writer, typing: &[Typist]) {
+    frame.list("typing", typing, |frame, typist| {
+        frame.object_value(|frame| {
+            frame.object("user", |frame| user(frame, &typist.profile));
+            frame.list("targets", &typist.targets, |frame, target| match target {
+                Some(target) => frame.string_value(target.as_str()),
+                None => frame.null_value(),
+            });
+        });
+    });
+    frame.list("locks", [(); 0], |_, ()| {});
+}
+
+/// Room to set aside for a viewer, so that a text rarely grows; measured on short names without state.
+const VIEWER_BYTES: usize = 160;
+/// Room to set aside for a user.
+const USER_BYTES: usize = 80;

@@ -1,0 +1,232 @@
+//! The native dialect, both ways.
+use crate::{
+    files::{assert_decodes, assert_encodes, frames},
+    people::{
+        NOBODY, NOON, TWO, alice, alice_viewing, bob, bob_viewing, empty_room, full_room, no_change, profile, re, room,
+        target, typist, user, version,
+    },
+};
+use herenow_core::{
+    command::{Interest, Message, Patch, Reason},
+    event::{CountView, DiffView, Event, Gear, StepView, Typist},
+    id::{RequestId, RoomId, SessionId},
+    profile::{Profile, Status},
+    refusal::Refusal,
+    time::Time,
+};
+use herenow_wire::{
+    code::Code,
+    message::RESERVED_EVENTS,
+    native::{self, Welcome, WelcomeLimits},
+    problem::Problem,
+    request::{Asked, Request},
+};
+use std::{sync::Arc, time::Duration};
+
+#[test]
+fn client_frames_are_read_as_they_are_meant() {
+    assert_decodes("native/client", native::decode, &client_frames());
+}
+
+fn client_frames() -> Vec<(&'static str, Result<Asked, Problem>)> {
+    let resume = Some("00000000000000ff.secret".to_owned());
+    let everything = Request::Join {
+        room: room(),
+        interest: Interest::Full,
+        observe: true,
+        state: Some(Patch(vec![("cursor".into(), None), ("editing".into(), Some("\"card-3\"".into()))])),
+        since: Some(version(41)),
+        sessions: true,
+    };
+    let patch = Patch(vec![
+        ("editing".into(), Some("{\"card\": 3}".into())),
+        ("mood".into(), None),
+        ("size".into(), Some("1.50".into())),
+    ]);
+    let moved = Message { to: None, ..message("task_moved", r#"{"task":{"id":"task-5","listId":"list-done"}}"#) };
+    let wave = Message { to: Some(user("u2")), echo: true, ..message("wave", "null") };
+    let cafe = RoomId::parse("café \"1\"").unwrap();
+    let cases = [
+        ("auth", None, Request::Auth { token: "a.b.c".into(), resume: None }),
+        ("auth_resume", re("1"), Request::Auth { token: "a.b.c".into(), resume }),
+        ("join", re("7"), join(Interest::Auto)),
+        ("join_everything", re("\"j-1\""), everything),
+        ("join_count", None, join(Interest::Count)),
+        ("join_none", None, join(Interest::None)),
+        ("join_nulls", None, join(Interest::Auto)),
+        ("leave", re("8"), Request::Leave { room: room() }),
+        ("typing", None, Request::StartTyping { room: room(), target: None }),
+        ("typing_target", None, Request::StartTyping { room: room(), target: target("card-3") }),
+        ("stop_typing", None, Request::StopTyping { room: room(), target: None }),
+        ("stop_typing_target", None, Request::StopTyping { room: room(), target: target("card-3") }),
+        ("update", re("9"), Request::Update { room: room(), patch }),
+        ("status_idle", None, Request::SetStatus { status: Status::Idle }),
+        ("status_active", None, Request::SetStatus { status: Status::Active }),
+        ("message", re("10"), Request::Send { room: room(), message: moved }),
+        ("message_to", None, Request::Send { room: room(), message: wave }),
+        ("sync", re("11"), Request::Sync { room: room(), since: None }),
+        ("sync_since", None, Request::Sync { room: room(), since: Some(version(41)) }),
+        ("ping", re("12"), Request::Ping),
+        ("unknown_fields", None, Request::StartTyping { room: room(), target: None }),
+        ("escapes", None, Request::StartTyping { room: cafe, target: target("😀") }),
+        ("layout", None, Request::Send { room: room(), message: message("note", "{\"a\":[1,2]}") }),
+    ];
+    cases.into_iter().map(|(name, re, request)| (name, Ok(Asked { re, request }))).collect()
+}
+
+fn join(interest: Interest) -> Request {
+    Request::Join { room: room(), interest, observe: false, state: None, since: None, sessions: false }
+}
+
+fn message(event: &str, data: &str) -> Message {
+    Message { event: event.into(), data: data.into(), to: None, echo: false }
+}
+
+#[test]
+fn server_frames_are_written_as_they_stand() {
+    let mut all = roster_frames();
+    all.extend(diff_frames());
+    all.extend(other_frames());
+    all.extend(answers());
+    assert_encodes("native/server", &all);
+}
+
+fn encoded(event: &Event) -> String {
+    native::encode(event).unwrap()
+}
+
+fn roster_frames() -> Vec<(&'static str, String)> {
+    let counted =
+        CountView { room: room(), version: version(42), gear: Gear::Live, count: TWO, faces: vec![alice(), bob()] };
+    vec![
+        ("roster", native::roster_head(re("7").as_ref(), Interest::Auto) + &native::roster_body(&full_room())),
+        ("roster_empty", native::roster_head(None, Interest::Full) + &native::roster_body(&empty_room())),
+        ("count", encoded(&Event::Count(Arc::new(counted)))),
+    ]
+}
+
+fn diff_frames() -> Vec<(&'static str, String)> {
+    let reasons = [
+        Reason::Left,
+        Reason::Closed,
+        Reason::Lost,
+        Reason::TimedOut,
+        Reason::Kicked,
+        Reason::Expired,
+        Reason::Drained,
+    ];
+    let all_left = (1..).zip(reasons).map(|(number, reason)| (user(&format!("u{number}")), reason)).collect();
+    let mixed = DiffView {
+        version: version(45),
+        joined: vec![bob_viewing()],
+        left: vec![(user("u3"), Reason::Left), (user("u4"), Reason::TimedOut)],
+        updated: vec![alice_viewing()],
+        ..no_change()
+    };
+    let joined = DiffView { version: version(43), joined: vec![bob_viewing()], ..no_change() };
+    let reasons = DiffView { version: version(49), left: all_left, count: NOBODY, ..no_change() };
+    let missed = DiffView { from: 41, updated: vec![bob_viewing()], ..no_change() };
+    let typing: Arc<[Typist]> = [typist(alice(), vec![None])].into();
+    vec![
+        ("diff", encoded(&diff(None, mixed, None))),
+        ("diff_joined", encoded(&diff(None, joined, None))),
+        ("diff_reasons", encoded(&diff(None, reasons, None))),
+        ("diff_answer", encoded(&diff(re("\"j-1\""), missed, Some(typing)))),
+        ("diff_nothing", encoded(&diff(re("11"), no_change(), Some(Arc::default())))),
+    ]
+}
+
+fn diff(re: Option<RequestId>, view: DiffView, typing: Option<Arc<[Typist]>>) -> Event {
+    Event::Diff { re, view: Arc::new(view), typing }
+}
+
+fn other_frames() -> Vec<(&'static str, String)> {
+    let typing = |target, on| encoded(&Event::Typing { room: room(), profile: bob(), target, on });
+    let passing = |from, message| encoded(&Event::Message { room: room(), from, message: Arc::new(message) });
+    let wild = Event::Typing {
+        room: RoomId::parse("a \"room\"").unwrap(),
+        profile: profile("u\\1", "\\\" <b> \u{202e}evil\u{2028}\u{2069} 😀 \0\n"),
+        target: target("card\u{202e}"),
+        on: true,
+    };
+    vec![
+        ("typing", typing(None, true)),
+        ("typing_target", typing(target("card-3"), true)),
+        ("typing_off", typing(target("card-3"), false)),
+        ("names", encoded(&wild)),
+        ("message", passing(Some(bob()), message("wave", r#"{"to":["everybody"]}"#))),
+        ("message_app", passing(None, message("task_deleted", "null"))),
+        ("removed", encoded(&Event::Removed { room: room(), reason: Reason::Kicked })),
+    ]
+}
+
+fn answers() -> Vec<(&'static str, String)> {
+    let an_hour_on = Some(NOON + Duration::from_secs(3600));
+    let refused =
+        Event::Refused { re: re("9"), room: room(), refusal: Refusal::StateTooLarge { bytes: 5000, bytes_max: 4096 } };
+    let retry_after = Some(Duration::from_millis(1500));
+    let retry = Problem { retry_after, ..Problem::new(Code::RateLimited) };
+    vec![
+        ("welcome", native::welcome(&welcome(&bob(), None))),
+        (
+            "welcome_resumed",
+            native::welcome(&Welcome {
+                resume: Some("00000000000000ff.secret"),
+                resumed: true,
+                ..welcome(&alice(), an_hour_on)
+            }),
+        ),
+        ("ack", encoded(&Event::Ack { re: RequestId("8".into()), sessions: None })),
+        ("ack_message", encoded(&Event::Ack { re: RequestId("10".into()), sessions: Some(4) })),
+        ("ack_auth", native::renewed(re("1").as_ref(), an_hour_on)),
+        ("pong", native::pong(re("12").as_ref(), NOON)),
+        ("pong_plain", native::pong(None, NOON)),
+        ("error", encoded(&refused)),
+        ("error_retry", native::error(&retry)),
+    ]
+}
+
+fn welcome(profile: &Profile, expires_at: Option<Time>) -> Welcome<'_> {
+    Welcome {
+        session: SessionId(255),
+        resume: None,
+        resumed: false,
+        profile,
+        node: "n1",
+        now: NOON,
+        ping_interval: Duration::from_secs(20),
+        expires_at,
+        limits: WelcomeLimits {
+            frame_bytes_max: 16_384,
+            state_bytes_max: 4096,
+            rooms_max: 50,
+            typing_lease: Duration::from_secs(6),
+        },
+    }
+}
+
+#[test]
+fn a_whole_roster_is_its_two_parts() {
+    let event = Event::Roster { re: re("7"), interest: Interest::Auto, view: full_room() };
+    assert_eq!(encoded(&event), frames("native/server")["roster"]);
+}
+
+#[test]
+fn an_acknowledgement_of_ours_looks_like_the_core_s() {
+    assert_eq!(native::ack(&RequestId("8".into())), frames("native/server")["ack"]);
+}
+
+#[test]
+fn steps_are_not_told() {
+    let step =
+        StepView { room: room(), version: version(42), profile: bob(), left: None, first: Arc::default(), count: TWO };
+    assert_eq!(native::encode(&Event::Step(Arc::new(step))), None);
+}
+
+#[test]
+fn no_event_can_have_the_type_of_a_frame() {
+    for (name, frame) in frames("native/server") {
+        let frame: serde_json::Value = serde_json::from_str(&frame).unwrap();
+        assert!(RESERVED_EVENTS.contains(&frame["type"].as_str().unwrap()), "{name}");
+    }
+}

@@ -1,0 +1,106 @@
+//! What a person sees in the terminal: where to look, and in dev mode who comes and goes.
+use herenow_core::{event::Notice, time::Time};
+use std::{
+    fmt::Write,
+    net::{IpAddr, SocketAddr},
+};
+
+/// What the banner tells of a server.
+#[derive(Clone, Copy, Debug)]
+pub struct BannerFacts<'a> {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Whether tokens are free.
+    pub is_dev: bool,
+    /// Whether the demo is served.
+    pub has_demo: bool,
+    /// The configuration file in use.
+    pub file: Option<&'a str>,
+}
+
+/// The lines printed at start; the last says that the server is ready.
+pub fn banner(facts: BannerFacts<'_>) -> String {
+    let BannerFacts { address, is_dev, has_demo, file } = facts;
+    let base = format!("http://{}:{}", host(address), address.port());
+    let mode = if is_dev { "dev mode" } else { "production mode" };
+    let file = file.map_or_else(|| "no config file".to_owned(), |file| format!("config {file}"));
+    let mut text = format!("\n  herenow {}  {mode} · memory only · {file}\n\n", env!("CARGO_PKG_VERSION"));
+    let mut row = |name: &str, what: &str, about: &str| {
+        // Writing into a string cannot fail.
+        let _ = writeln!(text, "  ▸ {name:<10} {what:<40} {about}");
+    };
+    if has_demo {
+        row("Demo", &format!("{base}/demo"), "Alice and Bob side by side");
+    }
+    row("WebSocket", &format!("ws{}/ws", base.trim_start_matches("http")), "board.v1 or herenow.v1");
+    row("Health", &format!("{base}/healthz"), "");
+    if is_dev {
+        text.push_str("\n  ! Dev mode hands a token to whoever asks on this machine. For everybody else:\n");
+        text.push_str("      herenow serve --listen 0.0.0.0:4280    prints a secret to sign tokens with\n");
+    }
+    text.push_str("\n  herenow is ready. Ctrl-C stops it.\n");
+    text
+}
+
+/// The host of an address as it stands in a URL; where it listens everywhere, one that reaches it from here.
+pub fn host(address: SocketAddr) -> String {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => "127.0.0.1".into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => "[::1]".into(),
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
+}
+
+/// A line on what happened, with the time of day in UTC.
+pub fn notice_line(now: Time, notice: &Notice) -> String {
+    let second = now.as_millis() / 1000 % 86_400;
+    let time = format!("{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60);
+    let viewers = |users: usize| if users == 1 { "1 viewer".to_owned() } else { format!("{users} viewers") };
+    match notice {
+        Notice::Joined { room, profile, count } => {
+            format!("  {time}  join    {room}  {}  ({})", profile.name, viewers(count.users))
+        }
+        Notice::Left { room, profile, count, .. } => {
+            format!("  {time}  leave   {room}  {}  ({})", profile.name, viewers(count.users))
+        }
+        Notice::Typing { room, profile, target } => {
+            let target = target.as_ref().map_or(String::new(), |target| format!("  {target}"));
+            format!("  {time}  typing  {room}  {}{target}", profile.name)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BannerFacts, banner, host, notice_line};
+    use herenow_core::{
+        event::{Count, Notice},
+        id::{RoomId, UserId},
+        profile::Profile,
+        time::Time,
+    };
+    use std::sync::Arc;
+
+    #[test]
+    fn names_the_address_to_open() {
+        let facts =
+            BannerFacts { address: "127.0.0.1:4280".parse().unwrap(), is_dev: true, has_demo: true, file: None };
+        assert!(banner(facts).contains("http://127.0.0.1:4280/demo"));
+        assert!(banner(facts).contains("ws://127.0.0.1:4280/ws"));
+        assert!(banner(facts).contains("Dev mode hands a token"));
+        let plain = banner(BannerFacts { is_dev: false, has_demo: false, ..facts });
+        assert!(!plain.contains("/demo") && !plain.contains("Dev mode"));
+        assert_eq!(host("0.0.0.0:1".parse().unwrap()), "127.0.0.1");
+        assert_eq!(host("[::]:1".parse().unwrap()), "[::1]");
+    }
+
+    #[test]
+    fn tells_who_came() {
+        let profile = Profile { user: UserId::parse("alice").unwrap(), name: "Alice".into(), avatar: None };
+        let room = RoomId::parse("board-1").unwrap();
+        let notice = Notice::Joined { room, profile: Arc::new(profile), count: Count { users: 1, sessions: 1 } };
+        let line = notice_line(Time::from_millis((3600 + 60 + 1) * 1000 + 86_400_000), &notice);
+        assert_eq!(line, "  01:01:01  join    board-1  Alice  (1 viewer)");
+    }
+}

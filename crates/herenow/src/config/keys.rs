@@ -1,0 +1,352 @@
+//! Every key there is: its name, where its value goes, what may be written, and what it is for.
+use super::{
+    settings::{Config, LogFormat, LogLevel},
+    values::{Raw, format_duration, format_size, parse_duration, parse_size},
+};
+use crate::auth::{
+    origin::Origin,
+    rights::Pattern,
+    secret::{Secret, SecretError},
+};
+use std::{borrow::Cow, net::SocketAddr, path::PathBuf, time::Duration};
+
+/// A key of the configuration.
+#[derive(Debug)]
+pub struct Key {
+    /// Its name in a file, with its section: `presence.leave_grace`.
+    pub name: &'static str,
+    /// What it does, and what larger and smaller values cost.
+    pub doc: &'static str,
+    /// What holds where it is not set, for keys whose default is no value but a rule.
+    unset: &'static str,
+    slot: Slot,
+}
+
+/// The place of a value in a [`Config`].
+type At<T> = fn(&mut Config) -> &mut T;
+
+/// Where the value of a key goes, and what it may be.
+#[derive(Debug)]
+enum Slot {
+    Address(At<SocketAddr>),
+    Bool(At<Option<bool>>),
+    Cookie(At<String>),
+    Duration { at: At<Duration>, min: Duration, max: Duration },
+    Format(At<LogFormat>),
+    Level(At<LogLevel>),
+    Origins(At<Vec<Origin>>),
+    Path(At<Option<PathBuf>>),
+    Patterns(At<Option<Vec<Pattern>>>),
+    Secret(At<Option<Secret>>),
+    Shards { at: At<Option<usize>>, max: usize },
+    Size { at: At<usize>, min: usize, max: usize },
+    Count { at: At<usize>, max: usize },
+}
+
+impl Key {
+    /// The key of this name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.name == name)
+    }
+
+    /// The environment variable that sets it: `HERENOW_PRESENCE__LEAVE_GRACE`.
+    pub fn variable(&self) -> String {
+        format!("{VARIABLE_PREFIX}{}", self.name.replace('.', "__").to_ascii_uppercase())
+    }
+
+    /// What may be written for it, as the end of a sentence.
+    pub fn allowed(&self) -> Cow<'static, str> {
+        match &self.slot {
+            Slot::Address(_) => "an address and port such as 127.0.0.1:4280".into(),
+            Slot::Bool(_) => "true or false".into(),
+            Slot::Cookie(_) => "a cookie's name: 1 to 128 letters, digits and any of !#$%&'*+-.^_`|~".into(),
+            Slot::Duration { min, max, .. } => {
+                let (min, max) = (format_duration(*min), format_duration(*max));
+                format!("a duration from {min} to {max}, such as 500ms, 5s or 1m").into()
+            }
+            Slot::Format(_) => choices(LogFormat::NAMED.iter().map(|(name, _)| *name)).into(),
+            Slot::Level(_) => choices(LogLevel::NAMED.iter().map(|(name, _)| *name)).into(),
+            Slot::Origins(_) => {
+                "a list of origins, scheme://host or scheme://host:port, without a path; http or https, no stars".into()
+            }
+            Slot::Path(_) => "the path of a file, or nothing".into(),
+            Slot::Patterns(_) => "a list of room patterns such as board-* (a star is any run of characters)".into(),
+            Slot::Secret(_) => format!("a text of at least {} bytes", Secret::BYTES_MIN).into(),
+            Slot::Shards { max, .. } | Slot::Count { max, .. } => format!("a whole number from 1 to {max}").into(),
+            Slot::Size { min, max, .. } => {
+                format!("a size from {} to {}, such as 16KiB", format_size(*min), format_size(*max)).into()
+            }
+        }
+    }
+
+    /// Its value in a configuration, as it would be written; a secret is not shown.
+    pub fn shown(&self, config: &Config) -> String {
+        // The one way to a value is mutable, so that each key names its place only once.
+        let config = &mut config.clone();
+        let unset = || self.unset.to_owned();
+        match &self.slot {
+            Slot::Address(at) => at(config).to_string(),
+            Slot::Bool(at) => at(config).map_or_else(unset, |value| value.to_string()),
+            Slot::Cookie(at) => at(config).clone(),
+            Slot::Duration { at, .. } => format_duration(*at(config)),
+            Slot::Format(at) => name_of(&LogFormat::NAMED, *at(config)),
+            Slot::Level(at) => name_of(&LogLevel::NAMED, *at(config)),
+            Slot::Origins(at) if at(config).is_empty() => unset(),
+            Slot::Origins(at) => joined(at(config)),
+            Slot::Path(at) => at(config).as_ref().map_or_else(unset, |path| path.display().to_string()),
+            Slot::Patterns(at) => at(config)
+                .as_ref()
+                .map_or_else(unset, |patterns| patterns.iter().map(Pattern::as_str).collect::<Vec<_>>().join(", ")),
+            Slot::Secret(at) => at(config).as_ref().map_or_else(unset, |_| "(hidden)".to_owned()),
+            Slot::Shards { at, .. } => at(config).map_or_else(unset, |value| value.to_string()),
+            Slot::Size { at, .. } => format_size(*at(config)),
+            Slot::Count { at, .. } => at(config).to_string(),
+        }
+    }
+
+    /// Puts a value in its place.
+    ///
+    /// # Errors
+    /// Says what is allowed instead; `config` is as it was.
+    pub fn set(&self, config: &mut Config, raw: &Raw) -> Result<(), Cow<'static, str>> {
+        if let Slot::Secret(at) = &self.slot {
+            *at(config) = Some(secret(raw)?);
+            return Ok(());
+        }
+        self.put(config, raw).ok_or_else(|| self.allowed())
+    }
+
+    /// Whether errors must not show what was written.
+    pub fn is_secret(&self) -> bool {
+        matches!(self.slot, Slot::Secret(_))
+    }
+
+    fn put(&self, config: &mut Config, raw: &Raw) -> Option<()> {
+        match &self.slot {
+            Slot::Address(at) => *at(config) = address(raw.text()?)?,
+            Slot::Bool(at) => *at(config) = Some(raw.bool()?),
+            Slot::Cookie(at) => *at(config) = raw.text().filter(|text| is_cookie_name(text))?.to_owned(),
+            Slot::Duration { at, min, max } => {
+                *at(config) = raw.text().and_then(parse_duration).filter(|value| (min..=max).contains(&value))?;
+            }
+            Slot::Format(at) => *at(config) = named(&LogFormat::NAMED, raw.text()?)?,
+            Slot::Level(at) => *at(config) = named(&LogLevel::NAMED, raw.text()?)?,
+            Slot::Origins(at) => *at(config) = raw.list()?.into_iter().map(Origin::parse).collect::<Option<_>>()?,
+            Slot::Path(at) => *at(config) = Some(raw.text()?).filter(|path| !path.is_empty()).map(PathBuf::from),
+            Slot::Patterns(at) => {
+                let patterns = raw.list()?.into_iter().map(|text| Pattern::parse(text).ok());
+                *at(config) = Some(patterns.collect::<Option<_>>()?);
+            }
+            Slot::Secret(at) => *at(config) = Some(secret(raw).ok()?),
+            Slot::Shards { at, max } => *at(config) = Some(raw.whole().filter(|value| (1..=*max).contains(value))?),
+            Slot::Size { at, min, max } => {
+                let size = raw.text().map_or_else(|| raw.whole(), parse_size);
+                *at(config) = size.filter(|value| (min..=max).contains(&value))?;
+            }
+            Slot::Count { at, max } => *at(config) = raw.whole().filter(|value| (1..=*max).contains(value))?,
+        }
+        Some(())
+    }
+}
+
+fn secret(raw: &Raw) -> Result<Secret, Cow<'static, str>> {
+    let text = raw.text().ok_or("a text")?;
+    Secret::parse(text).map_err(|error| match error {
+        SecretError::TooShort { bytes } => {
+            let proposal = Secret::generate().map(|new| format!(", such as this new one: {}", new.reveal()));
+            let proposal = proposal.unwrap_or_default();
+            format!("a text of at least {} bytes, this one has {bytes}{proposal}", Secret::BYTES_MIN).into()
+        }
+        SecretError::Blank => "a text without blanks around it and without control characters".into(),
+    })
+}
+
+/// An address with its port; `localhost` stands for 127.0.0.1, so that no name has to be looked up.
+fn address(text: &str) -> Option<SocketAddr> {
+    match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}").parse().ok(),
+        None => text.parse().ok(),
+    }
+}
+
+/// A token as RFC 6265 asks for.
+fn is_cookie_name(text: &str) -> bool {
+    let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.len() <= 128 && text.bytes().all(is_fine)
+}
+
+fn named<T: Copy>(names: &[(&str, T)], name: &str) -> Option<T> {
+    names.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+}
+
+fn name_of<T: PartialEq>(names: &[(&str, T)], value: T) -> String {
+    names.iter().find(|(_, known)| *known == value).map(|(name, _)| *name).unwrap_or_default().to_owned()
+}
+
+fn choices(names: impl Iterator<Item = &'static str>) -> String {
+    format!("one of {}", names.collect::<Vec<_>>().join(", "))
+}
+
+fn joined(values: &[impl ToString]) -> String {
+    values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+const fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(60 * minutes)
+}
+
+/// What each variable of ours begins with.
+pub const VARIABLE_PREFIX: &str = "HERENOW_";
+/// The short name of the variable for `auth.secret`.
+pub const SECRET_VARIABLE: &str = "HERENOW_SECRET";
+
+/// All keys, section by section.
+pub static KEYS: [Key; 22] = [
+    Key {
+        name: "server.listen",
+        doc: "Where the server listens; port 0 takes a free one. An address that others can reach needs `auth.secret`.",
+        unset: "",
+        slot: Slot::Address(|c| &mut c.server.listen),
+    },
+    Key {
+        name: "server.allowed_origins",
+        doc: "Pages that may connect with the session cookie, besides those of this server's own host and port. In dev mode, \
+              pages that may connect at all, besides those of this machine.",
+        unset: "none",
+        slot: Slot::Origins(|c| &mut c.server.allowed_origins),
+    },
+    Key {
+        name: "server.shutdown_grace",
+        doc: "How long clients have to connect elsewhere when the server is told to stop. Longer: they come back less all \
+              at once; shorter: a deploy takes less time.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.server.shutdown_grace, min: ms(0), max: minutes(10) },
+    },
+    Key {
+        name: "server.shards",
+        doc: "Tasks that share the rooms among them. More than there are cores only costs memory.",
+        unset: "one a core",
+        slot: Slot::Shards { at: |c| &mut c.server.shards, max: 1024 },
+    },
+    Key {
+        name: "auth.secret",
+        doc: "What your app signs its tokens with (HS256). Best set as `HERENOW_SECRET`, so that it is in no file. With it, \
+              the server is in production mode unless `--dev` says otherwise.",
+        unset: "none: a throw-away one in dev mode",
+        slot: Slot::Secret(|c| &mut c.auth.secret),
+    },
+    Key {
+        name: "auth.first_frame_timeout",
+        doc: "How long a connection that brought no token may take to send one in its first frame. Longer: strangers hold \
+              connections longer; shorter: people on slow networks are turned away.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.auth.first_frame_timeout, min: ms(100), max: minutes(1) },
+    },
+    Key {
+        name: "auth.default_rooms",
+        doc: "Rooms that a token without `rooms` gives, with all rights but `observe`.",
+        unset: "all in dev mode, otherwise none",
+        slot: Slot::Patterns(|c| &mut c.auth.default_rooms),
+    },
+    Key {
+        name: "auth.cookie_name",
+        doc: "The cookie that may hold a token. Your app sets it, best as HttpOnly, Secure and SameSite.",
+        unset: "",
+        slot: Slot::Cookie(|c| &mut c.auth.cookie_name),
+    },
+    Key {
+        name: "presence.leave_grace",
+        doc: "How long somebody stays in a room after their page went away (reload, closed tab). Longer: a slow reload is no \
+              news; shorter: a closed tab is told sooner.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.presence.leave_grace, min: ms(0), max: minutes(60) },
+    },
+    Key {
+        name: "presence.drop_grace",
+        doc: "How long somebody stays in a room after their connection broke without a word. Longer: a tunnel or a \
+              change of network is no news; shorter: who is really gone is told sooner.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.presence.drop_grace, min: ms(0), max: minutes(60) },
+    },
+    Key {
+        name: "presence.drain_grace",
+        doc: "How long somebody stays in a room after this server ended their connection because it stops.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.presence.drain_grace, min: ms(0), max: minutes(60) },
+    },
+    Key {
+        name: "presence.ping_interval",
+        doc: "How often a quiet connection is pinged. Longer: who is gone without a word is noticed later, and proxies may cut \
+              quiet connections (keep it below their idle time-out, often 60s); shorter: more traffic.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.presence.ping_interval, min: ms(100), max: minutes(10) },
+    },
+    Key {
+        name: "presence.pong_timeout",
+        doc: "How long after a ping a connection that sends nothing counts as dead. Longer: who is gone stays longer; shorter: \
+              people on slow networks are cut off.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.presence.pong_timeout, min: ms(100), max: minutes(10) },
+    },
+    Key {
+        name: "presence.typing_lease",
+        doc: "How long one `typing` counts without a repeat. Keep it above the 3s in which clients repeat it; longer: who fell \
+              silent seems to type for longer.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.presence.typing_lease, min: ms(100), max: minutes(10) },
+    },
+    Key {
+        name: "limits.frame_bytes",
+        doc: "Size of one frame from a client; a larger one ends the connection (1009). Larger: one client can make the server \
+              read more at once.",
+        unset: "",
+        slot: Slot::Size { at: |c| &mut c.limits.frame_bytes, min: 1 << 10, max: 1 << 20 },
+    },
+    Key {
+        name: "limits.state_bytes",
+        doc: "Size of the state that a session may share in one room. Larger: each roster grows by as much a viewer.",
+        unset: "",
+        slot: Slot::Size { at: |c| &mut c.limits.state_bytes, min: 64, max: 64 << 10 },
+    },
+    Key {
+        name: "limits.outbox_bytes",
+        doc: "What may wait for one slow client before it is told less. Larger: a slow client misses less and costs more \
+              memory.",
+        unset: "",
+        slot: Slot::Size { at: |c| &mut c.limits.outbox_bytes, min: 16 << 10, max: 64 << 20 },
+    },
+    Key {
+        name: "limits.rooms_per_connection",
+        doc: "Rooms that one connection may be in at once. More: one client can cause more news when it comes and goes.",
+        unset: "",
+        slot: Slot::Count { at: |c| &mut c.limits.rooms_per_connection, max: 10_000 },
+    },
+    Key {
+        name: "demo.enabled",
+        doc: "Whether the task board at `/demo` is served.",
+        unset: "true in dev mode, otherwise false",
+        slot: Slot::Bool(|c| &mut c.demo.enabled),
+    },
+    Key {
+        name: "demo.database",
+        doc: "File for the tasks of the demo. Without one they are kept in memory and gone after a restart.",
+        unset: "none: in memory",
+        slot: Slot::Path(|c| &mut c.demo.database),
+    },
+    Key {
+        name: "log.format",
+        doc: "What a log line looks like; auto is human on a terminal, and json otherwise.",
+        unset: "",
+        slot: Slot::Format(|c| &mut c.log.format),
+    },
+    Key {
+        name: "log.level",
+        doc: "From which severity on things are logged. debug has a line for each connection, trace for each message.",
+        unset: "",
+        slot: Slot::Level(|c| &mut c.log.level),
+    },
+];

@@ -1,0 +1,9 @@
+//! What an operator may set, where it may come from, and what to say when it is wrong.
+
+pub mod error;
+pub mod keys;
+pub mod load;
+pub mod mode;
+pub mod reference;
+pub mod settings;
+pub mod values;

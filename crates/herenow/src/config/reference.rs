@@ -1,0 +1,62 @@
+//! The page of the documentation that lists all keys, made from the keys themselves.
+use super::{
+    keys::{KEYS, SECRET_VARIABLE},
+    settings::Config,
+};
+use std::fmt::Write;
+
+/// The text of `docs/configuration.md`.
+pub fn configuration_page() -> String {
+    let mut page = String::from(INTRODUCTION);
+    let mut section = "";
+    for key in &KEYS {
+        let (of, _) = key.name.split_once('.').unwrap_or_default();
+        if of != section {
+            section = of;
+            put(&mut page, format_args!("\n## {section}\n"));
+        }
+        put(&mut page, format_args!("\n### `{}`\n\n{}\n\n", key.name, key.doc));
+        put(&mut page, format_args!("- Default: {}\n", code(&key.shown(&Config::default()))));
+        put(&mut page, format_args!("- Allowed: {}\n", key.allowed()));
+        let short = if key.is_secret() { format!("`{SECRET_VARIABLE}` or ") } else { String::new() };
+        put(&mut page, format_args!("- Variable: {short}`{}`\n", key.variable()));
+    }
+    page
+}
+
+/// Values are code; rules, which have blanks, are prose.
+fn code(default: &str) -> String {
+    if default.contains(' ') || default == "none" { default.to_owned() } else { format!("`{default}`") }
+}
+
+fn put(page: &mut String, text: std::fmt::Arguments<'_>) {
+    page.write_fmt(text).expect("a string takes all text");
+}
+
+const INTRODUCTION: &str = "\
+# Configuration
+
+<!-- Made from crates/herenow/src/config/keys.rs. To renew: UPDATE=1 cargo test -p herenow --test configuration -->
+
+Nothing has to be configured to try herenow on one machine. Where something is, the later of these wins:
+
+1. the defaults below;
+2. a file, `herenow.toml` in the working directory or the one named by `-c`;
+3. environment variables, `HERENOW_SECTION__KEY`, lists with commas;
+4. flags of the command line.
+
+A key or a `HERENOW_` variable that does not exist is an error, so a misspelt one cannot be missed. (Variables that
+Kubernetes sets for a service named herenow, such as `HERENOW_SERVICE_HOST`, are left alone.)
+
+```toml
+[server]
+listen = \"0.0.0.0:4280\"
+allowed_origins = [\"https://app.example.com\"]
+
+[presence]
+leave_grace = \"8s\"
+```
+
+Without a secret the server runs in **dev mode**: on loopback addresses only, with tokens for whoever asks. On any other
+address it refuses to start without `HERENOW_SECRET`, and prints a new one that is ready to use.
+";

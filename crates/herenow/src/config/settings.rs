@@ -1,0 +1,294 @@
+//! The settings themselves, each with its default. What may be written for each is in [`super::keys`].
+use crate::auth::{
+    origin::Origin,
+    rights::{Grants, Pattern, Rights},
+    secret::Secret,
+};
+use herenow_core::limits::Limits;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    num::NonZero,
+    path::PathBuf,
+    thread::available_parallelism,
+    time::Duration,
+};
+
+/// All settings. `Default` is what holds where nothing is said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// Where the server listens and who may connect.
+    pub server: ServerConfig,
+    /// How clients prove who they are.
+    pub auth: AuthConfig,
+    /// When somebody counts as here, as typing, as gone.
+    pub presence: PresenceConfig,
+    /// How much one client may ask for.
+    pub limits: LimitsConfig,
+    /// The task board that comes with the server.
+    pub demo: DemoConfig,
+    /// What is logged, and how.
+    pub log: LogConfig,
+}
+
+/// Where the server listens and who may connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// Address and port; port 0 takes a free one. Default 127.0.0.1:4280.
+    pub listen: SocketAddr,
+    /// Origins of pages that may use the session cookie, besides the server's own. Default none.
+    pub allowed_origins: Vec<Origin>,
+    /// How long clients have to go elsewhere when the server stops. Default 10 s.
+    pub shutdown_grace: Duration,
+    /// Tasks that share the rooms among them; `None`: as many as there are cores.
+    pub shards: Option<usize>,
+}
+
+/// How clients prove who they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthConfig {
+    /// What the app signs its tokens with. Default none, which dev mode makes up for by itself.
+    pub secret: Option<Secret>,
+    /// How long a connection without a token may take to send one in its first frame. Default 5 s.
+    pub first_frame_timeout: Duration,
+    /// Rooms of tokens that list none; `None`: all in dev mode, otherwise none.
+    pub default_rooms: Option<Vec<Pattern>>,
+    /// Name of the cookie that may hold a token. Default `session`.
+    pub cookie_name: String,
+}
+
+/// When somebody counts as here, as typing, as gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PresenceConfig {
+    /// Grace after a close that says that the page goes away. Default 5 s.
+    pub leave_grace: Duration,
+    /// Grace after a connection that broke without a word. Default 10 s.
+    pub drop_grace: Duration,
+    /// Grace after this server ended the connection because it stops. Default 30 s.
+    pub drain_grace: Duration,
+    /// How often a quiet connection is pinged. Default 20 s.
+    pub ping_interval: Duration,
+    /// How long after a ping a connection that sends nothing counts as dead. Default 10 s.
+    pub pong_timeout: Duration,
+    /// How long one `typing` counts without a repeat. Default 6 s.
+    pub typing_lease: Duration,
+}
+
+/// How much one client may ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitsConfig {
+    /// Bytes of one frame from a client. Default 16 KiB.
+    pub frame_bytes: usize,
+    /// Bytes of a session's state in one room. Default 4 KiB.
+    pub state_bytes: usize,
+    /// Bytes that may wait for a slow client. Default 256 KiB.
+    pub outbox_bytes: usize,
+    /// Rooms that one connection may be in. Default 50.
+    pub rooms_per_connection: usize,
+}
+
+/// The task board that comes with the server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DemoConfig {
+    /// Whether it is served; `None`: in dev mode only.
+    pub enabled: Option<bool>,
+    /// File for its tasks; `None`: they are kept in memory and gone after a restart.
+    pub database: Option<PathBuf>,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Default [`LogFormat::Auto`].
+    pub format: LogFormat,
+    /// Default [`LogLevel::Info`].
+    pub level: LogLevel,
+}
+
+/// What a log line looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// [`Self::Human`] on a terminal, [`Self::Json`] otherwise.
+    #[default]
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// From which severity on things are logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// What should wake a person.
+    Error,
+    /// And what is worth counting.
+    Warn,
+    /// And what happens rarely: start, stop, drain.
+    #[default]
+    Info,
+    /// And each connection.
+    Debug,
+    /// And each message, never with what it holds.
+    Trace,
+}
+
+impl Config {
+    /// The limits and times of a hub that these settings ask for.
+    pub fn hub_limits(&self) -> Limits {
+        Limits {
+            grace_closed: self.presence.leave_grace,
+            grace_lost: self.presence.drop_grace,
+            grace_drained: self.presence.drain_grace,
+            typing_lease: self.presence.typing_lease,
+            state_bytes_max: self.limits.state_bytes,
+            rooms_per_session_max: self.limits.rooms_per_connection,
+            ..Limits::default()
+        }
+    }
+
+    /// Whether the address can be reached from this machine only.
+    pub fn is_loopback(&self) -> bool {
+        self.server.listen.ip().to_canonical().is_loopback()
+    }
+
+    /// How many shards there are to be: what is set, or one a core (one where the cores cannot be counted).
+    pub fn shard_count(&self) -> usize {
+        self.server.shards.unwrap_or_else(|| available_parallelism().map_or(1, NonZero::get))
+    }
+
+    /// What tokens without `rooms` give: [`Rights::DEFAULT`] in the rooms that are set, otherwise in all rooms in dev mode
+    /// and in none else.
+    pub fn default_grants(&self, is_dev: bool) -> Grants {
+        let all = || is_dev.then(|| Pattern::parse("*").expect("a star is a pattern")).into_iter().collect();
+        let patterns: Vec<Pattern> = self.auth.default_rooms.clone().unwrap_or_else(all);
+        Grants::new(patterns.into_iter().map(|pattern| (pattern, Rights::DEFAULT)))
+    }
+
+    /// Whether the demo is to be served.
+    pub fn demo_enabled(&self, is_dev: bool) -> bool {
+        self.demo.enabled.unwrap_or(is_dev)
+    }
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4280)),
+            allowed_origins: Vec::new(),
+            shutdown_grace: Duration::from_secs(10),
+            shards: None,
+        }
+    }
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        Self {
+            secret: None,
+            first_frame_timeout: Duration::from_secs(5),
+            default_rooms: None,
+            cookie_name: "session".to_owned(),
+        }
+    }
+}
+
+impl Default for PresenceConfig {
+    fn default() -> Self {
+        let core = Limits::default();
+        Self {
+            leave_grace: core.grace_closed,
+            drop_grace: core.grace_lost,
+            drain_grace: core.grace_drained,
+            ping_interval: Duration::from_secs(20),
+            pong_timeout: Duration::from_secs(10),
+            typing_lease: core.typing_lease,
+        }
+    }
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        let core = Limits::default();
+        Self {
+            frame_bytes: 16 << 10,
+            state_bytes: core.state_bytes_max,
+            outbox_bytes: 256 << 10,
+            rooms_per_connection: core.rooms_per_session_max,
+        }
+    }
+}
+
+impl LogFormat {
+    /// All, with the names they have in a configuration.
+    pub const NAMED: [(&'static str, Self); 3] = [("auto", Self::Auto), ("human", Self::Human), ("json", Self::Json)];
+}
+
+impl LogLevel {
+    /// All, with the names they have in a configuration.
+    pub const NAMED: [(&'static str, Self); 5] = [
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+        ("trace", Self::Trace),
+    ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use herenow_core::id::RoomId;
+
+    #[test]
+    fn defaults_are_those_of_the_core() {
+        assert_eq!(Config::default().hub_limits(), Limits::default());
+    }
+
+    #[test]
+    fn settings_reach_the_hub() {
+        let mut config = Config::default();
+        config.presence.leave_grace = Duration::from_secs(1);
+        config.presence.drop_grace = Duration::from_secs(2);
+        config.presence.drain_grace = Duration::from_secs(3);
+        config.presence.typing_lease = Duration::from_secs(4);
+        config.limits.state_bytes = 5;
+        config.limits.rooms_per_connection = 6;
+        let limits = config.hub_limits();
+        assert_eq!(limits.grace_closed, Duration::from_secs(1));
+        assert_eq!(limits.grace_lost, Duration::from_secs(2));
+        assert_eq!(limits.grace_drained, Duration::from_secs(3));
+        assert_eq!(limits.typing_lease, Duration::from_secs(4));
+        assert_eq!((limits.state_bytes_max, limits.rooms_per_session_max), (5, 6));
+    }
+
+    #[test]
+    fn what_is_not_set_depends_on_the_mode() {
+        let room = RoomId::parse("board-1").unwrap();
+        let mut config = Config::default();
+        assert_eq!(config.default_grants(true).rights(&room), Rights::DEFAULT);
+        assert_eq!(config.default_grants(false).rights(&room), Rights::NONE);
+        assert!(config.demo_enabled(true) && !config.demo_enabled(false));
+        config.auth.default_rooms = Some(vec![Pattern::parse("lobby").unwrap()]);
+        config.demo.enabled = Some(true);
+        assert_eq!(config.default_grants(true).rights(&room), Rights::NONE);
+        assert!(config.demo_enabled(false));
+        assert!(config.shard_count() >= 1);
+    }
+
+    #[test]
+    fn loopback_is_told_from_the_rest() {
+        let mut config = Config::default();
+        for (listen, is_loopback) in [
+            ("127.0.0.1:1", true),
+            ("127.8.8.8:1", true),
+            ("[::1]:1", true),
+            ("[::ffff:127.0.0.1]:1", true),
+            ("0.0.0.0:1", false),
+            ("[::]:1", false),
+            ("10.0.0.7:1", false),
+        ] {
+            config.server.listen = listen.parse().unwrap();
+            assert_eq!(config.is_loopback(), is_loopback, "{listen}");
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! One transport that is open: its socket as far as several tasks share it, and what waits to be written to it.
+//!
+//! Shards write straight to the socket; only what would block waits in the outbox, for the connection's own task. The
+//! one lock here is held for a write that does not block, because the rooms of a connection may lie on several shards.
+use crate::outbox::{Farewell, Outbox, Part};
+use herenow_core::{command::Ending, id::SessionId, time::Time};
+use herenow_wire::{
+    dialect::Dialect,
+    websocket::{encoder, incoming::CloseFrame},
+};
+use std::{
+    io::{self, IoSlice},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+};
+use tokio::net::TcpStream;
+
+/// A connection, shared by its task, the shards of its rooms and the heartbeat.
+#[derive(Debug)]
+pub struct Connection {
+    session: SessionId,
+    dialect: Dialect,
+    socket: Socket,
+    outbox: Mutex<Outbox>,
+    outbox_bytes_max: usize,
+    /// When the peer was last heard, in milliseconds since the Unix epoch.
+    heard_at_ms: AtomicU64,
+    /// When the token ends, in milliseconds since the Unix epoch; [`UNKNOWN`] until the peer has said who it is.
+    expires_at_ms: AtomicU64,
+}
+
+/// Where a connection writes.
+#[derive(Debug)]
+pub enum Socket {
+    /// To a socket that any task may write to.
+    Tcp(TcpStream),
+    /// Through the connection's own task, which owns the stream (TLS and the like).
+    Owned,
+}
+
+/// What the shared part of a connection needs to know.
+#[derive(Debug)]
+pub struct ConnectionSetup {
+    /// The session it serves.
+    pub session: SessionId,
+    /// What its peer speaks.
+    pub dialect: Dialect,
+    /// Where it writes.
+    pub socket: Socket,
+    /// Bytes that may wait for it.
+    pub outbox_bytes_max: usize,
+    /// Now.
+    pub now: Time,
+}
+
+impl Connection {
+    /// A connection that has just been opened.
+    pub fn new(setup: ConnectionSetup) -> Self {
+        let ConnectionSetup { session, dialect, socket, outbox_bytes_max, now } = setup;
+        Self {
+            session,
+            dialect,
+            socket,
+            outbox: Mutex::default(),
+            outbox_bytes_max,
+            heard_at_ms: AtomicU64::new(now.as_millis()),
+            expires_at_ms: AtomicU64::new(UNKNOWN),
+        }
+    }
+
+    /// The session it serves.
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// What its peer speaks.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The socket, where any task may use it.
+    pub fn tcp(&self) -> Option<&TcpStream> {
+        match &self.socket {
+            Socket::Tcp(stream) => Some(stream),
+            Socket::Owned => None,
+        }
+    }
+
+    /// Notes that the peer was heard.
+    pub fn note_heard(&self, now: Time) {
+        self.heard_at_ms.store(now.as_millis(), Ordering::Relaxed);
+    }
+
+    /// When the peer was last heard.
+    pub fn heard_at(&self) -> Time {
+        Time::from_millis(self.heard_at_ms.load(Ordering::Relaxed))
+    }
+
+    /// Notes who it is, by when that ends.
+    pub fn note_known(&self, expires_at: Time) {
+        self.expires_at_ms.store(expires_at.as_millis().min(UNKNOWN - 1), Ordering::Relaxed);
+    }
+
+    /// When the peer's token ends; `None` until the peer has said who it is.
+    pub fn expires_at(&self) -> Option<Time> {
+        let at = self.expires_at_ms.load(Ordering::Relaxed);
+        (at != UNKNOWN).then(|| Time::from_millis(at))
+    }
+
+    /// Writes frames, all of them or none as far as the peer can tell: what the socket does not take now waits. Where
+    /// more would wait than is allowed, the connection ends with 4503 instead. One part of any size is let into an
+    /// empty outbox.
+    pub fn send(&self, parts: &[&Part], scratch: &mut Vec<u8>, now: Time) {
+        let mut outbox = self.outbox();
+        if outbox.farewell().is_some() {
+            return;
+        }
+        let was_empty = outbox.is_empty();
+        let mut written = 0;
+        if was_empty && let Some(stream) = self.tcp() {
+            match write_now(stream, parts, scratch) {
+                Ok(bytes) => written = bytes,
+                Err(_broken) => return outbox.end(Ending::Lost, None, false, now),
+            }
+        }
+        for (at, part) in parts.iter().enumerate() {
+            let taken = written.min(part.bytes.len());
+            written -= taken;
+            if taken < part.bytes.len() {
+                let after_begun = outbox.is_empty() && taken == 0 && at > 0 && !parts[at - 1].ends_frame;
+                outbox.push(part, taken, now);
+                if after_begun {
+                    outbox.note_begun();
+                }
+            }
+        }
+        if outbox.is_empty() {
+            return;
+        }
+        if outbox.waiting_bytes() > self.outbox_bytes_max && !(was_empty && is_one_frame(parts)) {
+            return outbox.end(Ending::Lost, Some(encoder::close(SLOW, "come back")), false, now);
+        }
+        if was_empty {
+            outbox.wake();
+        }
+    }
+
+    /// Writes one frame.
+    pub fn send_one(&self, bytes: bytes::Bytes, now: Time) {
+        self.send(&[&Part { bytes, ends_frame: true }], &mut Vec::new(), now);
+    }
+
+    /// Ends the connection with a close frame behind what waits.
+    pub fn close(&self, code: u16, reason: &str, how: Ending, now: Time) {
+        self.outbox().end(how, Some(encoder::close(code, reason)), true, now);
+    }
+
+    /// Ends the connection because the peer closed it; answers its close frame behind what waits.
+    pub fn answer_close(&self, received: &CloseFrame<'_>, how: Ending, now: Time) {
+        self.outbox().end(how, Some(encoder::close_answer(received)), true, now);
+    }
+
+    /// Ends the connection at once, without a word.
+    pub fn abort(&self, how: Ending, now: Time) {
+        self.outbox().end(how, None, false, now);
+    }
+
+    /// Since when nothing of what waits was taken; `None` where nothing waits.
+    pub fn blocked_since(&self) -> Option<Time> {
+        self.outbox().blocked_since()
+    }
+
+    /// How this side ends the connection, once that is decided.
+    pub fn farewell(&self) -> Option<Farewell> {
+        self.outbox().farewell()
+    }
+
+    /// Looks for what the connection's task has to do, and arranges that it is woken for it.
+    pub fn poll_outbox<T>(
+        &self,
+        cx: &mut Context<'_>,
+        look: impl FnOnce(&mut Outbox, &mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        let mut outbox = self.outbox();
+        outbox.set_waker(cx.waker());
+        look(&mut outbox, cx)
+    }
+
+    fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes what the socket takes now; how many bytes that is.
+fn write_now(stream: &TcpStream, parts: &[&Part], scratch: &mut Vec<u8>) -> io::Result<usize> {
+    let total: usize = parts.iter().map(|part| part.bytes.len()).sum();
+    let tried = match parts {
+        [part] => stream.try_write(&part.bytes),
+        _ if total <= FLAT_BYTES_MAX => {
+            // One contiguous write of small frames costs less than a vector of them.
+            scratch.clear();
+            parts.iter().for_each(|part| scratch.extend_from_slice(&part.bytes));
+            stream.try_write(scratch)
+        }
+        _ => {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let count = slices.iter_mut().zip(parts).map(|(slice, part)| *slice = IoSlice::new(&part.bytes)).count();
+            stream.try_write_vectored(&slices[..count])
+        }
+    };
+    match tried {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        tried => tried,
+    }
+}
+
+/// Whether all parts are one frame.
+fn is_one_frame(parts: &[&Part]) -> bool {
+    parts.iter().filter(|part| part.ends_frame).count() <= 1
+}
+
+const UNKNOWN: u64 = u64::MAX;
+/// The close code for a peer that does not read what it is sent.
+const SLOW: u16 = 4503;
+/// Up to here, several frames are copied together before they are written.
+const FLAT_BYTES_MAX: usize = 32 * 1024;
+/// Pieces that one write takes at the most.
+pub const SLICES_MAX: usize = 32;

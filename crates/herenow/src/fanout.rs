@@ -1,0 +1,189 @@
+//! From what a hub says to bytes on sockets: each event is encoded once per dialect in use, however many hear it, and
+//! each connection gets one write a turn.
+use crate::{connection::Connection, outbox::Part};
+use bytes::Bytes;
+use herenow_core::{
+    event::{Audience, Event, RosterView},
+    hub::Hub,
+    id::ConnectionKey,
+    time::Time,
+};
+use herenow_wire::{board, dialect::Dialect, native, problem::Problem, websocket::encoder};
+use slab::Slab;
+use std::sync::Arc;
+
+/// A connection as its shard knows it.
+#[derive(Debug)]
+pub struct Seat {
+    /// The connection.
+    pub connection: Arc<Connection>,
+    /// Whose it is.
+    pub profile: Arc<herenow_core::profile::Profile>,
+    /// The partitions of this shard that know the session, one bit each.
+    pub partitions: u64,
+    /// What it speaks; here because fan-out asks for each receiver.
+    pub dialect: Dialect,
+    /// Where its frames of this turn begin and end in the list.
+    queue: Option<(u32, u32)>,
+}
+
+impl Seat {
+    /// A connection without frames.
+    pub fn new(connection: Arc<Connection>, profile: Arc<herenow_core::profile::Profile>) -> Self {
+        let dialect = connection.dialect();
+        Self { connection, profile, partitions: 0, dialect, queue: None }
+    }
+}
+
+/// The frames of one turn, and who gets which.
+#[derive(Debug, Default)]
+pub struct Fanout {
+    parts: Vec<Part>,
+    /// Singly linked lists, one a connection: which part, and where the next is.
+    links: Vec<(u32, Option<u32>)>,
+    dirty: Vec<ConnectionKey>,
+    /// Rosters encoded in this turn.
+    rosters: Vec<(Arc<RosterView>, Dialect, u32)>,
+    scratch: Vec<u8>,
+}
+
+impl Fanout {
+    /// Takes what a hub says to an audience. Costs one encoding a dialect, and a link a receiver.
+    pub fn deliver(&mut self, hub: &Hub, seats: &mut Slab<Seat>, to: &Audience, event: &Event) {
+        let mut encoded = Encoded::default();
+        for key in hub.recipients(to) {
+            let Some(seat) = seats.get_mut(key.0 as usize) else { continue };
+            if let Event::Roster { .. } = event {
+                self.deliver_roster(seat, key, event);
+                continue;
+            }
+            let slot = match seat.dialect {
+                Dialect::Native => &mut encoded.native,
+                Dialect::Board => &mut encoded.board,
+            };
+            let part = *slot.get_or_insert_with(|| encode(seat.dialect, event).map(|text| self.add(text)));
+            if let Some(part) = part {
+                self.link(seat, key, part);
+            }
+        }
+    }
+
+    /// Writes what each connection got in this turn, in one go each, and forgets the turn.
+    pub fn flush(&mut self, seats: &mut Slab<Seat>, now: Time) {
+        let mut parts: Vec<&Part> = Vec::new();
+        for key in self.dirty.drain(..) {
+            // Gone within the turn: then there is nobody to write to.
+            let Some(seat) = seats.get_mut(key.0 as usize) else { continue };
+            let Some((first, _)) = seat.queue.take() else { continue };
+            parts.clear();
+            let mut next = Some(first);
+            while let Some(at) = next {
+                let (part, after) = self.links[at as usize];
+                parts.push(&self.parts[part as usize]);
+                next = after;
+            }
+            seat.connection.send(&parts, &mut self.scratch, now);
+        }
+        self.links.clear();
+        self.rosters.clear();
+        self.parts.clear();
+        shrink(&mut self.links);
+        shrink(&mut self.scratch);
+    }
+
+    fn deliver_roster(&mut self, seat: &mut Seat, key: ConnectionKey, event: &Event) {
+        let Event::Roster { re, interest, view } = event else { return };
+        match seat.dialect {
+            Dialect::Native => {
+                let body = self.roster(view, Dialect::Native, || native::roster_body(view));
+                let head = native::roster_head(re.as_ref(), *interest);
+                let body_bytes = self.parts[body as usize].bytes.len();
+                let head = encoder::text_before_body(head.as_bytes(), body_bytes);
+                let head = self.add_part(Part { bytes: head, ends_frame: false });
+                self.link(seat, key, head);
+                self.link(seat, key, body);
+            }
+            Dialect::Board => {
+                let user = &seat.profile.user;
+                let part = if board::presence_differs(view, user) {
+                    self.add(board::presence(view, Some(user)))
+                } else {
+                    self.roster(view, Dialect::Board, || board::presence(view, None))
+                };
+                self.link(seat, key, part);
+            }
+        }
+    }
+
+    /// The part that holds a roster in a dialect; encoded where this turn has not done so.
+    fn roster(&mut self, view: &Arc<RosterView>, dialect: Dialect, encode: impl FnOnce() -> String) -> u32 {
+        let known = self.rosters.iter().rev().find(|(held, of, _)| *of == dialect && Arc::ptr_eq(held, view));
+        if let Some((_, _, part)) = known {
+            return *part;
+        }
+        let text = encode();
+        let part = match dialect {
+            Dialect::Native => self.add_part(Part { bytes: Bytes::from(text), ends_frame: true }),
+            Dialect::Board => self.add(text),
+        };
+        self.rosters.push((Arc::clone(view), dialect, part));
+        part
+    }
+
+    /// Adds a whole frame.
+    fn add(&mut self, text: String) -> u32 {
+        self.add_part(Part { bytes: encoder::text(text.as_bytes()), ends_frame: true })
+    }
+
+    fn add_part(&mut self, part: Part) -> u32 {
+        self.parts.push(part);
+        index(self.parts.len() - 1)
+    }
+
+    fn link(&mut self, seat: &mut Seat, key: ConnectionKey, part: u32) {
+        let at = index(self.links.len());
+        self.links.push((part, None));
+        match &mut seat.queue {
+            Some((_, last)) => {
+                self.links[*last as usize].1 = Some(at);
+                *last = at;
+            }
+            None => {
+                seat.queue = Some((at, at));
+                self.dirty.push(key);
+            }
+        }
+    }
+}
+
+/// The part that holds an event in each dialect; the inner `None` says that the dialect does not tell it.
+#[derive(Default)]
+struct Encoded {
+    native: Option<Option<u32>>,
+    board: Option<Option<u32>>,
+}
+
+fn encode(dialect: Dialect, event: &Event) -> Option<String> {
+    match (dialect, event) {
+        (Dialect::Board, Event::Refused { re, room, refusal }) => {
+            Some(board::error(&Problem::refused(re.clone(), room.clone(), *refusal)))
+        }
+        (Dialect::Board, event) => board::encode(event),
+        (Dialect::Native, event) => native::encode(event),
+    }
+}
+
+/// Lets memory go that only a storm needed.
+fn shrink<T>(list: &mut Vec<T>) {
+    list.clear();
+    if list.capacity() * size_of::<T>() > KEPT_BYTES_MAX {
+        list.shrink_to(KEPT_BYTES_MAX / size_of::<T>());
+    }
+}
+
+fn index(at: usize) -> u32 {
+    u32::try_from(at).expect("a turn has fewer parts and links than its inbox lets in times listeners")
+}
+
+/// What a list of the turn may keep for the next.
+const KEPT_BYTES_MAX: usize = 1024 * 1024;

@@ -1,0 +1,195 @@
+//! The pulse of all connections: one timer wheel, which pings, and ends who does not answer, who does not say who they
+//! are, whose token is over, and who does not read.
+use crate::{clock::Clock, connection::Connection};
+use bytes::Bytes;
+use herenow_core::{command::Ending, time::Time};
+use herenow_wire::{board, code::Code, dialect::Dialect, native, problem::Problem, websocket::encoder};
+use std::{
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+/// When what is expected of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rhythm {
+    /// How often a peer is pinged. Must be below what proxies let a silent connection live (60 s is common).
+    pub ping_interval: Duration,
+    /// How long a peer has to be heard after a ping.
+    pub pong_timeout: Duration,
+    /// How long a peer has to say who it is.
+    pub auth_timeout: Duration,
+    /// How long a peer may take nothing of what waits for it.
+    pub drain_timeout: Duration,
+}
+
+/// The wheel, shared by all who open connections.
+#[derive(Debug)]
+pub struct Heartbeat {
+    rhythm: Rhythm,
+    clock: Clock,
+    wheel: Mutex<Wheel>,
+}
+
+/// Slots of [`TICK`] each; a visit further away than the wheel reaches is looked at again when its slot comes.
+#[derive(Debug)]
+struct Wheel {
+    slots: Vec<Vec<Visit>>,
+    /// The slot that is visited next.
+    at: usize,
+}
+
+/// A look at a connection that is planned.
+#[derive(Debug)]
+struct Visit {
+    connection: Weak<Connection>,
+    due: Time,
+    purpose: Purpose,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Purpose {
+    /// Has it said who it is?
+    Auth,
+    /// Ping it.
+    Ping,
+    /// Was it heard since the ping?
+    Answer { pinged_at: Time },
+}
+
+impl Heartbeat {
+    /// A wheel without connections.
+    pub fn new(rhythm: Rhythm, clock: Clock) -> Self {
+        let slots = (0..SLOTS).map(|_| Vec::new()).collect();
+        Self { rhythm, clock, wheel: Mutex::new(Wheel { slots, at: 0 }) }
+    }
+
+    /// Watches over a connection from now on, for as long as it is.
+    pub fn watch(&self, connection: &Arc<Connection>) {
+        let now = self.clock.now();
+        let (purpose, wait) = match connection.expires_at() {
+            Some(_) => (Purpose::Ping, self.rhythm.ping_interval),
+            None => (Purpose::Auth, self.rhythm.auth_timeout),
+        };
+        self.plan(now, Visit { connection: Arc::downgrade(connection), due: now + wait, purpose });
+    }
+
+    /// Turns the wheel for as long as it is wanted.
+    pub async fn run(wheel: Weak<Self>) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+        loop {
+            ticks.tick().await;
+            let Some(heartbeat) = wheel.upgrade() else { return };
+            for (done, visit) in heartbeat.next_slot().into_iter().enumerate() {
+                heartbeat.visit(visit);
+                if done % VISITS_AT_ONCE == VISITS_AT_ONCE - 1 {
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+
+    /// Every connection that is watched over; O(connections).
+    pub fn connections(&self) -> Vec<Arc<Connection>> {
+        let wheel = self.wheel();
+        wheel.slots.iter().flatten().filter_map(|visit| visit.connection.upgrade()).collect()
+    }
+
+    fn visit(&self, visit: Visit) {
+        let Some(connection) = visit.connection.upgrade() else { return };
+        let now = self.clock.now();
+        if connection.farewell().is_some() {
+            return;
+        }
+        if now < visit.due {
+            return self.plan(now, visit);
+        }
+        if connection.expires_at().is_some_and(|expires_at| expires_at <= now) {
+            return refuse(&connection, Code::AuthExpired, Ending::Expired, now);
+        }
+        let blocked = connection.blocked_since().is_some_and(|since| now.since(since) >= self.rhythm.drain_timeout);
+        if blocked {
+            return connection.abort(Ending::Lost, now);
+        }
+        let (purpose, due) = match visit.purpose {
+            Purpose::Auth if connection.expires_at().is_none() => {
+                return refuse(&connection, Code::AuthTimeout, Ending::Lost, now);
+            }
+            Purpose::Auth => (Purpose::Ping, now + self.rhythm.ping_interval),
+            Purpose::Ping => {
+                connection.send_one(PING, now);
+                (Purpose::Answer { pinged_at: now }, now + self.rhythm.pong_timeout)
+            }
+            Purpose::Answer { pinged_at } if connection.heard_at() < pinged_at => {
+                return connection.abort(Ending::TimedOut, now);
+            }
+            Purpose::Answer { pinged_at } => (Purpose::Ping, (pinged_at + self.rhythm.ping_interval).max(now)),
+        };
+        self.plan(now, Visit { connection: visit.connection, due, purpose });
+    }
+
+    fn plan(&self, now: Time, mut visit: Visit) {
+        let expires_at = visit.connection.upgrade().and_then(|connection| connection.expires_at());
+        if let Some(expires_at) = expires_at {
+            visit.due = visit.due.min(expires_at.max(now));
+        }
+        let ticks = visit.due.since(now).as_millis().div_ceil(TICK.as_millis());
+        let ahead = usize::try_from(ticks).unwrap_or(usize::MAX).clamp(1, SLOTS - 1);
+        let mut wheel = self.wheel();
+        let slot = (wheel.at + ahead) % SLOTS;
+        wheel.slots[slot].push(visit);
+    }
+
+    fn next_slot(&self) -> Vec<Visit> {
+        let mut wheel = self.wheel();
+        let at = wheel.at;
+        wheel.at = (at + 1) % SLOTS;
+        std::mem::take(&mut wheel.slots[at])
+    }
+
+    fn wheel(&self) -> std::sync::MutexGuard<'_, Wheel> {
+        self.wheel.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says why, and ends the connection, in the words of its dialect.
+pub fn refuse(connection: &Connection, code: Code, how: Ending, now: Time) {
+    refuse_with(connection, &Problem::new(code), how, now);
+}
+
+/// Says why, and ends the connection with the close code that goes with the problem.
+pub fn refuse_with(connection: &Connection, problem: &Problem, how: Ending, now: Time) {
+    let (text, close, reason) = match connection.dialect() {
+        Dialect::Native => (native::error(problem), native_close(problem.code), problem.code.as_str()),
+        Dialect::Board => (board::error(problem), board_close(problem.code), board::error_text(problem)),
+    };
+    connection.send_one(encoder::text(text.as_bytes()), now);
+    connection.close(close, reason, how, now);
+}
+
+/// The close code of the native dialect.
+fn native_close(code: Code) -> u16 {
+    match code {
+        Code::AuthMissing | Code::AuthInvalid | Code::AuthExpired => 4401,
+        Code::OriginForbidden | Code::AuthUserChanged => 4403,
+        Code::AuthTimeout => 4408,
+        Code::RateFlood => 4429,
+        _ => 4400,
+    }
+}
+
+/// The close code of the board dialect: one for all that concerns who the peer is.
+fn board_close(code: Code) -> u16 {
+    match native_close(code) {
+        4429 => 4429,
+        _ => 4001,
+    }
+}
+
+const PING: Bytes = Bytes::from_static(&[0x89, 0]);
+/// How exact the wheel is.
+const TICK: Duration = Duration::from_millis(250);
+/// How far the wheel reaches: 64 s.
+const SLOTS: usize = 256;
+/// Visits after which others get a turn.
+const VISITS_AT_ONCE: usize = 256;

@@ -1,0 +1,60 @@
+//! Where a request becomes a command: after the rights of who asks were looked at. The only place that does so.
+use crate::auth::rights::{Grants, Rights};
+use herenow_core::{command::Command, id::RoomId};
+use herenow_wire::{
+    code::Code,
+    problem::Problem,
+    request::{Asked, Request},
+};
+
+/// What to do about a request.
+#[derive(Debug)]
+pub enum Admitted {
+    /// Have the room's hub decide.
+    InRoom(RoomId, Command),
+    /// Have every hub that knows the session decide.
+    Everywhere(Command),
+    /// Say what time it is.
+    Pong,
+    /// Look at a token.
+    Auth {
+        /// The token, unchecked.
+        token: String,
+        /// Which session to go on with, unchecked.
+        resume: Option<String>,
+    },
+}
+
+/// Checks a request of a known user against the rights of their token. O(patterns of the token).
+///
+/// # Errors
+/// Where a right is missing: [`Code::RoomForbidden`], with the right in the message.
+pub fn admit(grants: &Grants, asked: Asked) -> Result<Admitted, Problem> {
+    let Asked { re, request } = asked;
+    let (room, wanted, command) = match request {
+        Request::Auth { token, resume } => return Ok(Admitted::Auth { token, resume }),
+        Request::Ping => return Ok(Admitted::Pong),
+        Request::SetStatus { status } => return Ok(Admitted::Everywhere(Command::SetStatus { status })),
+        Request::Join { room, interest, observe, state, since, sessions: _ } => {
+            let wanted = if observe { Rights::OBSERVE } else { Rights::JOIN };
+            let command = Command::Join { room: room.clone(), interest, observe, state, since };
+            (room, wanted, command)
+        }
+        Request::Leave { room } => (room.clone(), Rights::NONE, Command::Leave { room }),
+        Request::Sync { room, since } => (room.clone(), Rights::NONE, Command::Sync { room, since }),
+        Request::StartTyping { room, target } => (room.clone(), Rights::TYPE, Command::StartTyping { room, target }),
+        Request::StopTyping { room, target } => (room.clone(), Rights::TYPE, Command::StopTyping { room, target }),
+        Request::Update { room, patch } => (room.clone(), Rights::UPDATE, Command::Update { room, patch }),
+        Request::Send { room, message } => (room.clone(), Rights::MESSAGE, Command::Send { room, message }),
+    };
+    let held = if wanted.is_empty() { wanted } else { grants.rights(&room) };
+    // Whoever may be a viewer may as well only look.
+    let allowed = held.contains(wanted) || (wanted == Rights::OBSERVE && held.contains(Rights::JOIN));
+    if !allowed {
+        let right: Vec<&str> = wanted.names().collect();
+        let detail = format!("the token does not give the right to {} in this room", right.join(", "));
+        let problem = Problem::with_detail(Code::RoomForbidden, detail);
+        return Err(Problem { re, room: Some(room), ..problem });
+    }
+    Ok(Admitted::InRoom(room, command))
+}

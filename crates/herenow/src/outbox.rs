@@ -1,0 +1,214 @@
+//! What a connection has still to write. Bounded in bytes; empty and without memory nearly always.
+use bytes::{Buf, Bytes};
+use herenow_core::{command::Ending, time::Time};
+use std::{collections::VecDeque, io::IoSlice, task::Waker};
+
+/// A piece of a frame that waits for its socket, or is about to be written.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The bytes, shared by all who get them.
+    pub bytes: Bytes,
+    /// Whether a frame ends with them; a roster is written as a short head of its own and a body that is shared.
+    pub ends_frame: bool,
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Farewell {
+    /// What the rooms are told.
+    pub how: Ending,
+    /// Whether a close frame is the last thing written; without one, the socket is dropped as it is.
+    pub with_close: bool,
+}
+
+/// The bytes that wait for one socket, and how its connection ends.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    waiting: VecDeque<Part>,
+    waiting_bytes: usize,
+    /// Whether the front of `waiting` is what is left of a frame that was written in part.
+    front_begun: bool,
+    /// When bytes began to wait, or were last taken.
+    blocked_since: Option<Time>,
+    farewell: Option<Farewell>,
+    waker: Option<Waker>,
+}
+
+impl Outbox {
+    /// Adds a piece that could not be written, `taken` bytes of which went out already.
+    pub fn push(&mut self, part: &Part, taken: usize, now: Time) {
+        if self.waiting.is_empty() {
+            self.blocked_since = Some(now);
+            self.front_begun = taken > 0;
+        }
+        let bytes = part.bytes.slice(taken..);
+        self.waiting_bytes += bytes.len();
+        self.waiting.push_back(Part { bytes, ends_frame: part.ends_frame });
+    }
+
+    /// Notes that a frame before the first waiting piece has been begun.
+    pub fn note_begun(&mut self) {
+        self.front_begun = true;
+    }
+
+    /// The next bytes to write, as many slices as fit into `slices`; how many there are.
+    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let pairs = slices.iter_mut().zip(&self.waiting);
+        pairs.map(|(slice, part)| *slice = IoSlice::new(&part.bytes)).count()
+    }
+
+    /// Takes away what was written.
+    pub fn advance(&mut self, mut written: usize, now: Time) {
+        self.waiting_bytes -= written.min(self.waiting_bytes);
+        while written > 0 {
+            let Some(front) = self.waiting.front_mut() else { break };
+            if written < front.bytes.len() {
+                front.bytes.advance(written);
+                self.front_begun = true;
+                break;
+            }
+            written -= front.bytes.len();
+            self.front_begun = !front.ends_frame;
+            self.waiting.pop_front();
+        }
+        self.blocked_since = Some(now);
+        if self.waiting.is_empty() {
+            // A connection at rest keeps no memory.
+            self.waiting = VecDeque::new();
+            self.blocked_since = None;
+        }
+    }
+
+    /// Ends the connection, with `close` as its last frame where there is one. With `keep`, everything that waits is
+    /// written first; otherwise it is dropped, but for a frame that was begun. Only the first end counts.
+    pub fn end(&mut self, how: Ending, close: Option<Bytes>, keep: bool, now: Time) {
+        if self.farewell.is_some() {
+            return;
+        }
+        if !keep {
+            self.drop_unbegun();
+        }
+        self.farewell = Some(Farewell { how, with_close: close.is_some() });
+        if let Some(bytes) = close {
+            self.push(&Part { bytes, ends_frame: true }, 0, now);
+        }
+        self.wake();
+    }
+
+    /// Drops the frames of which nothing was written.
+    fn drop_unbegun(&mut self) {
+        let begun = if self.front_begun {
+            self.waiting.iter().position(|part| part.ends_frame).map_or(self.waiting.len(), |at| at + 1)
+        } else {
+            0
+        };
+        self.waiting.truncate(begun);
+        self.waiting_bytes = self.waiting.iter().map(|part| part.bytes.len()).sum();
+    }
+
+    /// How the connection ends, once that is decided.
+    pub fn farewell(&self) -> Option<Farewell> {
+        self.farewell
+    }
+
+    /// Bytes that wait.
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Since when nothing of what waits was taken.
+    pub fn blocked_since(&self) -> Option<Time> {
+        self.blocked_since
+    }
+
+    /// Remembers whom to wake when there is something to write or to end.
+    pub fn set_waker(&mut self, waker: &Waker) {
+        if !self.waker.as_ref().is_some_and(|held| held.will_wake(waker)) {
+            self.waker = Some(waker.clone());
+        }
+    }
+
+    /// Wakes the task of the connection.
+    pub fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Outbox, Part};
+    use bytes::Bytes;
+    use herenow_core::{command::Ending, time::Time};
+    use std::io::IoSlice;
+
+    fn part(text: &'static str, ends_frame: bool) -> Part {
+        Part { bytes: Bytes::from_static(text.as_bytes()), ends_frame }
+    }
+
+    fn written(outbox: &Outbox) -> String {
+        let mut slices = [IoSlice::new(&[]); 16];
+        let count = outbox.slices(&mut slices);
+        slices[..count].iter().map(|slice| String::from_utf8_lossy(slice).into_owned()).collect::<Vec<_>>().join("|")
+    }
+
+    const NOW: Time = Time::from_millis(5);
+
+    #[test]
+    fn bytes_leave_in_order_and_nothing_is_kept_at_rest() {
+        let mut outbox = Outbox::default();
+        outbox.push(&part("hello", true), 2, NOW);
+        outbox.push(&part("world", true), 0, NOW);
+        assert_eq!(written(&outbox), "llo|world");
+        outbox.advance(4, NOW);
+        assert_eq!((written(&outbox), outbox.waiting_bytes()), ("orld".to_owned(), 4));
+        outbox.advance(4, NOW);
+        assert!(outbox.is_empty() && outbox.waiting_bytes() == 0 && outbox.blocked_since().is_none());
+        assert_eq!(outbox.waiting.capacity(), 0);
+    }
+
+    #[test]
+    fn an_end_finishes_the_frame_that_was_begun_and_drops_the_rest() {
+        let mut outbox = Outbox::default();
+        outbox.push(&part("head", false), 1, NOW);
+        outbox.push(&part("body", true), 0, NOW);
+        outbox.push(&part("next", true), 0, NOW);
+        outbox.end(Ending::Lost, None, false, NOW);
+        assert_eq!((written(&outbox), outbox.waiting_bytes()), ("ead|body".to_owned(), 7));
+    }
+
+    #[test]
+    fn a_frame_whose_head_is_out_is_begun() {
+        let mut outbox = Outbox::default();
+        outbox.push(&part("head", false), 0, NOW);
+        outbox.push(&part("body", true), 0, NOW);
+        outbox.push(&part("next", true), 0, NOW);
+        outbox.advance(4, NOW);
+        outbox.end(Ending::Lost, None, false, NOW);
+        assert_eq!(written(&outbox), "body");
+    }
+
+    #[test]
+    fn an_end_between_frames_drops_all_and_the_first_farewell_counts() {
+        let mut outbox = Outbox::default();
+        outbox.push(&part("one", true), 0, NOW);
+        outbox.end(Ending::Lost, Some(Bytes::from_static(b"come back")), false, NOW);
+        outbox.end(Ending::Expired, None, false, NOW);
+        assert_eq!(outbox.farewell().unwrap().how, Ending::Lost);
+        assert_eq!(written(&outbox), "come back");
+    }
+
+    #[test]
+    fn an_end_that_keeps_writes_everything_first() {
+        let mut outbox = Outbox::default();
+        outbox.push(&part("one", true), 0, NOW);
+        outbox.end(Ending::Drained, Some(Bytes::from_static(b"bye")), true, NOW);
+        assert_eq!(written(&outbox), "one|bye");
+    }
+}

@@ -1,0 +1,212 @@
+//! The presence of one process, as everything around the shards sees it: cheap to clone, and the way in for the app.
+use crate::{
+    auth::{origin::OriginPolicy, token::Verifier},
+    clock::Clock,
+    connection::Connection,
+    heartbeat::{Heartbeat, Rhythm},
+    shard::{NoticeSink, Partition, Shard, ShardLoad, ShardSetup, ToShard},
+};
+use herenow_core::{
+    command::{Ending, Evictee, Message, Reason},
+    id::{RoomId, UserId},
+    limits::Limits,
+    version::Epoch,
+};
+use herenow_wire::{message, problem::Problem};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::{mpsc, oneshot};
+
+/// The presence of one process.
+#[derive(Clone)]
+pub struct Presence(Arc<Inner>);
+
+struct Inner {
+    clock: Clock,
+    settings: Settings,
+    verifier: Verifier,
+    origins: OriginPolicy,
+    node: String,
+    shards: Vec<mpsc::Sender<ToShard>>,
+    heartbeat: Arc<Heartbeat>,
+    connections: AtomicUsize,
+}
+
+/// How much and how long, for one process.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Tasks that share the rooms; default: one a core. At most [`Partition::COUNT`].
+    pub shards: usize,
+    /// Limits of each hub.
+    pub limits: Limits,
+    /// When what is expected of a peer.
+    pub rhythm: Rhythm,
+    /// Bytes that a client's frame may have.
+    pub frame_bytes_max: u32,
+    /// Bytes that may wait for one connection.
+    pub outbox_bytes_max: usize,
+    /// Name of the cookie that may hold a token.
+    pub cookie_name: String,
+}
+
+/// What a [`Presence`] is made from.
+pub struct PresenceSetup {
+    /// How much and how long.
+    pub settings: Settings,
+    /// Who tells good tokens from bad ones.
+    pub verifier: Verifier,
+    /// Which pages may connect.
+    pub origins: OriginPolicy,
+    /// The clock of the process.
+    pub clock: Clock,
+    /// Hears of joins and leaves.
+    pub notices: NoticeSink,
+}
+
+impl Presence {
+    /// Starts the shards and the heartbeat on the runtime of the caller. They end when the last clone is gone.
+    ///
+    /// # Errors
+    /// Where the system gives no random bytes for the epoch.
+    pub fn start(setup: PresenceSetup) -> Result<Self, getrandom::Error> {
+        let PresenceSetup { settings, verifier, origins, clock, notices } = setup;
+        let epoch = random_text()?;
+        let epoch = Epoch::parse(&epoch).expect("hexadecimal digits are an epoch");
+        let node = random_text()?;
+        let count = settings.shards.clamp(1, Partition::COUNT);
+        let shards = (0..count)
+            .map(|index| {
+                let (sender, inbox) = mpsc::channel(INBOX_MAX);
+                let (limits, epoch) = (settings.limits.clone(), epoch.clone());
+                let notices = Arc::clone(&notices);
+                let shard = Shard::new(ShardSetup { count, index, limits, epoch, clock, notices });
+                tokio::spawn(shard.run(inbox));
+                sender
+            })
+            .collect();
+        let heartbeat = Arc::new(Heartbeat::new(settings.rhythm, clock));
+        tokio::spawn(Heartbeat::run(Arc::downgrade(&heartbeat)));
+        let connections = AtomicUsize::new(0);
+        Ok(Self(Arc::new(Inner { clock, settings, verifier, origins, node, shards, heartbeat, connections })))
+    }
+
+    /// Sends an event of the app to who is in a room: `event` is its name, `data` any JSON.
+    ///
+    /// # Errors
+    /// Where the name is one of the server's own frames, or name or data are over their limits.
+    pub async fn publish(&self, room: RoomId, event: &str, data: &str) -> Result<(), Problem> {
+        let (event, data) = (message::event_name(event)?, message::data(data)?);
+        let message = Message { event, data, to: None, echo: false };
+        self.tell(self.shard_of(&room), ToShard::Publish { room, message }).await;
+        Ok(())
+    }
+
+    /// Puts a user out of a room, with all their sessions; they may come back.
+    pub async fn kick(&self, room: RoomId, user: UserId) {
+        let (whom, reason) = (Evictee::User(user), Reason::Kicked);
+        self.tell(self.shard_of(&room), ToShard::Evict { room, whom, reason }).await;
+    }
+
+    /// How much the process holds, summed over its shards once each has done what it was told before.
+    pub async fn measure(&self) -> ShardLoad {
+        let mut sum = ShardLoad::default();
+        for shard in 0..self.0.shards.len() {
+            let (answer, load) = oneshot::channel();
+            self.tell(shard, ToShard::Measure(answer)).await;
+            let load = load.await.unwrap_or_default();
+            sum.connections += load.connections;
+            sum.rooms += load.rooms;
+            sum.sessions += load.sessions;
+            sum.deadlines += load.deadlines;
+        }
+        sum
+    }
+
+    /// Connections that are open.
+    pub fn connections(&self) -> usize {
+        self.0.connections.load(Ordering::Relaxed)
+    }
+
+    /// Closes every connection with 1001, so that clients go elsewhere or come back later; waits until they are gone,
+    /// at most `grace`.
+    pub async fn drain(&self, grace: Duration) {
+        let now = self.0.clock.now();
+        for connection in self.0.heartbeat.connections() {
+            connection.close(GOING_AWAY, "server is stopping", Ending::Drained, now);
+        }
+        let gone = async {
+            while self.connections() > 0 {
+                tokio::time::sleep(DRAIN_LOOK).await;
+            }
+        };
+        // Who has not gone by then is cut off with the process.
+        let _ = tokio::time::timeout(grace, gone).await;
+    }
+
+    /// The clock of the process.
+    pub fn clock(&self) -> Clock {
+        self.0.clock
+    }
+
+    /// How much and how long.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Who tells good tokens from bad ones.
+    pub fn verifier(&self) -> &Verifier {
+        &self.0.verifier
+    }
+
+    /// Which pages may connect.
+    pub fn origins(&self) -> &OriginPolicy {
+        &self.0.origins
+    }
+
+    /// The name of this node, new at each start.
+    pub fn node(&self) -> &str {
+        &self.0.node
+    }
+
+    /// Has a connection watched over, and counts it until the answer is dropped.
+    pub(crate) fn admit(&self, connection: &Arc<Connection>) -> Admission {
+        self.0.heartbeat.watch(connection);
+        self.0.connections.fetch_add(1, Ordering::Relaxed);
+        Admission(self.clone())
+    }
+
+    /// Which shard owns a room.
+    pub(crate) fn shard_of(&self, room: &RoomId) -> usize {
+        Partition::of(room).index() % self.0.shards.len()
+    }
+
+    /// Tells a shard something; waits while its inbox is full, which holds back who sends.
+    pub(crate) async fn tell(&self, shard: usize, input: ToShard) {
+        // A shard ends only with the process.
+        let _ = self.0.shards[shard].send(input).await;
+    }
+}
+
+/// A connection that is counted.
+pub(crate) struct Admission(Presence);
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.0.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn random_text() -> Result<String, getrandom::Error> {
+    Ok(format!("{:016x}", getrandom::u64()?))
+}
+
+/// Inputs that wait for a shard at the most; whoever has more waits with it.
+const INBOX_MAX: usize = 8192;
+const GOING_AWAY: u16 = 1001;
+/// How often a drain looks whether all are gone.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);

@@ -1,0 +1,150 @@
+//! `herenow serve`: from a configuration to a running server, and to its end.
+use crate::{
+    auth::{dev, mint::Signer, origin::OriginPolicy, token::Verifier},
+    banner,
+    clock::Clock,
+    config::{mode::Mode, settings::Config},
+    heartbeat::Rhythm,
+    presence::{Presence, PresenceSetup, Settings},
+    server,
+    shard::NoticeSink,
+};
+use axum::Router;
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::net::TcpListener;
+
+/// Why the server did not start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The address is taken, not ours, or not allowed.
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The system gives no random bytes.
+    Random(getrandom::Error),
+    /// Signals cannot be listened to.
+    Signal(io::Error),
+}
+
+/// A server that listens, and has not begun to serve.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    presence: Presence,
+    router: Router,
+    shutdown_grace: Duration,
+}
+
+impl Server {
+    /// Starts the presence and binds the address, on the runtime of the caller.
+    ///
+    /// # Errors
+    /// See [`ServeError`].
+    pub async fn bind(config: &Config, mode: &Mode, notices: NoticeSink) -> Result<Self, ServeError> {
+        let address = config.server.listen;
+        let listen_error = |error| ServeError::Listen { address, error };
+        let listener = TcpListener::bind(address).await.map_err(listen_error)?;
+        let address = listener.local_addr().map_err(listen_error)?;
+        let presence = presence(config, mode, notices).map_err(ServeError::Random)?;
+        let mut router = server::router(presence.clone());
+        if mode.is_dev() {
+            let policy = Arc::new(presence.origins().clone());
+            router = router.merge(dev::router(dev::DevTokens { signer: Arc::new(Signer::new(mode.secret())), policy }));
+        }
+        Ok(Self { listener, address, presence, router, shutdown_grace: config.server.shutdown_grace })
+    }
+
+    /// Where it listens: the port is the real one where 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its presence.
+    pub fn presence(&self) -> &Presence {
+        &self.presence
+    }
+
+    /// Adds routes.
+    #[must_use]
+    pub fn with_routes(mut self, routes: Router) -> Self {
+        self.router = self.router.merge(routes);
+        self
+    }
+
+    /// Serves until `stop` is done, then drains: clients are told to come back, and given time to say goodbye.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        server::serve(self.listener, self.router, stop).await;
+        self.presence.drain(self.shutdown_grace).await;
+    }
+}
+
+/// Waits for SIGTERM or SIGINT.
+///
+/// # Errors
+/// Where the system does not let the process listen to them.
+pub fn stop_signal() -> Result<impl Future<Output = ()>, ServeError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signal)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: clients are told to come back");
+    })
+}
+
+fn presence(config: &Config, mode: &Mode, notices: NoticeSink) -> Result<Presence, getrandom::Error> {
+    let settings = Settings {
+        shards: config.shard_count(),
+        limits: config.hub_limits(),
+        rhythm: Rhythm {
+            ping_interval: config.presence.ping_interval,
+            pong_timeout: config.presence.pong_timeout,
+            auth_timeout: config.auth.first_frame_timeout,
+            drain_timeout: DRAIN_TIMEOUT,
+        },
+        frame_bytes_max: u32::try_from(config.limits.frame_bytes).unwrap_or(u32::MAX),
+        outbox_bytes_max: config.limits.outbox_bytes,
+        cookie_name: config.auth.cookie_name.clone(),
+    };
+    let verifier = Verifier::new(mode.secret(), config.default_grants(mode.is_dev()));
+    let origins = OriginPolicy { allowed: config.server.allowed_origins.clone(), is_dev: mode.is_dev() };
+    Presence::start(PresenceSetup { settings, verifier, origins, clock: Clock::start(), notices })
+}
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen { address, error } if error.kind() == io::ErrorKind::AddrInUse => write!(
+                f,
+                "{address} is taken by another program (another herenow?); choose another address with --listen, for \
+                 example --listen {}:0 for any free port",
+                banner::host(*address)
+            ),
+            Self::Listen { address, .. } => {
+                write!(f, "cannot listen on {address}; choose another address with --listen")
+            }
+            Self::Random(_) => write!(f, "the system gives no random bytes"),
+            Self::Signal(_) => write!(f, "cannot listen to signals"),
+        }
+    }
+}
+
+impl std::error::Error for ServeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Listen { error, .. } if error.kind() == io::ErrorKind::AddrInUse => None,
+            Self::Listen { error, .. } | Self::Signal(error) => Some(error),
+            Self::Random(error) => Some(error),
+        }
+    }
+}
+
+/// How long a client may take nothing of what waits for it.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);

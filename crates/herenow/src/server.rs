@@ -1,0 +1,97 @@
+//! The HTTP side of the process: which routes there are, and the loop that accepts connections.
+use crate::{presence::Presence, problem::Problem, transport::ws};
+use axum::{Json, Router, body::Body, routing::any, routing::get};
+use http::{Request, StatusCode};
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::json;
+use std::{future::Future, io, time::Duration};
+use tokio::{net::TcpListener, sync::watch};
+use tower::{Service, ServiceExt};
+
+/// The routes of presence: `/ws` and `/healthz`. Further routers are merged in by whoever builds the server.
+pub fn router(presence: Presence) -> Router {
+    let health = presence.clone();
+    Router::new()
+        .route("/ws", any(ws::upgrade))
+        .with_state(presence)
+        .route(
+            "/healthz",
+            get(move || async move { Json(json!({ "status": "ok", "connections": health.connections() })) }),
+        )
+        .fallback(|| async {
+            Problem::new(StatusCode::NOT_FOUND, "http.not_found", "there is nothing at this address")
+                .hint("the addresses of this server are printed when it starts")
+        })
+}
+
+/// Serves HTTP/1.1 with upgrades until `stop` is done; then takes no more connections, lets requests that are under way
+/// finish, and returns. Upgraded connections are not waited for: draining them is for [`Presence::drain`].
+pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+    let (stopping, watched) = watch::channel(());
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEADER_BYTES_MAX);
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stop => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _peer)) => stream,
+            Err(error) => {
+                rest_after(&error).await;
+                continue;
+            }
+        };
+        // Presence is small frames that must not wait for company. A socket that refuses this is as good as gone.
+        let _ = stream.set_nodelay(true);
+        let routes = router.clone();
+        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            let mut routes = routes.clone();
+            async move { routes.ready().await?.call(request.map(Body::new)).await }
+        });
+        let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let mut stopped = watched.clone();
+        tokio::spawn(async move {
+            let mut connection = std::pin::pin!(connection);
+            let served = tokio::select! {
+                served = connection.as_mut() => served,
+                _ = stopped.changed() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = served {
+                tracing::debug!(%error, "http connection ended");
+            }
+        });
+    }
+    drop(listener);
+    drop(watched);
+    stopping.send_replace(());
+    // Who does not finish by then is cut off with the process.
+    let _ = tokio::time::timeout(FINISH_TIMEOUT, stopping.closed()).await;
+}
+
+/// Waits a little where accepting failed for want of something, such as files that may be open: those who are connected
+/// are served on, and the others get their turn when something is free.
+async fn rest_after(error: &io::Error) {
+    let of_peer = matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    );
+    if of_peer {
+        return;
+    }
+    tracing::warn!(%error, "cannot accept connections for now; is the limit on open files (ulimit -n) reached?");
+    tokio::time::sleep(ACCEPT_REST).await;
+}
+
+/// How long a client may take for the head of a request.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of the head of a request.
+const HEADER_BYTES_MAX: usize = 16 * 1024;
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// How long requests under way may take at the end.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(2);

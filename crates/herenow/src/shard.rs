@@ -1,0 +1,323 @@
+//! A task that owns some partitions: it takes what came in, lets the hubs decide, and has the answers written.
+use crate::{
+    clock::Clock,
+    connection::Connection,
+    fanout::{Fanout, Seat},
+};
+use hashbrown::HashMap;
+use herenow_core::{
+    command::{Command, Ending, Evictee, Input, Message, Reason},
+    event::{Notice, Output},
+    hub::Hub,
+    id::{ConnectionKey, RequestId, RoomId, SessionId},
+    limits::Limits,
+    profile::Profile,
+    time::Time,
+    version::Epoch,
+};
+use slab::Slab;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::mpsc;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Which of the [`Partition::COUNT`] hubs a room belongs to; the same on every node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Partition(u8);
+
+impl Partition {
+    /// How many partitions there are.
+    pub const COUNT: usize = 64;
+
+    /// The partition of a room.
+    pub fn of(room: &RoomId) -> Self {
+        Self((xxh3_64(room.as_str().as_bytes()) % Self::COUNT as u64) as u8)
+    }
+
+    /// A number below [`Self::COUNT`].
+    pub fn index(self) -> usize {
+        self.0.into()
+    }
+}
+
+/// What a shard is told.
+#[derive(Debug)]
+pub enum ToShard {
+    /// A connection says who it is, before the first thing that it asks, and when that changes.
+    Attach {
+        /// Which connection.
+        connection: Arc<Connection>,
+        /// Whose it is.
+        profile: Arc<Profile>,
+    },
+    /// A session asks for something in a room.
+    Ask {
+        /// Which session.
+        session: SessionId,
+        /// The partition of the room.
+        partition: Partition,
+        /// The client's number for the request.
+        re: Option<RequestId>,
+        /// What.
+        command: Command,
+    },
+    /// A session asks for something that concerns all its rooms here.
+    AskEverywhere {
+        /// Which session.
+        session: SessionId,
+        /// What.
+        command: Command,
+    },
+    /// A connection has ended.
+    Detach {
+        /// Its session.
+        session: SessionId,
+        /// In which way.
+        how: Ending,
+    },
+    /// The app sends an event to a room.
+    Publish {
+        /// Which room.
+        room: RoomId,
+        /// What.
+        message: Message,
+    },
+    /// Somebody with the right to do so puts a user out of a room.
+    Evict {
+        /// Which room.
+        room: RoomId,
+        /// Whom.
+        whom: Evictee,
+        /// Why.
+        reason: Reason,
+    },
+    /// Answers with how much the shard holds, once everything before it is done.
+    Measure(tokio::sync::oneshot::Sender<ShardLoad>),
+}
+
+/// How much a shard holds at a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardLoad {
+    /// Connections that have asked for something here.
+    pub connections: usize,
+    /// Rooms.
+    pub rooms: usize,
+    /// Sessions, counted once a partition.
+    pub sessions: usize,
+    /// Timers.
+    pub deadlines: usize,
+}
+
+/// What a shard needs to start.
+pub struct ShardSetup {
+    /// How many shards there are; this one owns each `count`-th partition from `index` on.
+    pub count: usize,
+    /// Which one it is.
+    pub index: usize,
+    /// Limits of its hubs.
+    pub limits: Limits,
+    /// This life of the node.
+    pub epoch: Epoch,
+    /// The clock of the process.
+    pub clock: Clock,
+    /// Who hears of joins and leaves.
+    pub notices: NoticeSink,
+}
+
+/// Hears what happens, on the shard's own time: must be quick and never wait.
+pub type NoticeSink = Arc<dyn Fn(Time, &Notice) + Send + Sync>;
+
+/// Some partitions and their connections.
+pub struct Shard {
+    hubs: Vec<Hub>,
+    count: usize,
+    seats: Slab<Seat>,
+    keys: HashMap<SessionId, ConnectionKey>,
+    fanout: Fanout,
+    /// Hubs with something to settle in this turn.
+    touched: Vec<usize>,
+    clock: Clock,
+    notices: NoticeSink,
+}
+
+impl Shard {
+    /// A shard without rooms.
+    pub fn new(setup: ShardSetup) -> Self {
+        let ShardSetup { count, index, limits, epoch, clock, notices } = setup;
+        let owned = (index..Partition::COUNT).step_by(count).count();
+        Self {
+            hubs: (0..owned).map(|_| Hub::new(epoch.clone(), limits.clone())).collect(),
+            count,
+            seats: Slab::new(),
+            keys: HashMap::new(),
+            fanout: Fanout::default(),
+            touched: Vec::new(),
+            clock,
+            notices,
+        }
+    }
+
+    /// Takes turns until every sender is gone.
+    pub async fn run(mut self, mut inbox: mpsc::Receiver<ToShard>) {
+        let mut batch = Vec::with_capacity(TURN_INPUTS_MAX);
+        loop {
+            let wait = self.next_deadline();
+            let received = tokio::time::timeout(wait, inbox.recv_many(&mut batch, TURN_INPUTS_MAX)).await;
+            if received == Ok(0) {
+                return;
+            }
+            self.turn(&mut batch);
+            // A shard under load shares its thread with the connections that feed it.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// One turn: what is due, what came in, and then one write a connection.
+    fn turn(&mut self, batch: &mut Vec<ToShard>) {
+        let now = self.clock.now();
+        for at in 0..self.hubs.len() {
+            if self.hubs[at].poll_timeout().is_some_and(|due| due <= now) {
+                self.hubs[at].handle_timeout(now);
+                self.touch(at);
+            }
+        }
+        for input in batch.drain(..) {
+            self.take(now, input);
+        }
+        for at in std::mem::take(&mut self.touched) {
+            let hub = &mut self.hubs[at];
+            hub.settle(now);
+            while let Some(output) = hub.poll_output() {
+                match output {
+                    Output::Deliver { to, event } => self.fanout.deliver(hub, &mut self.seats, &to, &event),
+                    Output::Notice(notice) => (self.notices)(now, &notice),
+                }
+            }
+        }
+        self.fanout.flush(&mut self.seats, now);
+    }
+
+    fn take(&mut self, now: Time, input: ToShard) {
+        match input {
+            ToShard::Attach { connection, profile } => self.attach(now, connection, profile),
+            ToShard::Ask { session, partition, re, command } => {
+                let at = self.hub_of(partition);
+                if self.introduce(now, session, at) {
+                    self.tell(now, at, Input::Asked { session, re, command });
+                }
+            }
+            ToShard::AskEverywhere { session, command } => {
+                for at in self.hubs_of(session) {
+                    self.tell(now, at, Input::Asked { session, re: None, command: command.clone() });
+                }
+            }
+            ToShard::Detach { session, how } => self.detach(now, session, how),
+            ToShard::Publish { room, message } => {
+                let at = self.hub_of(Partition::of(&room));
+                self.tell(now, at, Input::Published { room, message });
+            }
+            ToShard::Evict { room, whom, reason } => {
+                let at = self.hub_of(Partition::of(&room));
+                self.tell(now, at, Input::Evicted { room, whom, reason });
+            }
+            ToShard::Measure(answer) => {
+                // Who asked may have gone.
+                let _ = answer.send(self.load());
+            }
+        }
+    }
+
+    fn attach(&mut self, now: Time, connection: Arc<Connection>, profile: Arc<Profile>) {
+        let session = connection.session();
+        let Some(key) = self.keys.get(&session).copied() else {
+            let key = self.seats.insert(Seat::new(connection, profile));
+            let key = ConnectionKey(u32::try_from(key).expect("a process has fewer connections than 2^32"));
+            self.keys.insert(session, key);
+            return;
+        };
+        if let Some(seat) = self.seats.get_mut(key.0 as usize) {
+            seat.profile = Arc::clone(&profile);
+        }
+        for at in self.hubs_of(session) {
+            let profile = Arc::clone(&profile);
+            self.tell(now, at, Input::Attached { session, profile, connection: key });
+        }
+    }
+
+    fn detach(&mut self, now: Time, session: SessionId, how: Ending) {
+        for at in self.hubs_of(session) {
+            self.tell(now, at, Input::Detached { session, how });
+        }
+        if let Some(key) = self.keys.remove(&session) {
+            self.seats.try_remove(key.0 as usize);
+        }
+    }
+
+    /// Makes a session known to a hub before its first command there. False where the session is not attached.
+    fn introduce(&mut self, now: Time, session: SessionId, at: usize) -> bool {
+        let Some(key) = self.keys.get(&session).copied() else { return false };
+        let Some(seat) = self.seats.get_mut(key.0 as usize) else { return false };
+        let bit = 1 << at;
+        if seat.partitions & bit == 0 {
+            seat.partitions |= bit;
+            let profile = Arc::clone(&seat.profile);
+            self.tell(now, at, Input::Attached { session, profile, connection: key });
+        }
+        true
+    }
+
+    fn tell(&mut self, now: Time, at: usize, input: Input) {
+        self.hubs[at].handle(now, input);
+        self.touch(at);
+    }
+
+    fn touch(&mut self, at: usize) {
+        if !self.touched.contains(&at) {
+            self.touched.push(at);
+        }
+    }
+
+    fn hub_of(&self, partition: Partition) -> usize {
+        partition.index() / self.count
+    }
+
+    fn hubs_of(&self, session: SessionId) -> impl Iterator<Item = usize> + use<> {
+        let seat = self.keys.get(&session).and_then(|key| self.seats.get(key.0 as usize));
+        let partitions = seat.map_or(0, |seat| seat.partitions);
+        (0..64).filter(move |at| partitions & (1 << at) != 0)
+    }
+
+    fn next_deadline(&self) -> Duration {
+        let next = self.hubs.iter().filter_map(Hub::poll_timeout).min();
+        next.map_or(IDLE_WAIT, |due| due.since(self.clock.now())).min(IDLE_WAIT)
+    }
+
+    fn load(&self) -> ShardLoad {
+        let mut load = ShardLoad { connections: self.seats.len(), ..ShardLoad::default() };
+        for hub in &self.hubs {
+            let held = hub.load();
+            load.rooms += held.rooms;
+            load.sessions += held.sessions;
+            load.deadlines += held.deadlines;
+        }
+        load
+    }
+}
+
+/// Inputs that one turn takes at the most: it bounds how long a turn can be.
+const TURN_INPUTS_MAX: usize = 4096;
+/// How long a shard sleeps where no hub wants to be woken.
+const IDLE_WAIT: Duration = Duration::from_secs(3600);
+
+#[cfg(test)]
+mod tests {
+    use super::Partition;
+    use herenow_core::id::RoomId;
+
+    #[test]
+    fn a_room_has_the_same_partition_on_every_node_and_rooms_spread_over_all() {
+        let partition = |name: &str| Partition::of(&RoomId::parse(name).unwrap()).index();
+        assert_eq!((partition("board-1"), partition("board-2")), (partition("board-1"), partition("board-2")));
+        let used: std::collections::BTreeSet<_> = (0..2000).map(|at| partition(&format!("board-{at}"))).collect();
+        assert_eq!(used.len(), Partition::COUNT);
+    }
+}

@@ -1,0 +1,276 @@
+//! WebSocket: the upgrade, and the task that reads a connection, writes what waits for it, and sees to its end.
+use crate::{
+    auth::{
+        error::AuthError,
+        source::{TokenSource, find_token},
+        token::Identity,
+    },
+    connection::{Connection, ConnectionSetup, SLICES_MAX, Socket},
+    outbox::Outbox,
+    presence::Presence,
+    problem::Problem,
+    transport::{
+        conversation::{Conversation, Inputs},
+        stream::Stream,
+    },
+};
+use axum::{
+    body::Body,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use herenow_core::{command::Ending, id::SessionId, time::Time};
+use herenow_wire::{
+    dialect::{Choice, Dialect},
+    websocket::handshake,
+};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header, request::Parts};
+use hyper_util::rt::TokioIo;
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    io::{self, IoSlice},
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::net::TcpStream;
+
+/// `GET /ws`: upgrades to a WebSocket in the dialect of the offered subprotocol.
+///
+/// A token that is no good does not refuse the upgrade, because a browser could not read why: the connection says it in
+/// an error frame and closes.
+pub async fn upgrade(State(presence): State<Presence>, mut request: Request<Body>) -> Response {
+    let upgrading = hyper::upgrade::on(&mut request);
+    let (parts, _body) = request.into_parts();
+    let (choice, key) = match offer(&parts) {
+        Ok(offer) => offer,
+        Err(problem) => return refused(problem),
+    };
+    let session = match getrandom::u64() {
+        Ok(number) => SessionId(number),
+        Err(error) => {
+            tracing::error!(%error, "no random number for a session");
+            let problem =
+                Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "server.no_random", "no session id could be drawn");
+            return problem.into_response();
+        }
+    };
+    let known = identify(&presence, &parts);
+    tokio::spawn(async move {
+        let Ok(upgraded) = upgrading.await else { return };
+        let opening = Opening { presence, session, dialect: choice.dialect, known };
+        match upgraded.downcast::<TokioIo<TcpStream>>() {
+            // A task of its own, so that what the upgrade needed is not kept for as long as the connection lives.
+            Ok(tcp) => {
+                drop(tokio::spawn(open(opening, Socket::Tcp(tcp.io.into_inner()), Stream::Shared, tcp.read_buf)))
+            }
+            Err(other) => {
+                let stream = Stream::Owned(Box::pin(TokioIo::new(other)));
+                drop(tokio::spawn(open(opening, Socket::Owned, stream, Bytes::new())));
+            }
+        }
+    });
+    accepted(&key, choice)
+}
+
+/// What is known of a connection before its first byte.
+struct Opening {
+    presence: Presence,
+    session: SessionId,
+    dialect: Dialect,
+    known: Option<Result<Identity, AuthError>>,
+}
+
+/// Checks that a request is an upgrade to WebSocket that is understood here; the dialect and the key to answer.
+fn offer(parts: &Parts) -> Result<(Choice, String), Problem> {
+    let bad = |code, title: &'static str| Problem::new(StatusCode::BAD_REQUEST, code, title);
+    if parts.method != Method::GET || parts.version != Version::HTTP_11 || !is_upgrade(&parts.headers) {
+        let problem =
+            Problem::new(StatusCode::UPGRADE_REQUIRED, "ws.not_an_upgrade", "this address speaks WebSocket only");
+        return Err(
+            problem.hint("connect with `new WebSocket(\"ws://.../ws\")`; a proxy must pass the Upgrade header on")
+        );
+    }
+    if text(&parts.headers, &header::SEC_WEBSOCKET_VERSION) != Some("13") {
+        let problem =
+            Problem::new(StatusCode::UPGRADE_REQUIRED, "ws.version", "only version 13 of WebSocket is spoken here");
+        return Err(problem.hint("send `Sec-WebSocket-Version: 13`"));
+    }
+    let key = text(&parts.headers, &header::SEC_WEBSOCKET_KEY).filter(|key| handshake::is_key(key));
+    let Some(key) = key else {
+        let problem = bad("ws.key", "the header Sec-WebSocket-Key is missing or not 16 bytes in base64");
+        return Err(problem.hint("use a WebSocket client; it makes the key"));
+    };
+    let offered: Vec<&str> =
+        parts.headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok()).collect();
+    let offered = offered.join(",");
+    let choice = Dialect::from_subprotocol((!offered.is_empty()).then_some(offered.as_str())).map_err(|unknown| {
+        bad("ws.subprotocol", "none of the offered subprotocols is spoken here").detail(unknown.to_string())
+    })?;
+    Ok((choice, key.to_owned()))
+}
+
+fn is_upgrade(headers: &HeaderMap) -> bool {
+    let lists =
+        |name| headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(','));
+    let names = |name, word: &str| lists(name).any(|item| item.trim().eq_ignore_ascii_case(word));
+    names(header::CONNECTION, "upgrade") && names(header::UPGRADE, "websocket")
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Who the request says it is; `None` where a first frame has to say it.
+fn identify(presence: &Presence, parts: &Parts) -> Option<Result<Identity, AuthError>> {
+    let found = find_token(parts, &presence.settings().cookie_name);
+    let source = found.as_ref().map_or(TokenSource::Frame, |(_, source)| *source);
+    if let Err(error) = presence.origins().check(&parts.headers, source) {
+        return Some(Err(error));
+    }
+    let (token, _) = found?;
+    Some(presence.verifier().verify(token.as_str(), presence.clock().now().as_millis() / 1000))
+}
+
+fn accepted(key: &str, choice: Choice) -> Response {
+    let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    let accept = HeaderValue::try_from(handshake::accept_key(key)).expect("base64 is a header value");
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    if let Some(echo) = choice.echo {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(echo));
+    }
+    response
+}
+
+fn refused(problem: Problem) -> Response {
+    let is_upgrade = problem.status == StatusCode::UPGRADE_REQUIRED;
+    let mut response = problem.into_response();
+    if is_upgrade {
+        response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    }
+    response
+}
+
+/// Serves a connection from its first byte to its last.
+async fn open(opening: Opening, socket: Socket, stream: Stream, early: Bytes) {
+    let Opening { presence, session, dialect, known } = opening;
+    let now = presence.clock().now();
+    let outbox_bytes_max = presence.settings().outbox_bytes_max;
+    let connection = Arc::new(Connection::new(ConnectionSetup { session, dialect, socket, outbox_bytes_max, now }));
+    let mut conversation = Conversation::new(presence, connection);
+    conversation.greet(known);
+    let _counted = conversation.presence().admit(conversation.connection());
+    serve(conversation, stream, early).await;
+}
+
+async fn serve(mut conversation: Conversation, mut stream: Stream, early: Bytes) {
+    let mut inputs = Inputs::new();
+    if !early.is_empty() {
+        conversation.take(&mut early.to_vec(), &mut inputs);
+    }
+    drop(early);
+    let how = loop {
+        for (shard, input) in std::mem::take(&mut inputs) {
+            conversation.presence().tell(shard, input).await;
+        }
+        if let Some(how) = poll_fn(|cx| poll_work(&mut conversation, &mut stream, &mut inputs, cx)).await {
+            break how;
+        }
+    };
+    conversation.end(how).await;
+    tracing::debug!(session = %conversation.connection().session(), ?how, "connection ended");
+    if conversation.connection().farewell().is_some_and(|farewell| farewell.with_close) {
+        // Without this wait, a close frame could be lost to a reset: the peer may still be sending.
+        let _ = tokio::time::timeout(LINGER, linger(conversation, stream)).await;
+    }
+}
+
+/// Waits for something to do, and does it: `Some` with how the connection ended, `None` after a read.
+fn poll_work(
+    conversation: &mut Conversation,
+    stream: &mut Stream,
+    inputs: &mut Inputs,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Ending>> {
+    let now = conversation.presence().clock().now();
+    let ended = conversation.connection().poll_outbox(cx, |outbox, cx| {
+        if let Some(farewell) = outbox.farewell() {
+            return Poll::Ready(farewell.how);
+        }
+        match poll_drain(conversation.connection(), outbox, stream, cx, now) {
+            Poll::Ready(Err(_broken)) => Poll::Ready(Ending::Lost),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+        }
+    });
+    if let Poll::Ready(how) = ended {
+        return Poll::Ready(Some(how));
+    }
+    READ_BUFFER.with_borrow_mut(|buffer| {
+        match std::task::ready!(stream.poll_read(conversation.connection(), cx, buffer)) {
+            Ok(0) | Err(_) => Poll::Ready(Some(Ending::Lost)),
+            Ok(bytes) => {
+                conversation.take(&mut buffer[..bytes], inputs);
+                Poll::Ready(None)
+            }
+        }
+    })
+}
+
+/// Writes what waits, until the stream takes no more; ready where nothing is left.
+fn poll_drain(
+    connection: &Connection,
+    outbox: &mut Outbox,
+    stream: &mut Stream,
+    cx: &mut Context<'_>,
+    now: Time,
+) -> Poll<io::Result<()>> {
+    while !outbox.is_empty() {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let count = outbox.slices(&mut slices);
+        let written = ready!(stream.poll_write(connection, cx, &slices[..count]))?;
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        outbox.advance(written, now);
+    }
+    stream.poll_flush(cx)
+}
+
+/// Writes the rest, and reads on until the peer has closed as well. Nothing that it says is heard any more.
+async fn linger(conversation: Conversation, mut stream: Stream) {
+    let connection = Arc::clone(conversation.connection());
+    let now = conversation.presence().clock().now();
+    drop(conversation);
+    let written =
+        poll_fn(|cx| connection.poll_outbox(cx, |outbox, cx| poll_drain(&connection, outbox, &mut stream, cx, now)));
+    if written.await.is_err() {
+        return;
+    }
+    let over = poll_fn(|cx| {
+        READ_BUFFER.with_borrow_mut(|buffer| {
+            loop {
+                match ready!(stream.poll_read(&connection, cx, buffer)) {
+                    Ok(0) | Err(_) => return Poll::Ready(()),
+                    Ok(_unheard) => {}
+                }
+            }
+        })
+    });
+    over.await;
+}
+
+thread_local! {
+    /// Where bytes are read to: one buffer a thread instead of one a connection.
+    static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES_MAX]);
+}
+
+/// Bytes that one read takes at the most.
+const READ_BYTES_MAX: usize = 64 * 1024;
+/// How long a connection that was closed may take to say goodbye.
+const LINGER: Duration = Duration::from_secs(2);
