@@ -149,7 +149,8 @@ impl Room {
             user: guest.profile.user.clone(),
             connection: guest.connection,
             interest,
-            mark: *desk.mark,
+            since: *desk.mark,
+            owed: *desk.mark,
         });
         let why = if known { Owing::JoinedAgain } else { Owing::Joined };
         self.turn(desk).owed.push(Owed { session: guest.session, re, since, why });
