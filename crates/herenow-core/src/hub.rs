@@ -147,6 +147,10 @@ impl Hub {
     }
 
     fn attach(&mut self, now: Time, session: SessionId, profile: Arc<Profile>, connection: ConnectionKey) {
+        // The new client knows nothing of what the old one was told: it hears a room only once it has joined again.
+        if self.sessions.get(&session).is_some_and(|held| held.connection != connection) {
+            self.detach(now, session, Ending::Closed);
+        }
         let Some(held) = self.sessions.get_mut(&session) else {
             let (status, rooms) = (Status::Active, Vec::new());
             self.sessions.insert(session, Session { profile, connection, status, rooms });
@@ -154,7 +158,6 @@ impl Hub {
         };
         let renamed = held.profile != profile;
         held.profile = Arc::clone(&profile);
-        held.connection = connection;
         let (rooms, status) = (held.rooms.clone(), held.status);
         for id in rooms.iter().filter(|_| renamed) {
             let guest = Guest { session, profile: &profile, connection, status };
