@@ -326,13 +326,13 @@ impl Room {
         })
     }
 
-    /// Refuses who has no place among the viewers.
+    /// Refuses who has no place among the viewers. An entry in grace is no place: its session has to join again first.
     fn admit(&self, guest: Guest<'_>) -> Result<(), Refusal> {
-        let Guest { session, profile, .. } = guest;
-        if self.roster.has_entry(&profile.user, session) {
-            return Ok(());
+        if !self.knows(guest) {
+            return Err(Refusal::NotJoined);
         }
-        Err(if self.listeners.get(session).is_some() { Refusal::OnlyObserving } else { Refusal::NotJoined })
+        let seated = self.roster.has_entry(&guest.profile.user, guest.session);
+        if seated { Ok(()) } else { Err(Refusal::OnlyObserving) }
     }
 
     fn profile(&self, user: &UserId) -> Option<Arc<Profile>> {
