@@ -69,9 +69,9 @@ pub(crate) struct Owed {
 /// What a session did to be owed an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owing {
-    /// It joined, and was not in the room before.
+    /// It joined, and had no entry before.
     Joined,
-    /// It joined, and was in the room already.
+    /// It joined, and had an entry already, be it in grace.
     JoinedAgain,
     /// It asked for what it missed.
     Synced,
@@ -133,7 +133,7 @@ impl Room {
     /// Takes a session in, and owes it the roster.
     pub(crate) fn join(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>, entrance: Entrance) -> Result<(), Refusal> {
         let Entrance { interest, observe, state, since, re } = entrance;
-        let known = self.knows(guest);
+        let seated = self.roster.has_entry(&guest.profile.user, guest.session);
         if observe {
             self.vacate(desk, &guest.profile.user, guest.session, Ending::Left);
         } else {
@@ -152,7 +152,7 @@ impl Room {
             since: *desk.mark,
             owed: *desk.mark,
         });
-        let why = if known { Owing::JoinedAgain } else { Owing::Joined };
+        let why = if seated { Owing::JoinedAgain } else { Owing::Joined };
         self.turn(desk).owed.push(Owed { session: guest.session, re, since, why });
         Ok(())
     }
