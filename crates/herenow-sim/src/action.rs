@@ -6,9 +6,9 @@ use crate::{
     world::World,
 };
 use herenow_core::{
-    command::{Command, Ending, Input, Interest, Message, Patch, Reason},
+    command::{Command, Ending, Evictee, Input, Interest, Message, Patch, Reason},
     id::{RoomId, Target},
-    profile::Status,
+    profile::{Profile, Status},
 };
 use std::sync::Arc;
 
@@ -32,7 +32,8 @@ impl World {
             }
             290..430 => self.act_type(at),
             430..520 => self.act_update(at),
-            520..570 => self.act_status(at),
+            520..560 => self.act_status(at),
+            560..570 => self.renew(at),
             570..640 => self.act_send(at),
             640..690 => self.act_sync(at),
             690..720 => self.shut(at, Ending::Left),
@@ -176,8 +177,22 @@ impl World {
         let room = self.room();
         let Some(user) = self.tabs.get(at).map(|tab| tab.user.clone()) else { return };
         let reason = if self.rng.percent(50) { Reason::Kicked } else { Reason::Expired };
-        self.note(|| format!("{user} is put out of {room}"));
-        self.node.push(Node::partition_of(&room), Input::Evicted { room, user, reason });
+        let connection = self.tabs.get(at).and_then(|tab| tab.connection);
+        let session = connection.and_then(|connection| self.node.session(connection)).filter(|_| self.rng.percent(40));
+        let whom = session.map_or(Evictee::User(user), Evictee::Session);
+        self.note(|| format!("{whom:?} is put out of {room}"));
+        self.node.push(Node::partition_of(&room), Input::Evicted { room, whom, reason });
+    }
+
+    /// A new token on a live connection, with another name.
+    fn renew(&mut self, at: usize) {
+        let number = self.rng.below(3);
+        let Some(tab) = self.tabs.get(at) else { return };
+        let Some(connection) = tab.connection else { return };
+        let user = tab.user.clone();
+        let name = format!("{user} called {number}");
+        self.note(|| format!("{connection} is of {name} now"));
+        self.node.renew(connection, Arc::new(Profile { user, name: name.into(), avatar: None }));
     }
 
     fn act_sync(&mut self, at: usize) {

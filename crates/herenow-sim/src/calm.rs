@@ -116,7 +116,9 @@ impl World {
         }
         let users: BTreeSet<&UserId> = viewers.iter().map(|viewer| &viewer.profile.user).collect();
         if users != present {
-            return Err(format!("{room} holds {users:?} at rest, not {present:?}"));
+            let partition = self.node.partitions.get(Node::partition_of(room));
+            let entries = partition.and_then(|partition| partition.model.rooms.get(room)).map(|room| &room.entries);
+            return Err(format!("{room} holds {users:?} at rest, not {present:?}: {entries:?}"));
         }
         for (at, tab) in self.tabs.iter().enumerate() {
             let Some(seat) = tab.seats.get(room).filter(|seat| seat.listening) else { continue };

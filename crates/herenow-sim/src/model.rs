@@ -1,7 +1,7 @@
 //! What a partition should hold and answer, worked out from what clients did, in the plainest way: a table of entries
 //! with their ends. Knows nothing of turns' diffs, histories or versions.
 use herenow_core::{
-    command::{Command, Ending, Input, Interest, Message, Patch, Reason},
+    command::{Command, Ending, Evictee, Input, Interest, Message, Patch, Reason},
     event::State,
     id::{ConnectionKey, RequestId, RoomId, SessionId, UserId},
     limits::Limits,
@@ -153,7 +153,7 @@ impl Model {
         match input {
             Input::Attached { session, profile, connection } => self.attach(now, *session, profile, *connection),
             Input::Detached { session, how } => self.detach(now, *session, *how),
-            Input::Evicted { room, user, reason } => self.evict(room, user, *reason),
+            Input::Evicted { room, whom, reason } => self.evict(room, whom, *reason),
             Input::Published { room, message } => {
                 self.say(room, None, message);
             }
@@ -181,6 +181,13 @@ impl Model {
         let replaced = held.is_some_and(|(held, _)| held != connection);
         if replaced {
             self.detach(now, session, Ending::Closed);
+        }
+        let renamed = self.sessions.get(&session).is_some_and(|guest| guest.profile != *profile);
+        let heard = self.rooms.values_mut().filter(|room| room.listeners.contains_key(&session));
+        for room in heard.filter(|_| renamed) {
+            if let Some((named, _)) = room.users.get_mut(&profile.user) {
+                *named = Arc::clone(profile);
+            }
         }
         let status = held.filter(|_| !replaced).map_or(Status::Active, |(_, status)| status);
         self.sessions.insert(session, Guest { profile: Arc::clone(profile), connection, status });
@@ -213,16 +220,24 @@ impl Model {
         }
     }
 
-    fn evict(&mut self, id: &RoomId, user: &UserId, reason: Reason) {
+    fn evict(&mut self, id: &RoomId, whom: &Evictee, reason: Reason) {
         let Some(room) = self.rooms.get_mut(id) else { return };
-        let theirs: Vec<SessionId> =
-            room.entries.iter().filter(|(_, entry)| entry.user == *user).map(|(session, _)| *session).collect();
-        for session in theirs {
-            if room.listeners.remove(&session).is_some() {
-                self.due.cancel(id, session);
-                self.due.unlisten(id, session);
-                self.due.removed.insert((session, id.clone()));
-            }
+        let attached = |session: &SessionId| self.sessions.get(session);
+        let meant = |session: &SessionId, user: &UserId| match whom {
+            Evictee::User(whom) => user == whom,
+            Evictee::Session(whom) => session == whom && attached(session).is_some(),
+        };
+        let hears = |session: &&SessionId| attached(session).is_some_and(|guest| meant(session, &guest.profile.user));
+        let heard: Vec<SessionId> = room.listeners.keys().filter(hears).copied().collect();
+        let seated: Vec<SessionId> =
+            room.entries.iter().filter(|(session, entry)| meant(session, &entry.user)).map(|(at, _)| *at).collect();
+        for session in heard {
+            room.listeners.remove(&session);
+            self.due.cancel(id, session);
+            self.due.unlisten(id, session);
+            self.due.removed.insert((session, id.clone()));
+        }
+        for session in seated {
             room.end(session, reason, id, &mut self.due);
         }
     }

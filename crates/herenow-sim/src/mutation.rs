@@ -2,7 +2,7 @@
 //! are: a fault changes what goes in, or what comes out.
 use crate::{model::Model, partition::Told};
 use herenow_core::{
-    command::{Command, Input, Reason},
+    command::{Command, Evictee, Input, Reason},
     event::{DiffView, Event, RosterView},
     id::{ConnectionKey, RoomId, SessionId, UserId},
     limits::Limits,
@@ -231,7 +231,8 @@ impl Tamper {
         for (room, user, inputs_left) in &mut self.returned {
             *inputs_left -= 1;
             if *inputs_left == 0 {
-                told.push(Input::Evicted { room: room.clone(), user: user.clone(), reason: Reason::Closed });
+                let whom = Evictee::User(user.clone());
+                told.push(Input::Evicted { room: room.clone(), whom, reason: Reason::Closed });
             }
         }
         self.returned.retain(|(.., inputs_left)| *inputs_left > 0);

@@ -132,6 +132,17 @@ impl Node {
         true
     }
 
+    /// Takes a new token of a connection, where it is open.
+    pub fn renew(&mut self, connection: u32, profile: Arc<Profile>) {
+        let Some(held) = self.connections.get_mut(&connection) else { return };
+        held.profile = Arc::clone(&profile);
+        let (session, attached) = (held.session, held.attached.clone());
+        for at in attached {
+            let (profile, connection) = (Arc::clone(&profile), ConnectionKey(connection));
+            self.push(at, Input::Attached { session, profile, connection });
+        }
+    }
+
     /// Notes that a connection ended; one that was replaced, or ended before, is nobody's.
     pub fn end(&mut self, now_ms: u64, connection: u32, how: Ending) {
         let Some(held) = self.connections.remove(&connection) else { return };

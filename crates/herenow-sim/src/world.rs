@@ -339,8 +339,11 @@ impl World {
         }
     }
 
-    /// Ends a connection from the node's side.
+    /// Ends a connection from the node's side, where the node has it.
     pub(crate) fn hang_up(&mut self, connection: u32, how: Ending) {
+        if !self.node.connections.contains_key(&connection) {
+            return;
+        }
         self.note(|| format!("the node ends {connection}: {how:?}"));
         self.node.end(self.now_ms, connection, how);
         let delay_ms = self.delay_ms();
