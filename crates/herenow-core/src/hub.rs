@@ -181,6 +181,9 @@ impl Hub {
 
     fn detach(&mut self, now: Time, session: SessionId, how: Ending) {
         let Some(held) = self.sessions.remove(&session) else { return };
+        // What the turn said to it so far is for the connection that ended, not for one that it may get within the turn.
+        self.outputs
+            .retain(|output| !matches!(output, Output::Deliver { to: Audience::Session(to), .. } if *to == session));
         for id in &held.rooms {
             self.in_room(now, id, |room, desk| room.detach(desk, &held.profile.user, session, how));
         }

@@ -136,9 +136,8 @@ impl World {
                 }
                 Some(Interest::Auto | Interest::Full | Interest::Count | Interest::Listed | Interest::None) | None => {}
             }
-            let hears_typing = seat.granted.interest().is_some_and(|interest| {
-                herenow_core::event::Hearing::Typing.includes(interest)
-            });
+            let hears_typing =
+                seat.granted.interest().is_some_and(|interest| herenow_core::event::Hearing::Typing.includes(interest));
             if hears_typing && seat.view.typing.iter().any(|(user, _)| *user != tab.user) {
                 return fault(format!("sees {:?} type", seat.view.typing));
             }

@@ -71,8 +71,12 @@ impl Partition {
             let held: Vec<_> = held.iter().map(RoomId::as_str).collect();
             return Err(format!("rooms {held:?} are held, not {wanted:?}"));
         }
-        let gone: Vec<RoomId> =
-            self.known.iter().filter(|(id, known)| known.held && !held.contains(*id)).map(|(id, _)| id.clone()).collect();
+        let gone: Vec<RoomId> = self
+            .known
+            .iter()
+            .filter(|(id, known)| known.held && !held.contains(*id))
+            .map(|(id, _)| id.clone())
+            .collect();
         let mut changed = false;
         for id in &held {
             changed |= self.check_room(id, notices)?;
@@ -253,7 +257,12 @@ impl Partition {
         view.take_diff(diff, None)?;
         if !view.in_order().into_iter().eq(after.iter()) {
             let led = show_viewers(&view.in_order().into_iter().cloned().collect::<Vec<_>>());
-            return Err(format!("diff of {} from {} leads to {led}, not {}", diff.room, diff.from, show_viewers(after)));
+            return Err(format!(
+                "diff of {} from {} leads to {led}, not {}",
+                diff.room,
+                diff.from,
+                show_viewers(after)
+            ));
         }
         for (user, reason) in diff.left.iter().filter(|_| !answers) {
             let wanted = self.model.due.left.get(&(diff.room.clone(), user.clone()));
@@ -275,11 +284,9 @@ impl Partition {
         let fault = |what: &str| Err(format!("{session} of {user} hears {}: {what}", show(event)));
         if let Some(re) = answered(event) {
             *tally.answers.entry(Arc::clone(re)).or_default() += 1;
-            if !self.model.due.excused.contains(re) {
-                match self.model.due.answers.get(re) {
-                    Some((who, answer)) if *who == session && is_answer(answer, event) => {}
-                    wanted => return fault(&format!("wanted {wanted:?}")),
-                }
+            match self.model.due.answers.get(re) {
+                Some((who, answer)) if *who == session && is_answer(answer, event) => {}
+                wanted => return fault(&format!("wanted {wanted:?}")),
             }
         }
         let room = match event {
@@ -332,9 +339,7 @@ impl Partition {
         if let Some((data, _)) = tally.messages.iter().find(|(data, _)| !due.messages.contains_key(*data)) {
             return Err(format!("message {data} was sent by nobody"));
         }
-        let unheard = due.removed.difference(&tally.removed).next();
-        let unmeant = tally.removed.difference(&due.removed).find(|(session, _)| !due.cut.contains(session));
-        if let Some((session, room)) = unheard.or(unmeant) {
+        if let Some((session, room)) = due.removed.symmetric_difference(&tally.removed).next() {
             return Err(format!("{session} was told wrongly, or not at all, that it is out of {room}"));
         }
         Ok(())
@@ -349,7 +354,8 @@ impl Partition {
                 let Some(guest) = self.model.sessions.get(session) else {
                     return Err(format!("{session} listens to {id} and is not attached"));
                 };
-                let fault = |what: &str| Err(format!("{session} in {id} at {number}, {:?}: {what}", listening.interest));
+                let fault =
+                    |what: &str| Err(format!("{session} in {id} at {number}, {:?}: {what}", listening.interest));
                 let shadow = self.shadows.get(&(guest.connection, id.clone()));
                 let Some(shadow) = shadow.filter(|shadow| shadow.period == listening.period) else {
                     return fault("heard no roster");
@@ -389,12 +395,7 @@ struct Hearer<'a> {
 
 impl Shadow {
     /// Takes an event of the room in; `current` gives the room as it is now.
-    fn hear(
-        &mut self,
-        event: &Event,
-        hearer: Hearer<'_>,
-        current: Option<impl FnOnce() -> View>,
-    ) -> Result<(), Fault> {
+    fn hear(&mut self, event: &Event, hearer: Hearer<'_>, current: Option<impl FnOnce() -> View>) -> Result<(), Fault> {
         let Hearer { user, listening, entered } = hearer;
         let heard = |hearing: Hearing| {
             if hearing.includes(listening.interest) { Ok(()) } else { Err(Fault::from("did not ask for it")) }

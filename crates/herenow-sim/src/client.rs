@@ -12,10 +12,7 @@ use herenow_core::{
     refusal::Refusal,
     version::Version,
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// One tab of a user.
 #[derive(Clone, Debug)]
@@ -34,8 +31,6 @@ pub struct Tab {
     pub seats: BTreeMap<RoomId, Seat>,
     /// Requests without an answer on this connection.
     pub pending: BTreeMap<Arc<str>, Pending>,
-    /// Requests of earlier connections: a session that goes on may still hear their answers.
-    forgotten: BTreeSet<Arc<str>>,
 }
 
 /// What a tab wants of a room, and knows of it.
@@ -124,14 +119,13 @@ impl Tab {
             status: Status::Active,
             seats: BTreeMap::new(),
             pending: BTreeMap::new(),
-            forgotten: BTreeSet::new(),
         }
     }
 
     /// Has no connection any more. Keeps what it knows.
     pub fn disconnect(&mut self) {
         self.connection = None;
-        self.forgotten.extend(std::mem::take(&mut self.pending).into_keys());
+        self.pending.clear();
         for seat in self.seats.values_mut() {
             (seat.awaiting, seat.syncing, seat.listening) = (None, None, false);
         }
@@ -245,16 +239,10 @@ impl Tab {
     }
 
     fn answered(&mut self, re: &Arc<str>) -> Result<Pending, Fault> {
-        let forgotten = self.forgotten.remove(re).then_some(Pending::Other);
-        self.pending.remove(re).or(forgotten).ok_or_else(|| format!("{}: an answer to {re}, which waits for none", self.user))
+        self.pending.remove(re).ok_or_else(|| format!("{}: an answer to {re}, which waits for none", self.user))
     }
 
-    fn refused(
-        &mut self,
-        re: &Arc<str>,
-        refusal: Refusal,
-        numbers: &mut Numbers,
-    ) -> Result<Option<Request>, Fault> {
+    fn refused(&mut self, re: &Arc<str>, refusal: Refusal, numbers: &mut Numbers) -> Result<Option<Request>, Fault> {
         match self.answered(re)? {
             Pending::Join(room, _) => {
                 let Some(seat) = self.seats.get_mut(&room) else { return Ok(None) };
@@ -332,9 +320,7 @@ impl Seat {
                 self.view.take_typing(&profile.user, target, *on);
                 Ok(Heard::Applied)
             }
-            Event::Message { .. } | Event::Removed { .. } | Event::Ack { .. } | Event::Refused { .. } => {
-                Ok(Heard::Old)
-            }
+            Event::Message { .. } | Event::Removed { .. } | Event::Ack { .. } | Event::Refused { .. } => Ok(Heard::Old),
         }
     }
 }

@@ -77,10 +77,6 @@ pub struct Listening {
 pub struct Due {
     /// The answer that each numbered request is owed.
     pub answers: BTreeMap<Arc<str>, (SessionId, Answer)>,
-    /// Requests whose connection ended in the turn: they may be answered or not.
-    pub excused: BTreeSet<Arc<str>>,
-    /// Sessions whose connection ended in the turn.
-    pub cut: BTreeSet<SessionId>,
     /// Sessions that took a place in the turn.
     pub entered: BTreeSet<(RoomId, SessionId)>,
     /// Who gets each message, by its data.
@@ -197,13 +193,8 @@ impl Model {
         if self.sessions.remove(&session).is_none() {
             return;
         }
-        let cut: Vec<Arc<str>> = self.due.answers.iter().filter(|(_, (who, _))| *who == session).map(key).collect();
-        for re in cut {
-            self.due.answers.remove(&re);
-            self.due.excused.insert(re);
-        }
+        self.due.answers.retain(|_, (who, _)| *who != session);
         self.due.removed.retain(|(who, _)| *who != session);
-        self.due.cut.insert(session);
         let grace = how.grace(&self.limits);
         for (id, room) in &mut self.rooms {
             if room.listeners.remove(&session).is_none() {
@@ -499,8 +490,4 @@ impl Due {
             }
         }
     }
-}
-
-fn key<V>((re, _): (&Arc<str>, V)) -> Arc<str> {
-    Arc::clone(re)
 }

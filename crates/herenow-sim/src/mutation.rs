@@ -253,9 +253,8 @@ impl Tamper {
 /// Another session of the same user that is attached.
 fn newer_session(session: SessionId, model: &Model) -> Option<SessionId> {
     let own = model.sessions.get(&session)?;
-    let theirs = |guest: &crate::model::Guest| {
-        guest.profile.user == own.profile.user && guest.connection > own.connection
-    };
+    let theirs =
+        |guest: &crate::model::Guest| guest.profile.user == own.profile.user && guest.connection > own.connection;
     model.sessions.iter().find(|(_, guest)| theirs(guest)).map(|(session, _)| *session)
 }
 

@@ -1,8 +1,5 @@
 //! The node: partitions, and a driver as thin as the real one: it knows connections and hands inputs on.
-use crate::{
-    net::Request,
-    partition::Partition,
-};
+use crate::{net::Request, partition::Partition};
 use herenow_core::{
     command::{Command, Ending, Input},
     id::{ConnectionKey, RoomId, SessionId},
