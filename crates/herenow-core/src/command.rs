@@ -36,6 +36,16 @@ pub enum Input {
         /// In which way.
         how: Ending,
     },
+    /// The connection of a session takes nothing now: what can be made good by a roster is not said to it.
+    FellBehind {
+        /// Which session.
+        session: SessionId,
+    },
+    /// The connection of a session that fell behind can be written to again.
+    CaughtUp {
+        /// Which session.
+        session: SessionId,
+    },
     /// A user, or one session, is put out of a room.
     Evicted {
         /// Which room.

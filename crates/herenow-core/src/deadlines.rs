@@ -12,6 +12,8 @@ pub enum Timer {
     Typing(RoomId),
     /// The grace of an entry may be over.
     Grace(RoomId, UserId, SessionId),
+    /// The room may tell what changed.
+    Tell(RoomId),
 }
 
 /// All timers of a hub, by time, then by kind and name: the order is the same in every run.

@@ -1,7 +1,7 @@
 //! What a hub says: to whom, and what.
 use crate::{
     command::{Interest, Message, Reason},
-    id::{RequestId, RoomId, SessionId, Target, UserId},
+    id::{ConnectionKey, RequestId, RoomId, SessionId, Target, UserId},
     profile::{Profile, Status},
     refusal::Refusal,
     time::Time,
@@ -39,18 +39,14 @@ pub enum Audience {
         /// Only those who listened before this mark: later ones have a roster that holds the event already.
         before: Mark,
     },
+    /// These connections.
+    Listeners(Arc<[ConnectionKey]>),
 }
 
 /// Which interests an event is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hearing {
-    /// Those who hear diffs.
-    Diffs,
-    /// Those who hear each joined and left by itself.
-    Steps,
-    /// Those who hear counts only.
-    Counts,
-    /// Those who hear about typing: diffs or steps.
+    /// Those who hear about typing: everybody who hears lists.
     Typing,
     /// Everybody in the room.
     All,
@@ -60,9 +56,6 @@ impl Hearing {
     /// Whether a session of this interest hears it.
     pub const fn includes(self, interest: Interest) -> bool {
         match self {
-            Self::Diffs => matches!(interest, Interest::Auto | Interest::Full),
-            Self::Steps => matches!(interest, Interest::Listed),
-            Self::Counts => matches!(interest, Interest::Count),
             Self::Typing => matches!(interest, Interest::Auto | Interest::Full | Interest::Listed),
             Self::All => true,
         }
@@ -191,6 +184,10 @@ pub enum Gear {
     /// Each change at once.
     #[default]
     Live,
+    /// One merged diff a tick.
+    Batched,
+    /// Counts and faces only, but for those who asked for lists.
+    Crowd,
 }
 
 /// A user who types.

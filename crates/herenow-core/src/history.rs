@@ -105,9 +105,15 @@ impl History {
         true
     }
 
-    /// Forgets the oldest changes until at most `changes_max` are left.
-    pub fn trim(&mut self, changes_max: usize) {
-        let surplus = self.changes.len().saturating_sub(changes_max);
+    /// Forgets the oldest changes until at most `changes_max` are left, but none after version `untold`, as long as those
+    /// are not [`UNTOLD_TIMES`] as many.
+    pub fn trim(&mut self, changes_max: usize, untold: u64) {
+        let untold = usize::try_from(self.number.saturating_sub(untold)).unwrap_or(usize::MAX);
+        let kept = changes_max.max(untold.min(changes_max.saturating_mul(UNTOLD_TIMES)));
+        let surplus = self.changes.len().saturating_sub(kept);
         self.changes.drain(..surplus);
     }
 }
+
+/// How many times more changes than usual are kept while they wait to be told.
+const UNTOLD_TIMES: usize = 64;

@@ -72,6 +72,16 @@ impl Hub {
             Input::Attached { session, profile, connection } => self.attach(now, session, profile, connection),
             Input::Asked { session, re, command } => self.ask(now, session, re, command),
             Input::Detached { session, how } => self.detach(now, session, how),
+            Input::FellBehind { session } => {
+                for id in self.rooms_of(session) {
+                    self.in_room(now, &id, |room, _| room.fall_behind(session));
+                }
+            }
+            Input::CaughtUp { session } => {
+                for id in self.rooms_of(session) {
+                    self.in_room(now, &id, |room, desk| room.catch_up(desk, session));
+                }
+            }
             Input::Evicted { room, whom, reason } => self.evict(now, &room, whom, reason),
             Input::Published { room, message } => {
                 self.in_room(now, &room, |room, desk| room.publish(desk, message));
@@ -85,6 +95,9 @@ impl Hub {
             match timer {
                 Timer::Typing(room) => {
                     self.in_room(now, &room, |room, desk| room.expire_typing(desk));
+                }
+                Timer::Tell(room) => {
+                    self.in_room(now, &room, |room, desk| room.wake(desk));
                 }
                 Timer::Grace(room, user, session) => {
                     self.in_room(now, &room, |room, desk| room.end_grace(desk, &user, session));
@@ -123,6 +136,7 @@ impl Hub {
                 Some(room) => Recipients::Room(Box::new(room.listeners.hearing(*hearing, except, *before))),
                 None => Recipients::One(None),
             },
+            Audience::Listeners(connections) => Recipients::Listed(connections.iter()),
         }
     }
 
@@ -294,6 +308,7 @@ impl Hub {
             match work(room, desk, guest) {
                 Ok(None) => {}
                 Ok(Some(sessions)) => acknowledge(desk, session, answer, sessions),
+                Err(Refusal::TypingOff) if answer.is_none() && !room.may_say_typing_off(desk.now, session) => {}
                 Err(refusal) => {
                     let room = room.id.clone();
                     deliver(desk, session, Event::Refused { re: answer, room, refusal });
@@ -324,6 +339,10 @@ impl Hub {
         Some(done)
     }
 
+    fn rooms_of(&self, session: SessionId) -> Vec<RoomId> {
+        self.sessions.get(&session).map(|held| held.rooms.clone()).unwrap_or_default()
+    }
+
     fn forget_room_of(&mut self, session: SessionId, room: &RoomId) {
         if let Some(held) = self.sessions.get_mut(&session) {
             held.rooms.retain(|id| id != room);
@@ -352,6 +371,8 @@ pub enum Recipients<'a> {
     One(Option<ConnectionKey>),
     /// Listeners of a room.
     Room(Box<dyn Iterator<Item = &'a Listener> + 'a>),
+    /// A list made when the turn settled.
+    Listed(std::slice::Iter<'a, ConnectionKey>),
 }
 
 impl Iterator for Recipients<'_> {
@@ -361,6 +382,7 @@ impl Iterator for Recipients<'_> {
         match self {
             Self::One(connection) => connection.take(),
             Self::Room(listeners) => listeners.next().map(|listener| listener.connection),
+            Self::Listed(connections) => connections.next().copied(),
         }
     }
 }

@@ -7,6 +7,7 @@
 pub mod command;
 mod deadlines;
 pub mod event;
+mod gear;
 pub mod history;
 pub mod hub;
 pub mod id;

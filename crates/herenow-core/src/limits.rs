@@ -23,6 +23,47 @@ pub struct Limits {
     pub rooms_per_session_max: usize,
     /// Changes that a room remembers, for clients that come back with `since`. Default 256.
     pub log_changes_max: usize,
+    /// When a room changes gear.
+    pub gears: Gears,
+}
+
+/// When a room changes gear, and how it paces its news.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gears {
+    /// Viewers above which changes are told in ticks. Default 100.
+    pub batched_above: usize,
+    /// Viewers down to which changes are told at once again. Must stay below `batched_above`. Default 80.
+    pub live_below: usize,
+    /// Viewers above which only counts and faces are told. Default 1,000.
+    pub crowd_above: usize,
+    /// Viewers down to which lists are told again. Must stay below `crowd_above`. Default 800.
+    pub batched_below: usize,
+    /// Viewers above which not even those hear lists who asked for them. Default 10,000.
+    pub full_above: usize,
+    /// Viewers down to which those hear lists again. Must stay below `full_above`. Default 8,000.
+    pub full_below: usize,
+    /// Time between two tellings where the room has just left `live`. Default 100 ms.
+    pub tick_min: Duration,
+    /// Time between two tellings where the room is about to enter `crowd`. Default 500 ms.
+    pub tick_max: Duration,
+    /// Time between two tellings in `crowd`, and over which rosters are spread when it ends. Default 2 s.
+    pub crowd_tick: Duration,
+}
+
+impl Default for Gears {
+    fn default() -> Self {
+        Self {
+            batched_above: 100,
+            live_below: 80,
+            crowd_above: 1_000,
+            batched_below: 800,
+            full_above: 10_000,
+            full_below: 8_000,
+            tick_min: Duration::from_millis(100),
+            tick_max: Duration::from_millis(500),
+            crowd_tick: Duration::from_secs(2),
+        }
+    }
 }
 
 impl Default for Limits {
@@ -37,6 +78,7 @@ impl Default for Limits {
             state_keys_max: 64,
             rooms_per_session_max: 50,
             log_changes_max: 256,
+            gears: Gears::default(),
         }
     }
 }

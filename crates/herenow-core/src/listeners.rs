@@ -3,6 +3,7 @@ use crate::{
     command::Interest,
     event::{Except, Hearing, Mark},
     id::{ConnectionKey, SessionId, UserId},
+    time::Time,
 };
 
 /// One session that hears a room.
@@ -20,6 +21,12 @@ pub struct Listener {
     pub since: Mark,
     /// Since when it hears changes: it was owed the whole roster then, as of the end of that turn.
     pub owed: Mark,
+    /// The version that it has; `None` while it is owed a roster, or cannot be written to.
+    pub told: Option<u64>,
+    /// Whether its connection takes nothing now. Then it hears messages only, and gets a roster when it is read again.
+    pub behind: bool,
+    /// When it was last told that nobody hears of typing here.
+    pub typing_off_at: Option<Time>,
 }
 
 /// In order of their ids and side by side in memory: fan-out walks this list for every event, while it changes only at
@@ -56,6 +63,22 @@ impl Listeners {
         self.0.get(at)
     }
 
+    /// One session's place in the list, to change it.
+    pub fn get_mut(&mut self, session: SessionId) -> Option<&mut Listener> {
+        let at = self.0.binary_search_by_key(&session, |held| held.session).ok()?;
+        self.0.get_mut(at)
+    }
+
+    /// Everybody, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Listener> {
+        self.0.iter()
+    }
+
+    /// Everybody, in order, to change them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Listener> {
+        self.0.iter_mut()
+    }
+
     /// A user's sessions that hear the room; O(listeners).
     pub fn of_user(&self, user: &UserId) -> impl Iterator<Item = SessionId> {
         self.0.iter().filter(move |listener| listener.user == *user).map(|listener| listener.session)
@@ -70,8 +93,12 @@ impl Listeners {
     ) -> impl Iterator<Item = &'a Listener> {
         self.0.iter().filter(move |listener| {
             // A roster holds the changes of its turn already, but no message.
-            let listens = if hearing == Hearing::All { listener.since } else { listener.owed };
-            listens < before && hearing.includes(listener.interest) && !except.names(listener)
+            let everything = hearing == Hearing::All;
+            let listens = if everything { listener.since } else { listener.owed };
+            (everything || !listener.behind)
+                && listens < before
+                && hearing.includes(listener.interest)
+                && !except.names(listener)
         })
     }
 

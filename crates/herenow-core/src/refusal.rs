@@ -29,6 +29,8 @@ pub enum Refusal {
         /// Keys it may have.
         keys_max: usize,
     },
+    /// The room has so many viewers that nobody is told who types.
+    TypingOff,
     /// The session left the room before its join was answered.
     JoinCancelled,
 }

@@ -5,7 +5,8 @@
 use crate::{
     command::{Ending, Interest, Message, Patch, Reason},
     deadlines::{Deadlines, Timer},
-    event::{Audience, Event, Except, Hearing, Mark, Notice, Output},
+    event::{Audience, Event, Except, Gear, Hearing, Mark, Notice, Output},
+    gear::Pace,
     history::{Change, History, Kind},
     id::{ConnectionKey, RequestId, RoomId, SessionId, UserId},
     limits::Limits,
@@ -17,7 +18,11 @@ use crate::{
     typing::{Lease, Place, TypingSet},
     version::{Epoch, Version},
 };
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 /// One room of a hub.
 #[derive(Debug)]
@@ -29,9 +34,24 @@ pub struct Room {
     pub(crate) listeners: Listeners,
     /// When the room will look at its leases again.
     typing_look: Option<Time>,
+    /// How it tells its news.
+    pub(crate) pace: Pace,
+    /// When changes may be told next.
+    pub(crate) tell_at: Time,
+    /// When the next part of `refreshing` has its turn.
+    pub(crate) refresh_at: Time,
+    /// When somebody wakes the room next.
+    pub(crate) woken_at: Option<Time>,
+    /// Who is said to type, where that is told in ticks; `None` where it is told at once, or not at all.
+    pub(crate) typing_told: Option<Typing>,
+    /// Sessions that are owed the roster because lists are told again, a part of them each tick.
+    pub(crate) refreshing: VecDeque<SessionId>,
     /// What waits for the end of the turn; `None` while nothing does.
     pub(crate) turn: Option<Box<Turn>>,
 }
+
+/// Who types into what.
+pub(crate) type Typing = BTreeMap<(UserId, Place), Arc<Profile>>;
 
 /// What one turn has brought so far.
 #[derive(Debug)]
@@ -66,6 +86,13 @@ pub(crate) struct Owed {
     pub(crate) why: Owing,
 }
 
+impl Owed {
+    /// What a session is owed that did not ask.
+    pub(crate) const fn refresh(session: SessionId) -> Self {
+        Self { session, re: None, since: None, why: Owing::Refreshed }
+    }
+}
+
 /// What a session did to be owed an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owing {
@@ -75,6 +102,8 @@ pub(crate) enum Owing {
     JoinedAgain,
     /// It asked for what it missed.
     Synced,
+    /// Nobody asked: lists are told again, or it can be written to again.
+    Refreshed,
 }
 
 /// What a room may use of its hub.
@@ -116,6 +145,12 @@ impl Room {
             typing: TypingSet::default(),
             listeners: Listeners::default(),
             typing_look: None,
+            pace: Pace::new(),
+            tell_at: Time::default(),
+            refresh_at: Time::default(),
+            woken_at: None,
+            typing_told: None,
+            refreshing: VecDeque::new(),
             turn: None,
         }
     }
@@ -151,6 +186,9 @@ impl Room {
             interest,
             since: *desk.mark,
             owed: *desk.mark,
+            told: None,
+            behind: false,
+            typing_off_at: None,
         });
         let why = if seated { Owing::JoinedAgain } else { Owing::Joined };
         self.turn(desk).owed.push(Owed { session: guest.session, re, since, why });
@@ -230,6 +268,9 @@ impl Room {
     /// Begins or renews a typing lease.
     pub(crate) fn start_typing(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>, place: Place) -> Result<(), Refusal> {
         self.admit(guest)?;
+        if self.pace.gear == Gear::Crowd {
+            return Err(Refusal::TypingOff);
+        }
         let lease = Lease { user: guest.profile.user.clone(), place: place.clone(), session: guest.session };
         if self.typing.others_of_session(&lease) >= desk.limits.typing_targets_max {
             return Err(Refusal::TooManyTargets { targets_max: desk.limits.typing_targets_max });
@@ -317,8 +358,55 @@ impl Room {
         Ok(())
     }
 
+    /// Notes that a session's connection takes nothing now: it hears messages only, until it has caught up.
+    pub(crate) fn fall_behind(&mut self, session: SessionId) {
+        if let Some(listener) = self.listeners.get_mut(session) {
+            listener.behind = true;
+            listener.told = None;
+        }
+    }
+
+    /// Owes a session the roster, because its connection can be written to again.
+    pub(crate) fn catch_up(&mut self, desk: &mut Desk<'_>, session: SessionId) {
+        let Some(listener) = self.listeners.get_mut(session) else { return };
+        if std::mem::take(&mut listener.behind) {
+            self.refresh(desk, session);
+        }
+    }
+
+    /// Owes a session the roster without being asked.
+    pub(crate) fn refresh(&mut self, desk: &mut Desk<'_>, session: SessionId) {
+        desk.mark.0 += 1;
+        let mark = *desk.mark;
+        let turn = self.turn(desk);
+        if turn.owed.iter().any(|owed| owed.session == session) {
+            return;
+        }
+        turn.owed.push(Owed::refresh(session));
+        if let Some(listener) = self.listeners.get_mut(session) {
+            listener.owed = mark;
+            listener.told = None;
+        }
+    }
+
+    /// Has the room settle, though nothing is asked of it: the time to tell has come.
+    pub(crate) fn wake(&mut self, desk: &mut Desk<'_>) {
+        self.woken_at = None;
+        self.turn(desk);
+    }
+
+    /// Whether a session is to be told now that nobody hears of typing here: once a minute.
+    pub(crate) fn may_say_typing_off(&mut self, now: Time, session: SessionId) -> bool {
+        let Some(listener) = self.listeners.get_mut(session) else { return true };
+        let due = listener.typing_off_at.is_none_or(|at| now.since(at) >= TYPING_OFF_EVERY);
+        if due {
+            listener.typing_off_at = Some(now);
+        }
+        due
+    }
+
     /// What this turn has brought so far; begins it where nothing has.
-    fn turn(&mut self, desk: &mut Desk<'_>) -> &mut Turn {
+    pub(crate) fn turn(&mut self, desk: &mut Desk<'_>) -> &mut Turn {
         let from = self.history.number();
         self.turn.get_or_insert_with(|| {
             let mark = Mark(desk.mark.0 + 1);
@@ -335,7 +423,7 @@ impl Room {
         if seated { Ok(()) } else { Err(Refusal::OnlyObserving) }
     }
 
-    fn profile(&self, user: &UserId) -> Option<Arc<Profile>> {
+    pub(crate) fn profile(&self, user: &UserId) -> Option<Arc<Profile>> {
         self.roster.viewer(user).map(|viewer| viewer.profile)
     }
 
@@ -391,7 +479,7 @@ impl Room {
             if owed.re.is_some() {
                 let refusal = match owed.why {
                     Owing::Joined | Owing::JoinedAgain => Refusal::JoinCancelled,
-                    Owing::Synced => Refusal::NotJoined,
+                    Owing::Synced | Owing::Refreshed => Refusal::NotJoined,
                 };
                 let (re, room) = (owed.re, self.id.clone());
                 deliver(desk, session, Event::Refused { re, room, refusal });
@@ -412,7 +500,11 @@ impl Room {
         let (room, profile) = (self.id.clone(), Arc::clone(profile));
         let except = Except::User(profile.user.clone());
         let event = Event::Typing { room, profile, target: place, on };
+        let in_ticks = self.typing_told.is_some();
         let turn = self.turn(desk);
+        if in_ticks {
+            return;
+        }
         // Who joins in this turn finds the typing in the roster.
         let spoken = Spoken { event, hearing: Hearing::Typing, except, before: turn.mark };
         let began_now = !on && turn.after.iter().any(|earlier| is_start_of(&earlier.event, &spoken.event));
@@ -433,6 +525,9 @@ impl Room {
         heard
     }
 }
+
+/// How often a session is told that nobody hears of typing in a crowd.
+const TYPING_OFF_EVERY: Duration = Duration::from_secs(60);
 
 /// Whether `stop` ends the typing that `start` began.
 fn is_start_of(start: &Event, stop: &Event) -> bool {

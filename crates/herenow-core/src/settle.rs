@@ -1,54 +1,147 @@
-//! The end of a turn in a room: what changed is told, each listener once.
+//! The end of a turn in a room: what changed is told, each listener once, at the pace of the room.
 use crate::{
+    deadlines::Timer,
     event::{
         Audience, CountView, DiffView, Event, Except, FACES_MAX, FIRST_MAX, Gear, Hearing, Mark, Notice, Output,
         RosterView, StepView, Typist, Viewer,
     },
+    gear::Duty,
     history::Kind,
-    id::RoomId,
-    room::{Desk, Owed, Room, Spoken, deliver},
+    id::{ConnectionKey, RoomId, UserId},
+    profile::Profile,
+    room::{Desk, Owed, Room, Spoken, Typing, acknowledge, deliver},
+    typing::Place,
     version::Version,
 };
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// The room as a whole, made at most once a turn however many get it.
+#[derive(Default)]
+struct Views {
+    roster: Option<Arc<RosterView>>,
+    first: Option<Arc<RosterView>>,
+    count: Option<Arc<CountView>>,
+}
 
 impl Room {
-    /// Tells what the turn brought: what comes before the diff, the diff, the rosters owed, and the rest.
+    /// Tells what the turn brought: what comes before the changes, the changes where it is time for them, the rosters
+    /// owed, and the rest.
     pub(crate) fn settle(&mut self, desk: &mut Desk<'_>) {
         let Some(turn) = self.turn.take() else { return };
         for spoken in turn.before {
             speak(desk, &self.id, spoken);
         }
-        if self.history.number() != turn.from {
-            self.tell_changes(desk, turn.from, turn.mark);
+        self.notice(desk, turn.from);
+        let mut views = Views::default();
+        self.shift(desk);
+        if desk.now >= self.tell_at {
+            self.tell(desk, turn.from, &mut views);
         }
-        self.answer(desk, turn.owed);
+        self.refresh_some(desk, &mut views);
+        self.answer(desk, turn.owed, &mut views);
         for spoken in turn.after {
             speak(desk, &self.id, spoken);
         }
-        self.history.trim(desk.limits.log_changes_max);
+        self.plan(desk);
+        let untold = self.listeners.iter().filter_map(|listener| listener.told).min();
+        self.history.trim(desk.limits.log_changes_max, untold.unwrap_or(self.history.number()));
     }
 
-    fn tell_changes(&mut self, desk: &mut Desk<'_>, from: u64, mark: Mark) {
-        self.notice(desk, from);
-        let wanted = |hearing| self.listeners.hearing(hearing, &Except::Nobody, mark).next().is_some();
-        if wanted(Hearing::Diffs)
-            && let Some(view) = self.diff(desk, from)
-        {
-            let event = Event::Diff { re: None, view: Arc::new(view), typing: None };
-            self.tell(desk, Hearing::Diffs, mark, event);
+    /// Changes the gear where the number of viewers asks for it.
+    fn shift(&mut self, desk: &mut Desk<'_>) {
+        let (users, gears) = (self.roster.count().users, &desk.limits.gears);
+        let before = self.pace;
+        self.pace = before.shifted(users, gears);
+        if before == self.pace {
+            return;
         }
-        if wanted(Hearing::Steps) {
-            self.tell_steps(desk, from, mark);
+        // What the old gear held back is told now.
+        self.tell_at = desk.now;
+        let (was, is) = (before.gear, self.pace.gear);
+        if is == Gear::Crowd && was != Gear::Crowd {
+            self.end_all_typing(desk);
         }
-        if wanted(Hearing::Counts) {
-            let event = Event::Count(Arc::new(self.count_view(desk)));
-            self.tell(desk, Hearing::Counts, mark, event);
+        if is == Gear::Batched && was != Gear::Batched {
+            self.typing_told = Some(self.typing_now());
+        }
+        self.refreshing.clear();
+        let pace = self.pace;
+        for listener in self.listeners.iter_mut() {
+            match (before.duty(listener.interest), pace.duty(listener.interest)) {
+                (Duty::Lists, Duty::Counts) => listener.told = listener.told.map(|_| NEVER),
+                (Duty::Counts, Duty::Lists) => {
+                    listener.told = None;
+                    self.refreshing.push_back(listener.session);
+                }
+                _ => {}
+            }
         }
     }
 
-    /// Tells each joined and left of the turn by itself.
-    fn tell_steps(&self, desk: &mut Desk<'_>, from: u64, mark: Mark) {
+    /// Tells every listener what it has not been told, and when the next time for that is.
+    fn tell(&mut self, desk: &mut Desk<'_>, turn_from: u64, views: &mut Views) {
+        let begun = self.tell_stopped(desk);
+        let number = self.history.number();
+        let (mut lists, mut steps) = (BTreeMap::new(), BTreeMap::new());
+        // For whom no difference will do.
+        let (mut whole, mut counts) = (Vec::new(), Vec::new());
+        let pace = self.pace;
+        for listener in self.listeners.iter_mut().filter(|listener| !listener.behind) {
+            let Some(told) = listener.told.filter(|told| *told != number) else { continue };
+            listener.told = Some(number);
+            match pace.duty(listener.interest) {
+                Duty::Lists if self.history.since(told).is_none() => whole.push(listener.session),
+                Duty::Lists => lists.entry(told).or_insert_with(Vec::new).push(listener.connection),
+                Duty::Steps if pace.gear == Gear::Live && told >= turn_from && told != NEVER => {
+                    steps.entry(told).or_insert_with(Vec::new).push(listener.connection);
+                }
+                Duty::Steps => whole.push(listener.session),
+                Duty::Counts => counts.push(listener.connection),
+                Duty::Nothing => {}
+            }
+        }
+        for (told, connections) in lists {
+            if let Some(view) = self.diff(desk, told) {
+                say(desk, connections, Event::Diff { re: None, view: Arc::new(view), typing: None });
+            }
+        }
+        for (told, connections) in steps {
+            self.tell_steps(desk, told, &connections);
+        }
+        for session in whole {
+            self.answer_one(desk, Owed::refresh(session), views);
+        }
+        if !counts.is_empty() {
+            say(desk, counts, Event::Count(self.count_view(desk, views)));
+        }
+        // After the joins: nobody hears of the typing of somebody whom they do not know.
+        for (key, profile) in begun {
+            self.say_typing_now(desk, &key, &profile, true);
+        }
+        let tick = self.pace.tick(self.roster.count().users, &desk.limits.gears);
+        self.tell_at = desk.now + tick;
+    }
+
+    /// Gives the roster to a part of those who hear lists again, so that all have it after a crowd's tick.
+    fn refresh_some(&mut self, desk: &mut Desk<'_>, views: &mut Views) {
+        if self.refreshing.is_empty() || desk.now < self.refresh_at {
+            return;
+        }
+        self.refresh_at = desk.now + desk.limits.gears.crowd_tick / REFRESH_PARTS;
+        let part = self.listeners.iter().count().div_ceil(REFRESH_PARTS as usize);
+        for _ in 0..part {
+            let Some(session) = self.refreshing.pop_front() else { break };
+            self.answer_one(desk, Owed::refresh(session), views);
+        }
+    }
+
+    /// Tells each joined and left after version `from` by itself.
+    fn tell_steps(&self, desk: &mut Desk<'_>, from: u64, connections: &[ConnectionKey]) {
         let first: Arc<[Viewer]> = self.roster.viewers().take(FIRST_MAX).collect();
+        let connections: Arc<[ConnectionKey]> = connections.into();
         let Some(changes) = self.history.since(from) else { return };
         for (number, change) in changes {
             let left = match change.kind {
@@ -64,7 +157,8 @@ impl Room {
                 first: Arc::clone(&first),
                 count: self.roster.count(),
             };
-            self.tell(desk, Hearing::Steps, mark, Event::Step(Arc::new(step)));
+            let to = Audience::Listeners(Arc::clone(&connections));
+            desk.outputs.push_back(Output::Deliver { to, event: Event::Step(Arc::new(step)) });
         }
     }
 
@@ -82,25 +176,111 @@ impl Room {
         }
     }
 
-    /// Answers everybody who is owed the roster: by what they missed where the history still holds it.
-    fn answer(&self, desk: &mut Desk<'_>, owed: Vec<Owed>) {
-        if owed.is_empty() {
-            return;
+    /// Answers everybody who is owed the room.
+    fn answer(&mut self, desk: &mut Desk<'_>, owed: Vec<Owed>, views: &mut Views) {
+        for owed in owed {
+            self.answer_one(desk, owed, views);
         }
-        let typing = self.typists();
-        let mut roster: Option<Arc<RosterView>> = None;
-        for Owed { session, re, since, .. } in owed {
-            let Some(interest) = self.listeners.get(session).map(|listener| listener.interest) else { continue };
-            let known = since.filter(|since| since.epoch == *desk.epoch);
-            if let Some(view) = known.and_then(|since| self.diff(desk, since.number)) {
-                let event = Event::Diff { re, view: Arc::new(view), typing: Some(Arc::clone(&typing)) };
-                deliver(desk, session, event);
-                continue;
+    }
+
+    /// Answers by what a session missed where the history still holds it, else by the whole; in a crowd by the count.
+    fn answer_one(&mut self, desk: &mut Desk<'_>, owed: Owed, views: &mut Views) {
+        let Owed { session, re, since, .. } = owed;
+        let number = self.history.number();
+        let Some(listener) = self.listeners.get_mut(session) else { return };
+        if listener.behind {
+            return acknowledge(desk, session, re, None);
+        }
+        listener.told = Some(number);
+        let (interest, duty) = (listener.interest, self.pace.duty(listener.interest));
+        match duty {
+            Duty::Lists => {
+                let known = since.filter(|since| since.epoch == *desk.epoch);
+                if let Some(view) = known.and_then(|since| self.diff(desk, since.number)) {
+                    let typing = Some(self.typists());
+                    return deliver(desk, session, Event::Diff { re, view: Arc::new(view), typing });
+                }
+                let view = self.roster_view(desk, views);
+                deliver(desk, session, Event::Roster { re, interest, view });
             }
-            let view = roster.get_or_insert_with(|| Arc::new(self.roster_view(desk, Arc::clone(&typing))));
-            let event = Event::Roster { re, interest, view: Arc::clone(view) };
-            deliver(desk, session, event);
+            Duty::Steps => {
+                let view = self.first_view(desk, views);
+                deliver(desk, session, Event::Roster { re, interest, view });
+            }
+            Duty::Counts => {
+                acknowledge(desk, session, re, None);
+                let view = self.count_view(desk, views);
+                deliver(desk, session, Event::Count(view));
+            }
+            Duty::Nothing => acknowledge(desk, session, re, None),
         }
+    }
+
+    /// Sees to it that the room is woken when there will be something to tell.
+    fn plan(&mut self, desk: &mut Desk<'_>) {
+        let number = self.history.number();
+        let untold = |told: Option<u64>| told.is_some_and(|told| told != number);
+        let waits = self.typing_told.as_ref().is_some_and(|told| !self.is_told(told))
+            || self.listeners.iter().any(|listener| untold(listener.told) && !listener.behind);
+        let tell_at = waits.then_some(self.tell_at);
+        let refresh_at = (!self.refreshing.is_empty()).then_some(self.refresh_at);
+        let Some(due) = tell_at.into_iter().chain(refresh_at).min() else { return };
+        if self.woken_at.is_none_or(|at| due < at) {
+            self.woken_at = Some(due);
+            desk.deadlines.set(due, Timer::Tell(self.id.clone()));
+        }
+    }
+
+    /// Whether those who type now are those who are said to.
+    fn is_told(&self, told: &Typing) -> bool {
+        let typists = self.typing.typists();
+        let places = typists.values().map(Vec::len).sum::<usize>();
+        places == told.len()
+            && typists
+                .iter()
+                .all(|(user, places)| places.iter().all(|place| told.contains_key(&((*user).clone(), place.clone()))))
+    }
+
+    /// Tells in one go who stopped typing since the last time, and returns who began; who did both is not spoken of.
+    fn tell_stopped(&mut self, desk: &mut Desk<'_>) -> Typing {
+        let Some(told) = self.typing_told.take() else { return Typing::new() };
+        let now = self.typing_now();
+        for (key, profile) in told.iter().filter(|(key, _)| !now.contains_key(*key)) {
+            self.say_typing_now(desk, key, profile, false);
+        }
+        let begun = now.iter().filter(|(key, _)| !told.contains_key(*key));
+        let begun = begun.map(|(key, profile)| (key.clone(), Arc::clone(profile))).collect();
+        if self.pace.gear == Gear::Batched {
+            self.typing_told = Some(now);
+        }
+        begun
+    }
+
+    fn say_typing_now(&self, desk: &mut Desk<'_>, key: &(UserId, Place), profile: &Arc<Profile>, on: bool) {
+        let (room, profile, target) = (self.id.clone(), Arc::clone(profile), key.1.clone());
+        let event = Event::Typing { room, profile, target, on };
+        let (hearing, except) = (Hearing::Typing, Except::User(key.0.clone()));
+        speak(desk, &self.id, Spoken { event, hearing, except, before: Mark(u64::MAX) });
+    }
+
+    /// Ends every lease, because nobody is told of typing any more.
+    fn end_all_typing(&mut self, desk: &mut Desk<'_>) {
+        let typing: BTreeSet<UserId> = self.typing.typists().into_keys().cloned().collect();
+        self.typing_told = Some(self.typing_told.take().unwrap_or_else(|| self.typing_now()));
+        for user in &typing {
+            self.typing.stop_user(user);
+        }
+        self.tell_stopped(desk);
+    }
+
+    fn typing_now(&self) -> Typing {
+        let typists = self.typing.typists().into_iter();
+        let named = typists.filter_map(|(user, places)| Some((user, places, self.profile(user)?)));
+        named
+            .flat_map(|(user, places, profile)| {
+                places.into_iter().map(move |place| ((user.clone(), place), Arc::clone(&profile)))
+            })
+            .collect()
     }
 
     /// The net difference to version `from`; `None` where it is no longer known.
@@ -122,45 +302,67 @@ impl Room {
         Some(DiffView { room, from, version, joined, left, updated, count })
     }
 
-    fn roster_view(&self, desk: &Desk<'_>, typing: Arc<[Typist]>) -> RosterView {
+    fn roster_view(&self, desk: &Desk<'_>, views: &mut Views) -> Arc<RosterView> {
+        let view = views.roster.get_or_insert_with(|| Arc::new(self.view_of(desk, usize::MAX)));
+        Arc::clone(view)
+    }
+
+    /// The first viewers, with the count of all.
+    fn first_view(&self, desk: &Desk<'_>, views: &mut Views) -> Arc<RosterView> {
+        if self.roster.count().users <= FIRST_MAX {
+            return self.roster_view(desk, views);
+        }
+        let view = views.first.get_or_insert_with(|| Arc::new(self.view_of(desk, FIRST_MAX)));
+        Arc::clone(view)
+    }
+
+    fn view_of(&self, desk: &Desk<'_>, viewers_max: usize) -> RosterView {
         RosterView {
             room: self.id.clone(),
             version: self.version(desk),
-            gear: Gear::Live,
-            viewers: self.roster.viewers().collect(),
+            gear: self.pace.gear,
+            viewers: self.roster.viewers().take(viewers_max).collect(),
             count: self.roster.count(),
-            typing,
+            typing: self.typists(),
         }
     }
 
-    fn count_view(&self, desk: &Desk<'_>) -> CountView {
-        CountView {
-            room: self.id.clone(),
-            version: self.version(desk),
-            gear: Gear::Live,
-            count: self.roster.count(),
-            faces: self.roster.viewers().take(FACES_MAX).map(|viewer| viewer.profile).collect(),
-        }
-    }
-
-    fn typists(&self) -> Arc<[Typist]> {
-        let typists = self.typing.typists().into_iter();
-        typists
-            .filter_map(|(user, targets)| {
-                let profile = self.roster.viewer(user)?.profile;
-                Some(Typist { profile, targets })
+    fn count_view(&self, desk: &Desk<'_>, views: &mut Views) -> Arc<CountView> {
+        let view = views.count.get_or_insert_with(|| {
+            Arc::new(CountView {
+                room: self.id.clone(),
+                version: self.version(desk),
+                gear: self.pace.gear,
+                count: self.roster.count(),
+                faces: self.roster.viewers().take(FACES_MAX).map(|viewer| viewer.profile).collect(),
             })
-            .collect()
+        });
+        Arc::clone(view)
+    }
+
+    /// Who types, as the listeners have been told: what a roster says must be what later events go on from.
+    fn typists(&self) -> Arc<[Typist]> {
+        let now = self.typing_now();
+        let told = self.typing_told.as_ref().unwrap_or(&now);
+        let mut typists: Vec<Typist> = Vec::new();
+        for ((user, place), profile) in told {
+            match typists.last_mut().filter(|typist| typist.profile.user == *user) {
+                Some(typist) => typist.targets.push(place.clone()),
+                None => typists.push(Typist { profile: Arc::clone(profile), targets: vec![place.clone()] }),
+            }
+        }
+        typists.into()
     }
 
     fn version(&self, desk: &Desk<'_>) -> Version {
         Version { epoch: desk.epoch.clone(), number: self.history.number() }
     }
+}
 
-    /// Says something to those who listened before `before`.
-    fn tell(&self, desk: &mut Desk<'_>, hearing: Hearing, before: Mark, event: Event) {
-        speak(desk, &self.id, Spoken { event, hearing, except: Except::Nobody, before });
-    }
+/// Says something to some connections.
+fn say(desk: &mut Desk<'_>, connections: Vec<ConnectionKey>, event: Event) {
+    let to = Audience::Listeners(connections.into());
+    desk.outputs.push_back(Output::Deliver { to, event });
 }
 
 fn speak(desk: &mut Desk<'_>, room: &RoomId, spoken: Spoken) {
@@ -168,3 +370,8 @@ fn speak(desk: &mut Desk<'_>, room: &RoomId, spoken: Spoken) {
     let to = Audience::Room { room: room.clone(), hearing, except, before };
     desk.outputs.push_back(Output::Deliver { to, event });
 }
+
+/// The version of nobody: who has it is told the count, whatever the version now.
+const NEVER: u64 = u64::MAX;
+/// In how many parts those who hear lists again get them.
+const REFRESH_PARTS: u32 = 20;

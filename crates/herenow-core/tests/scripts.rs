@@ -122,6 +122,8 @@ impl Play {
             ["expire", user, r] => self.evict(user, r, Reason::Expired),
             ["app", "says", event, "in", r] => self.publish(event, r, None),
             ["app", "says", event, "in", r, "to", user] => self.publish(event, r, Some(user)),
+            ["behind", s] => self.hub.handle(self.now, Input::FellBehind { session: session(s) }),
+            ["reads", s] => self.hub.handle(self.now, Input::CaughtUp { session: session(s) }),
             ["load"] => {
                 let load = self.hub.load();
                 writeln!(out, "rooms {} sessions {} deadlines {}", load.rooms, load.sessions, load.deadlines).unwrap();
@@ -168,6 +170,12 @@ impl Play {
             "state_bytes" => self.limits.state_bytes_max = number,
             "state_keys" => self.limits.state_keys_max = number,
             "log" => self.limits.log_changes_max = number,
+            "batched" => self.limits.gears.batched_above = number,
+            "live" => self.limits.gears.live_below = number,
+            "crowd" => self.limits.gears.crowd_above = number,
+            "uncrowd" => self.limits.gears.batched_below = number,
+            "full" => self.limits.gears.full_above = number,
+            "unfull" => self.limits.gears.full_below = number,
             _ => panic!("no limit {name}"),
         }
         self.hub = hub(&self.limits);
