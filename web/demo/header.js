@@ -143,7 +143,9 @@ export class Badge {
     const seconds = waits ? Math.ceil((retryAt - Date.now()) / 1_000) : 0;
     $("badge").dataset.state = connection;
     $("badge").title = hint;
-    $("badge-text").textContent = seconds > 0 ? text.retryIn(seconds) : text.connection[connection];
+    const word = text.connection[connection];
+    $("badge-text").textContent = seconds > 0 ? text.retryIn(seconds) : word;
+    $("badge-short").textContent = seconds > 0 ? text.retryInShort(seconds) : word;
     $("retry").hidden = !(waits && seconds > 0) && connection !== "offline";
     $("notice").hidden = connection !== "denied" || !hint;
     if (connection === "denied") $("notice").textContent = hint;

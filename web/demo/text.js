@@ -6,6 +6,7 @@ const plural = new Intl.PluralRules("en");
 export const isolate = (name) => `\u2068${name}\u2069`;
 
 export const text = {
+  seenBy: (name, sights) => `${isolate(name)} sees: ${sights.join(" · ")}`,
   viewing: (count) => `${count.toLocaleString("en")} viewing`,
   peopleViewing: (count) => (plural.select(count) === "one" ? "1 person viewing" : `${count} people viewing`),
   you: (name) => `${name} (you)`,
@@ -28,6 +29,7 @@ export const text = {
     denied: "Not allowed",
   },
   retryIn: (seconds) => `Reconnecting, retry in ${seconds} s`,
+  retryInShort: (seconds) => `Retry in ${seconds} s`,
   lost: "The connection is lost. The page keeps trying to reconnect.",
   restored: "Connected again",
   transport: { stream: "Updates: stream", poll: "Updates: polling", none: "Updates: waiting" },

@@ -1,6 +1,7 @@
 // What changes on the board: a stream of server-sent events, or long polling where streams do not get through.
 //
 // Each event has an id, and the board is read as of one. So every change is seen once and in order, whatever the way.
+// A hidden page follows nothing: browsers allow six connections to a server over all tabs, and each stream holds one.
 
 import { retryDelay } from "./retry.js";
 
@@ -56,8 +57,10 @@ export class Updates extends EventTarget {
   /** Follows the stream until it turns out that streams fail although the server is there. */
   async #stream() {
     for (let failures = 0; failures < STREAM_FAILURES_MAX; ) {
+      await visible();
       const greeted = await this.#streamOnce();
       failures = greeted ? 0 : failures + 1;
+      if (document.hidden) continue;
       this.#use("none");
       await pause(retryDelay(failures));
       // Says whether the server can be reached at all, and catches up if it was restarted.
@@ -70,13 +73,19 @@ export class Updates extends EventTarget {
     return new Promise((done) => {
       const source = new EventSource(`${this.#path}/events?since=${this.#seen}`);
       let greeted = false;
+      const hide = () => {
+        greeted = true;
+        end();
+      };
       const end = () => {
         clearTimeout(late);
+        document.removeEventListener("visibilitychange", hide);
         source.close();
         done(greeted);
       };
       // Some proxies hold a stream back for ever instead of refusing it.
       const late = setTimeout(() => { if (!greeted) end(); }, GREETING_MS_MAX);
+      document.addEventListener("visibilitychange", hide);
       source.addEventListener("message", () => {
         greeted = true;
         this.#use("stream");
@@ -96,6 +105,7 @@ export class Updates extends EventTarget {
     const until = Date.now() + forMs;
     this.#use("poll");
     while (Date.now() < until) {
+      await visible();
       try {
         const address = `${this.#path}/poll?since=${this.#seen}`;
         const response = await fetch(address, { signal: AbortSignal.timeout(POLL_MS_MAX) });
@@ -123,6 +133,13 @@ export class Updates extends EventTarget {
     if (this.transport === transport) return;
     this.transport = transport;
     this.dispatchEvent(new Event("transport"));
+  }
+}
+
+/** Waits until the page can be seen, if it cannot. */
+async function visible() {
+  while (document.hidden) {
+    await new Promise((done) => document.addEventListener("visibilitychange", done, { once: true }));
   }
 }
 
