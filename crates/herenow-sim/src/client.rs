@@ -249,6 +249,15 @@ impl Tab {
                 if seat.awaiting.as_ref() != Some(re) {
                     return Ok(None);
                 }
+                // A refusal can overtake the answers to earlier joins, which come at the end of the turn.
+                let earlier = self.pending.iter().rev().find_map(|(re, pending)| match pending {
+                    Pending::Join(joined, wish) if *joined == room => Some((Arc::clone(re), *wish)),
+                    Pending::Join(..) | Pending::Sync(_) | Pending::Other => None,
+                });
+                if let Some((re, wish)) = earlier.filter(|_| refusal != Refusal::JoinCancelled) {
+                    (seat.awaiting, seat.wish) = (Some(re), wish);
+                    return Ok(None);
+                }
                 seat.awaiting = None;
                 if !seat.listening || refusal == Refusal::JoinCancelled {
                     (seat.wish, seat.granted, seat.listening) = (Wish::Out, Wish::Out, false);

@@ -97,7 +97,7 @@ impl World {
         } else {
             Limits::default()
         };
-        let tamper = Tamper::new(mutation);
+        let tamper = Tamper::new(mutation, seed);
         let users = rng.between(2, 6);
         let mut tabs = Vec::new();
         for user in 0..users {
@@ -380,7 +380,7 @@ impl World {
 
     fn send_down(&mut self, connection: u32, frame: Frame) {
         let delay_ms = self.delay_ms();
-        let swaps = self.tamper.swaps();
+        let swaps = self.tamper.swaps(&frame);
         let Some(link) = self.links.get_mut(&connection) else { return };
         let after_ms = link.down_ms;
         link.down_ms = link.down_ms.max(self.now_ms + delay_ms);
