@@ -82,6 +82,8 @@ impl Wish {
 pub enum Pending {
     /// A join of a room, as wished.
     Join(RoomId, Wish),
+    /// A join that a leave followed: whatever it is answered does not count.
+    Moot,
     /// A sync of a room.
     Sync(RoomId),
     /// Anything that is only acknowledged or refused.
@@ -94,7 +96,7 @@ pub struct Numbers(u64);
 
 impl Numbers {
     /// The next number.
-    pub fn next(&mut self) -> RequestId {
+    pub fn draw(&mut self) -> RequestId {
         self.0 += 1;
         RequestId(self.0.to_string().into())
     }
@@ -135,7 +137,7 @@ impl Tab {
     pub fn join(&mut self, numbers: &mut Numbers, room: &RoomId, since: bool) -> Option<Request> {
         let seat = self.seats.get_mut(room)?;
         let interest = seat.wish.interest()?;
-        let re = numbers.next();
+        let re = numbers.draw();
         let kept_up = since && seat.wish.follows() && seat.granted.follows() && !seat.listening;
         let since = seat.view.version.clone().filter(|_| kept_up);
         if since.is_none() {
@@ -149,9 +151,21 @@ impl Tab {
         Some(Request { re: Some(re), command })
     }
 
+    /// Forgets a room that the tab leaves.
+    pub fn leave(&mut self, room: &RoomId) {
+        let Some(seat) = self.seats.get_mut(room) else { return };
+        (seat.wish, seat.granted, seat.listening) = (Wish::Out, Wish::Out, false);
+        (seat.awaiting, seat.syncing) = (None, None);
+        for pending in self.pending.values_mut() {
+            if matches!(pending, Pending::Join(joined, _) if joined == room) {
+                *pending = Pending::Moot;
+            }
+        }
+    }
+
     /// A sync of a room, from the version known or from nothing.
     pub fn sync(&mut self, numbers: &mut Numbers, room: &RoomId, since: bool) -> Request {
-        let re = numbers.next();
+        let re = numbers.draw();
         let mut version = None;
         if let Some(seat) = self.seats.get_mut(room) {
             version = seat.view.version.clone().filter(|_| since && seat.granted.follows());
@@ -221,7 +235,12 @@ impl Tab {
                     return Ok(None);
                 }
             }
-            Pending::Join(..) | Pending::Sync(_) => return Ok(None),
+            Pending::Join(_, wish) if seat.awaiting.is_some() => {
+                // A later join decides what the tab knows; should it be refused, this is what it has.
+                (seat.granted, seat.listening) = (wish, true);
+                return Ok(None);
+            }
+            Pending::Join(..) | Pending::Moot | Pending::Sync(_) => return Ok(None),
             Pending::Other => return Err(format!("{}: a roster for what asked for none", self.user)),
         }
         let heard = seat.take(event)?;
@@ -249,6 +268,16 @@ impl Tab {
                 if seat.awaiting.as_ref() != Some(re) {
                     return Ok(None);
                 }
+                // A refusal can overtake the answers to earlier joins, which come at the end of the turn.
+                let earlier = self.pending.iter().filter_map(|(re, pending)| match pending {
+                    Pending::Join(joined, wish) if *joined == room => Some((Arc::clone(re), *wish)),
+                    Pending::Join(..) | Pending::Moot | Pending::Sync(_) | Pending::Other => None,
+                });
+                let earlier = earlier.max_by_key(|(re, _)| (re.len(), Arc::clone(re)));
+                if let Some((re, wish)) = earlier.filter(|_| refusal != Refusal::JoinCancelled) {
+                    (seat.awaiting, seat.wish) = (Some(re), wish);
+                    return Ok(None);
+                }
                 seat.awaiting = None;
                 if !seat.listening || refusal == Refusal::JoinCancelled {
                     (seat.wish, seat.granted, seat.listening) = (Wish::Out, Wish::Out, false);
@@ -268,7 +297,7 @@ impl Tab {
                 }
                 Ok(None)
             }
-            Pending::Other => Ok(None),
+            Pending::Moot | Pending::Other => Ok(None),
         }
     }
 

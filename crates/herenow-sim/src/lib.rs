@@ -15,5 +15,6 @@ pub mod node;
 pub mod partition;
 pub mod rng;
 pub mod run;
+pub mod show;
 pub mod view;
 pub mod world;
