@@ -102,6 +102,7 @@ pub fn error_text(problem: &Problem) -> &str {
         | Code::RoomObserving
         | Code::RoomTooMany
         | Code::TypingTooManyTargets
+        | Code::TypingOff
         | Code::StateTooLarge
         | Code::StateTooManyKeys
         | Code::JoinCancelled

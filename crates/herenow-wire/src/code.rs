@@ -95,6 +95,10 @@ codes! {
     TypingTooManyTargets = "typing.too_many_targets",
         "this session types into as many targets of the room as it may",
         "send stop_typing for a target first, or wait for its lease to end";
+    /// The room has so many viewers that nobody is told who types.
+    TypingOff = "typing.off",
+        "nobody is told who types in a room of this many viewers",
+        "stop sending typing until the room's gear is not crowd any more";
     /// The state would have too many bytes after the patch.
     StateTooLarge = "state.too_large",
         "the state would be too large",

@@ -66,6 +66,7 @@ impl From<Refusal> for Problem {
                 Code::StateTooManyKeys,
                 format!("the state would have too many keys, at most {keys_max} are allowed"),
             ),
+            Refusal::TypingOff => Self::new(Code::TypingOff),
             Refusal::JoinCancelled => Self::new(Code::JoinCancelled),
         }
     }

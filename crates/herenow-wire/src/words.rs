@@ -31,6 +31,8 @@ pub(crate) fn parse_status(word: &str) -> Option<Status> {
 pub(crate) const fn gear(gear: Gear) -> &'static str {
     match gear {
         Gear::Live => "live",
+        Gear::Batched => "batched",
+        Gear::Crowd => "crowd",
     }
 }
 

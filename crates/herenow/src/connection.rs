@@ -41,6 +41,15 @@ pub enum Socket {
     Owned,
 }
 
+/// How much of what was to be said was said, or waits to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// All of it.
+    All,
+    /// Not what can be missed: the peer does not read.
+    Less,
+}
+
 /// What the shared part of a connection needs to know.
 #[derive(Debug)]
 pub struct ConnectionSetup {
@@ -110,14 +119,25 @@ impl Connection {
         (at != UNKNOWN).then(|| Time::from_millis(at))
     }
 
-    /// Writes frames, all of them or none as far as the peer can tell: what the socket does not take now waits. Where
-    /// more would wait than is allowed, the connection ends with 4503 instead. One part of any size is let into an
-    /// empty outbox.
-    pub fn send(&self, parts: &[&Part], scratch: &mut Vec<u8>, now: Time) {
+    /// Writes frames; what the socket does not take now waits. While much waits already, frames that can be missed are not
+    /// said, and the peer has fallen behind; where more would wait than is allowed all the same, the connection ends with
+    /// 4503. One frame of any size is let into an empty outbox.
+    pub fn send(&self, parts: &[&Part], scratch: &mut Vec<u8>, now: Time) -> Said {
         let mut outbox = self.outbox();
         if outbox.farewell().is_some() {
-            return;
+            return Said::All;
         }
+        if outbox.waiting_bytes() > self.outbox_bytes_max / BEHIND_PART && parts.iter().any(|part| part.can_be_missed) {
+            outbox.note_behind();
+            let must: Vec<&Part> = parts.iter().copied().filter(|part| !part.can_be_missed).collect();
+            self.write(&mut outbox, &must, scratch, now);
+            return Said::Less;
+        }
+        self.write(&mut outbox, parts, scratch, now);
+        Said::All
+    }
+
+    fn write(&self, outbox: &mut Outbox, parts: &[&Part], scratch: &mut Vec<u8>, now: Time) {
         let was_empty = outbox.is_empty();
         let mut written = 0;
         if was_empty && let Some(stream) = self.tcp() {
@@ -150,7 +170,7 @@ impl Connection {
 
     /// Writes one frame.
     pub fn send_one(&self, bytes: bytes::Bytes, now: Time) {
-        self.send(&[&Part { bytes, ends_frame: true }], &mut Vec::new(), now);
+        self.send(&[&Part::frame(bytes)], &mut Vec::new(), now);
     }
 
     /// Ends the connection with a close frame behind what waits.
@@ -223,6 +243,8 @@ fn is_one_frame(parts: &[&Part]) -> bool {
 }
 
 const UNKNOWN: u64 = u64::MAX;
+/// Where more than this part of the outbox is full, what can be missed is.
+const BEHIND_PART: usize = 2;
 /// The close code for a peer that does not read what it is sent.
 const SLOW: u16 = 4503;
 /// Up to here, several frames are copied together before they are written.

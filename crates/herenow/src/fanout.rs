@@ -1,11 +1,14 @@
 //! From what a hub says to bytes on sockets: each event is encoded once per dialect in use, however many hear it, and
 //! each connection gets one write a turn.
-use crate::{connection::Connection, outbox::Part};
+use crate::{
+    connection::{Connection, Said},
+    outbox::Part,
+};
 use bytes::Bytes;
 use herenow_core::{
     event::{Audience, Event, RosterView},
     hub::Hub,
-    id::ConnectionKey,
+    id::{ConnectionKey, SessionId},
     time::Time,
 };
 use herenow_wire::{board, dialect::Dialect, native, problem::Problem, websocket::encoder};
@@ -61,15 +64,17 @@ impl Fanout {
                 Dialect::Native => &mut encoded.native,
                 Dialect::Board => &mut encoded.board,
             };
-            let part = *slot.get_or_insert_with(|| encode(seat.dialect, event).map(|text| self.add(text)));
+            let part = *slot
+                .get_or_insert_with(|| encode(seat.dialect, event).map(|text| self.add(text, can_be_missed(event))));
             if let Some(part) = part {
                 self.link(seat, key, part);
             }
         }
     }
 
-    /// Writes what each connection got in this turn, in one go each, and forgets the turn.
-    pub fn flush(&mut self, seats: &mut Slab<Seat>, now: Time) {
+    /// Writes what each connection got in this turn, in one go each, and forgets the turn. Who has fallen behind by it.
+    pub fn flush(&mut self, seats: &mut Slab<Seat>, now: Time) -> Vec<SessionId> {
+        let mut behind = Vec::new();
         let mut parts: Vec<&Part> = Vec::new();
         for key in self.dirty.drain(..) {
             // Gone within the turn: then there is nobody to write to.
@@ -82,13 +87,16 @@ impl Fanout {
                 parts.push(&self.parts[part as usize]);
                 next = after;
             }
-            seat.connection.send(&parts, &mut self.scratch, now);
+            if seat.connection.send(&parts, &mut self.scratch, now) == Said::Less {
+                behind.push(seat.connection.session());
+            }
         }
         self.links.clear();
         self.rosters.clear();
         self.parts.clear();
         shrink(&mut self.links);
         shrink(&mut self.scratch);
+        behind
     }
 
     fn deliver_roster(&mut self, seat: &mut Seat, key: ConnectionKey, event: &Event) {
@@ -99,14 +107,16 @@ impl Fanout {
                 let head = native::roster_head(re.as_ref(), *interest);
                 let body_bytes = self.parts[body as usize].bytes.len();
                 let head = encoder::text_before_body(head.as_bytes(), body_bytes);
-                let head = self.add_part(Part { bytes: head, ends_frame: false });
+                let can_be_missed = re.is_none();
+                let head = self.add_part(Part { bytes: head, ends_frame: false, can_be_missed });
+                let body = if can_be_missed { self.missable(body) } else { body };
                 self.link(seat, key, head);
                 self.link(seat, key, body);
             }
             Dialect::Board => {
                 let user = &seat.profile.user;
                 let part = if board::presence_differs(view, user) {
-                    self.add(board::presence(view, Some(user)))
+                    self.add(board::presence(view, Some(user)), true)
                 } else {
                     self.roster(view, Dialect::Board, || board::presence(view, None))
                 };
@@ -123,16 +133,22 @@ impl Fanout {
         }
         let text = encode();
         let part = match dialect {
-            Dialect::Native => self.add_part(Part { bytes: Bytes::from(text), ends_frame: true }),
-            Dialect::Board => self.add(text),
+            Dialect::Native => self.add_part(Part::frame(Bytes::from(text))),
+            Dialect::Board => self.add(text, true),
         };
         self.rosters.push((Arc::clone(view), dialect, part));
         part
     }
 
     /// Adds a whole frame.
-    fn add(&mut self, text: String) -> u32 {
-        self.add_part(Part { bytes: encoder::text(text.as_bytes()), ends_frame: true })
+    fn add(&mut self, text: String, can_be_missed: bool) -> u32 {
+        self.add_part(Part { can_be_missed, ..Part::frame(encoder::text(text.as_bytes())) })
+    }
+
+    /// The same bytes as a part that can be missed.
+    fn missable(&mut self, part: u32) -> u32 {
+        let bytes = self.parts[part as usize].bytes.clone();
+        self.add_part(Part { can_be_missed: true, ..Part::frame(bytes) })
     }
 
     fn add_part(&mut self, part: Part) -> u32 {
@@ -170,6 +186,15 @@ fn encode(dialect: Dialect, event: &Event) -> Option<String> {
         }
         (Dialect::Board, event) => board::encode(event),
         (Dialect::Native, event) => native::encode(event),
+    }
+}
+
+/// Whether a later roster makes good for an event. What answers a request, and what happens once, must be said.
+fn can_be_missed(event: &Event) -> bool {
+    match event {
+        Event::Roster { re, .. } | Event::Diff { re, .. } => re.is_none(),
+        Event::Step(_) | Event::Count(_) | Event::Typing { .. } => true,
+        Event::Message { .. } | Event::Removed { .. } | Event::Ack { .. } | Event::Refused { .. } => false,
     }
 }
 

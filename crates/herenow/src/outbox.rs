@@ -10,6 +10,15 @@ pub struct Part {
     pub bytes: Bytes,
     /// Whether a frame ends with them; a roster is written as a short head of its own and a body that is shared.
     pub ends_frame: bool,
+    /// Whether a later roster makes good for them, so that they need not be said to who does not read.
+    pub can_be_missed: bool,
+}
+
+impl Part {
+    /// A whole frame that must be said.
+    pub const fn frame(bytes: Bytes) -> Self {
+        Self { bytes, ends_frame: true, can_be_missed: false }
+    }
 }
 
 /// How a connection ends.
@@ -30,6 +39,8 @@ pub struct Outbox {
     front_begun: bool,
     /// When bytes began to wait, or were last taken.
     blocked_since: Option<Time>,
+    /// Whether something was not said that could be missed, so that rosters are owed once nothing waits.
+    is_behind: bool,
     farewell: Option<Farewell>,
     waker: Option<Waker>,
 }
@@ -43,7 +54,7 @@ impl Outbox {
         }
         let bytes = part.bytes.slice(taken..);
         self.waiting_bytes += bytes.len();
-        self.waiting.push_back(Part { bytes, ends_frame: part.ends_frame });
+        self.waiting.push_back(Part { bytes, ..*part });
     }
 
     /// Notes that a frame before the first waiting piece has been begun.
@@ -90,7 +101,7 @@ impl Outbox {
         }
         self.farewell = Some(Farewell { how, with_close: close.is_some() });
         if let Some(bytes) = close {
-            self.push(&Part { bytes, ends_frame: true }, 0, now);
+            self.push(&Part::frame(bytes), 0, now);
         }
         self.wake();
     }
@@ -109,6 +120,16 @@ impl Outbox {
     /// How the connection ends, once that is decided.
     pub fn farewell(&self) -> Option<Farewell> {
         self.farewell
+    }
+
+    /// Notes that something was not said that could be missed.
+    pub fn note_behind(&mut self) {
+        self.is_behind = true;
+    }
+
+    /// Whether something was missed and nothing waits any more: true once.
+    pub fn take_caught_up(&mut self) -> bool {
+        self.is_empty() && std::mem::take(&mut self.is_behind)
     }
 
     /// Bytes that wait.
@@ -149,7 +170,7 @@ mod tests {
     use std::io::IoSlice;
 
     fn part(text: &'static str, ends_frame: bool) -> Part {
-        Part { bytes: Bytes::from_static(text.as_bytes()), ends_frame }
+        Part { ends_frame, ..Part::frame(Bytes::from_static(text.as_bytes())) }
     }
 
     fn written(outbox: &Outbox) -> String {

@@ -67,6 +67,11 @@ pub enum ToShard {
         /// What.
         command: Command,
     },
+    /// A connection that fell behind can be written to again.
+    CaughtUp {
+        /// Its session.
+        session: SessionId,
+    },
     /// A connection has ended.
     Detach {
         /// Its session.
@@ -193,7 +198,12 @@ impl Shard {
                 }
             }
         }
-        self.fanout.flush(&mut self.seats, now);
+        for session in self.fanout.flush(&mut self.seats, now) {
+            for at in self.hubs_of(session) {
+                // Changes no room, so there is nothing to settle.
+                self.hubs[at].handle(now, Input::FellBehind { session });
+            }
+        }
     }
 
     fn take(&mut self, now: Time, input: ToShard) {
@@ -208,6 +218,11 @@ impl Shard {
             ToShard::AskEverywhere { session, command } => {
                 for at in self.hubs_of(session) {
                     self.tell(now, at, Input::Asked { session, re: None, command: command.clone() });
+                }
+            }
+            ToShard::CaughtUp { session } => {
+                for at in self.hubs_of(session) {
+                    self.tell(now, at, Input::CaughtUp { session });
                 }
             }
             ToShard::Detach { session, how } => self.detach(now, session, how),

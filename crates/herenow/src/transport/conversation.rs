@@ -90,6 +90,12 @@ impl Conversation {
         }
     }
 
+    /// Tells the shards that the peer reads again and may have missed something.
+    pub fn catch_up(&self, inputs: &mut Inputs) {
+        let session = self.connection.session();
+        inputs.extend(bits(self.shards).map(|shard| (shard, ToShard::CaughtUp { session })));
+    }
+
     /// Tells the shards that it is over.
     pub async fn end(&mut self, how: Ending) {
         let session = self.connection.session();

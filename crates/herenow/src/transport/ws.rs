@@ -195,7 +195,7 @@ async fn serve(mut conversation: Conversation, mut stream: Stream, early: Bytes)
     }
 }
 
-/// Waits for something to do, and does it: `Some` with how the connection ended, `None` after a read.
+/// Waits for something to do, and does it: `Some` with how the connection ended, `None` where `inputs` may have grown.
 fn poll_work(
     conversation: &mut Conversation,
     stream: &mut Stream,
@@ -203,17 +203,23 @@ fn poll_work(
     cx: &mut Context<'_>,
 ) -> Poll<Option<Ending>> {
     let now = conversation.presence().clock().now();
-    let ended = conversation.connection().poll_outbox(cx, |outbox, cx| {
+    let outbox_work = conversation.connection().poll_outbox(cx, |outbox, cx| {
         if let Some(farewell) = outbox.farewell() {
-            return Poll::Ready(farewell.how);
+            return Poll::Ready(Some(farewell.how));
         }
         match poll_drain(conversation.connection(), outbox, stream, cx, now) {
-            Poll::Ready(Err(_broken)) => Poll::Ready(Ending::Lost),
+            Poll::Ready(Err(_broken)) => Poll::Ready(Some(Ending::Lost)),
+            Poll::Ready(Ok(())) if outbox.take_caught_up() => Poll::Ready(None),
             Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
         }
     });
-    if let Poll::Ready(how) = ended {
-        return Poll::Ready(Some(how));
+    match outbox_work {
+        Poll::Ready(None) => {
+            conversation.catch_up(inputs);
+            return Poll::Ready(None);
+        }
+        Poll::Ready(ended) => return Poll::Ready(ended),
+        Poll::Pending => {}
     }
     READ_BUFFER.with_borrow_mut(|buffer| {
         match std::task::ready!(stream.poll_read(conversation.connection(), cx, buffer)) {
