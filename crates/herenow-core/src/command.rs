@@ -1,6 +1,7 @@
 //! What a hub is told. A `Command` is believed: the driver checked who asks, and their rights.
 use crate::{
-    id::{ConnectionKey, RequestId, RoomId, SessionId, Target, UserId},
+    cursors::Point,
+    id::{ConnectionKey, LockName, RequestId, RoomId, SessionId, Target, UserId},
     profile::{Profile, Status},
     version::Version,
 };
@@ -54,6 +55,8 @@ pub enum Input {
         whom: Evictee,
         /// What others are told: [`Reason::Kicked`] or [`Reason::Expired`].
         reason: Reason,
+        /// How long a user who is put out may not come back.
+        block: Option<Duration>,
     },
     /// The app sends an event to who is in a room.
     Published {
@@ -88,6 +91,8 @@ pub enum Command {
         state: Option<Patch>,
         /// The version that the client has already.
         since: Option<Version>,
+        /// Hear about each session of a user, and where its pointer is.
+        sessions: bool,
     },
     /// To be out of a room.
     Leave {
@@ -114,6 +119,29 @@ pub enum Command {
         room: RoomId,
         /// What changes.
         patch: Patch,
+    },
+    /// Where the session's pointer is; `None` hides it.
+    Point {
+        /// Which room.
+        room: RoomId,
+        /// Where.
+        point: Option<Point>,
+    },
+    /// To hold a lock.
+    Lock {
+        /// Which room.
+        room: RoomId,
+        /// Which lock.
+        name: LockName,
+        /// Get in line where another session holds it.
+        wait: bool,
+    },
+    /// To hold a lock, or wait for it, no more.
+    Unlock {
+        /// Which room.
+        room: RoomId,
+        /// Which lock.
+        name: LockName,
     },
     /// The session is active or idle, in all its rooms of this hub.
     SetStatus {

@@ -14,6 +14,10 @@ pub enum Timer {
     Grace(RoomId, UserId, SessionId),
     /// The room may tell what changed.
     Tell(RoomId),
+    /// The room may tell where pointers are.
+    Cursors(RoomId),
+    /// A user may be allowed into a room again.
+    Block(RoomId, UserId),
 }
 
 /// All timers of a hub, by time, then by kind and name: the order is the same in every run.

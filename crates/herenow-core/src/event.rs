@@ -1,13 +1,14 @@
 //! What a hub says: to whom, and what.
 use crate::{
     command::{Interest, Message, Reason},
-    id::{ConnectionKey, RequestId, RoomId, SessionId, Target, UserId},
+    cursors::Point,
+    id::{ConnectionKey, LockName, RequestId, RoomId, SessionId, Target, UserId},
     profile::{Profile, Status},
     refusal::Refusal,
     time::Time,
     version::Version,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// One thing for the driver to do.
 #[derive(Clone, Debug)]
@@ -48,7 +49,11 @@ pub enum Audience {
 pub enum Hearing {
     /// Those who hear about typing: everybody who hears lists.
     Typing,
-    /// Everybody in the room.
+    /// Those who asked for sessions.
+    Sessions,
+    /// Everybody who can be written to.
+    Everybody,
+    /// Everybody in the room, as something that is said once.
     All,
 }
 
@@ -57,7 +62,7 @@ impl Hearing {
     pub const fn includes(self, interest: Interest) -> bool {
         match self {
             Self::Typing => matches!(interest, Interest::Auto | Interest::Full | Interest::Listed),
-            Self::All => true,
+            Self::Sessions | Self::Everybody | Self::All => true,
         }
     }
 }
@@ -101,6 +106,8 @@ pub enum Event {
         view: Arc<DiffView>,
         /// Who types now, whole; only where the diff answers a join or a sync.
         typing: Option<Arc<[Typist]>>,
+        /// The locks that are held now, whole; only where the diff answers a join or a sync.
+        locks: Option<Arc<[LockView]>>,
     },
     /// One transition by itself, with a list of the first viewers as of the end of the turn.
     Step(Arc<StepView>),
@@ -117,6 +124,38 @@ pub enum Event {
         /// Began, or stopped.
         on: bool,
     },
+    /// All sessions of one user in the room; the last one wins.
+    Sessions {
+        /// Where.
+        room: RoomId,
+        /// Whose.
+        user: UserId,
+        /// In order of their coming; empty where the user is gone.
+        list: Vec<SessionView>,
+    },
+    /// Where pointers have moved.
+    Cursors {
+        /// Where.
+        room: RoomId,
+        /// Which session's, and where to; `None` where it is hidden.
+        at: Vec<(SessionId, Option<Point>)>,
+    },
+    /// A lock changed hands.
+    Lock {
+        /// Where.
+        room: RoomId,
+        /// Which, and who has it now.
+        lock: LockView,
+    },
+    /// Whether a lock was given.
+    LockAnswer {
+        /// The client's number for the request.
+        re: RequestId,
+        /// Whether the session holds it.
+        held: bool,
+        /// The number of whoever holds it.
+        fence: u64,
+    },
     /// A passing event.
     Message {
         /// Where.
@@ -132,6 +171,8 @@ pub enum Event {
         room: RoomId,
         /// Why.
         reason: Reason,
+        /// How long it may not come back.
+        block: Option<Duration>,
     },
     /// Done.
     Ack {
@@ -214,6 +255,32 @@ pub struct RosterView {
     pub count: Count,
     /// Who types, by user id.
     pub typing: Arc<[Typist]>,
+    /// The locks that are held, by name.
+    pub locks: Arc<[LockView]>,
+    /// The sessions of each viewer, in the order of `viewers`; only for those who asked for them.
+    pub sessions: Option<Vec<Vec<SessionView>>>,
+}
+
+/// A lock, and who has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockView {
+    /// Its name.
+    pub name: LockName,
+    /// Who holds it, and in which session; nobody where it is free.
+    pub holder: Option<(Arc<Profile>, SessionId)>,
+    /// The number of the holder, or of the last one: only grows.
+    pub fence: u64,
+}
+
+/// One session of a viewer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionView {
+    /// Which.
+    pub session: SessionId,
+    /// Whether it is active.
+    pub status: Status,
+    /// What it shares.
+    pub state: State,
 }
 
 /// The net difference between two versions of a room. No user is in two of the lists, nor twice in one, so their

@@ -4,11 +4,12 @@
 //! then [`Hub::settle`], then [`Hub::poll_output`] until it gives nothing, with [`Hub::recipients`] to learn whom an
 //! output is for, and last [`Hub::poll_timeout`].
 use crate::{
+    belongings::LockWish,
     command::{Command, Ending, Evictee, Input, Reason},
     deadlines::{Deadlines, Timer},
     event::{Audience, Event, Mark, Output},
     history::History,
-    id::{ConnectionKey, RequestId, RoomId, SessionId},
+    id::{ConnectionKey, RequestId, RoomId, SessionId, UserId},
     limits::Limits,
     listeners::Listener,
     profile::{Profile, Status},
@@ -21,6 +22,7 @@ use crate::{
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 /// The presence of many rooms: one partition.
@@ -35,6 +37,10 @@ pub struct Hub {
     /// Rooms with an open turn, each once.
     unsettled: Vec<RoomId>,
     mark: Mark,
+    /// The highest number given to the holder of a lock.
+    fence: u64,
+    /// Who may not come into which room, and until when.
+    blocks: BTreeMap<(RoomId, UserId), Time>,
     /// At least the highest version of any room that was forgotten, so that a room of the same name goes on from there.
     floor: u64,
 }
@@ -61,6 +67,8 @@ impl Hub {
             outputs: VecDeque::new(),
             unsettled: Vec::new(),
             mark: Mark(0),
+            fence: 0,
+            blocks: BTreeMap::new(),
             floor: 0,
         }
     }
@@ -82,7 +90,7 @@ impl Hub {
                     self.in_room(now, &id, |room, desk| room.catch_up(desk, session));
                 }
             }
-            Input::Evicted { room, whom, reason } => self.evict(now, &room, whom, reason),
+            Input::Evicted { room, whom, reason, block } => self.evict(now, &room, whom, (reason, block)),
             Input::Published { room, message } => {
                 self.in_room(now, &room, |room, desk| room.publish(desk, message));
             }
@@ -95,6 +103,15 @@ impl Hub {
             match timer {
                 Timer::Typing(room) => {
                     self.in_room(now, &room, |room, desk| room.expire_typing(desk));
+                }
+                Timer::Cursors(room) => {
+                    self.in_room(now, &room, |room, desk| room.wake_cursors(desk));
+                }
+                Timer::Block(room, user) => {
+                    let key = (room, user);
+                    if self.blocks.get(&key).is_some_and(|until| *until <= now) {
+                        self.blocks.remove(&key);
+                    }
                 }
                 Timer::Tell(room) => {
                     self.in_room(now, &room, |room, desk| room.wake(desk));
@@ -179,7 +196,7 @@ impl Hub {
         }
     }
 
-    fn evict(&mut self, now: Time, id: &RoomId, whom: Evictee, reason: Reason) {
+    fn evict(&mut self, now: Time, id: &RoomId, whom: Evictee, why: (Reason, Option<Duration>)) {
         let (user, only) = match whom {
             Evictee::User(user) => (user, None),
             Evictee::Session(session) => match self.sessions.get(&session) {
@@ -187,10 +204,24 @@ impl Hub {
                 None => return,
             },
         };
-        let removed = self.in_room(now, id, |room, desk| room.evict(desk, &user, only, reason));
+        let removed = self.in_room(now, id, |room, desk| room.evict(desk, &user, only, why));
+        if let Some(block) = why.1 {
+            self.block(id, &user, now + block);
+        }
         for session in removed.unwrap_or_default() {
             self.forget_room_of(session, id);
         }
+    }
+
+    /// Keeps a user out of a room until `until`.
+    fn block(&mut self, id: &RoomId, user: &UserId, until: Time) {
+        let key = (id.clone(), user.clone());
+        if self.blocks.len() >= self.limits.blocks_max && !self.blocks.contains_key(&key) {
+            let first = self.blocks.iter().min_by_key(|(_, until)| **until).map(|(key, _)| key.clone());
+            first.and_then(|first| self.blocks.remove(&first));
+        }
+        self.deadlines.set(until, Timer::Block(id.clone(), user.clone()));
+        self.blocks.insert(key, until);
     }
 
     fn detach(&mut self, now: Time, session: SessionId, how: Ending) {
@@ -205,8 +236,8 @@ impl Hub {
 
     fn ask(&mut self, now: Time, session: SessionId, re: Option<RequestId>, command: Command) {
         match command {
-            Command::Join { room, interest, observe, state, since } => {
-                let entrance = Entrance { interest, observe, state, since, re };
+            Command::Join { room, interest, observe, state, since, sessions } => {
+                let entrance = Entrance { interest, observe, state, since, sessions, re };
                 self.join(now, session, room, entrance);
             }
             Command::Leave { room } => {
@@ -238,6 +269,21 @@ impl Hub {
                     room.sync(desk, guest.session, since, answer).map(|()| None)
                 });
             }
+            Command::Point { room, point } => self.in_room_as(now, session, &room, re, |room, desk, guest| {
+                room.point(desk, guest, point).map(|()| Some(None))
+            }),
+            Command::Lock { room, name, wait } => {
+                let wish = LockWish { name, wait, re: re.clone() };
+                self.in_room_as(now, session, &room, re, |room, desk, guest| {
+                    room.lock(desk, guest, wish).map(|()| None)
+                });
+            }
+            Command::Unlock { room, name } => {
+                let answer = re.clone();
+                self.in_room_as(now, session, &room, re, |room, desk, guest| {
+                    room.unlock(desk, guest, &name, answer).map(|()| None)
+                });
+            }
             Command::SetStatus { status } => self.set_status(now, session, re, status),
         }
     }
@@ -248,6 +294,10 @@ impl Hub {
         let known = held.rooms.contains(&id);
         if !known && held.rooms.len() >= rooms_max {
             let (re, refusal) = (entrance.re, Refusal::TooManyRooms { rooms_max });
+            return self.say(session, Event::Refused { re, room: id, refusal });
+        }
+        if let Some(until) = self.blocks.get(&(id.clone(), held.profile.user.clone())).filter(|until| **until > now) {
+            let (re, refusal) = (entrance.re, Refusal::Blocked { retry_after: until.since(now) });
             return self.say(session, Event::Refused { re, room: id, refusal });
         }
         // One text for all who are in the room, instead of one a connection.
@@ -329,6 +379,7 @@ impl Hub {
             limits: &self.limits,
             epoch: &self.epoch,
             mark: &mut self.mark,
+            fence: &mut self.fence,
             deadlines: &mut self.deadlines,
             outputs: &mut self.outputs,
         };

@@ -87,6 +87,12 @@ text_id!(
     128
 );
 
+text_id!(
+    /// The name of a lock in a room.
+    LockName,
+    128
+);
+
 /// One tab or device of a user; outlives a dropped connection by the grace period. Unique in the cluster: the
 /// driver draws it at random.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,7 +4,9 @@
 //! no socket, clock, thread, random source or hash map, so one list of inputs gives one list of outputs, always.
 //! Sockets, timers and bytes belong to the crates around it.
 
+mod belongings;
 pub mod command;
+pub mod cursors;
 mod deadlines;
 pub mod event;
 mod gear;
@@ -13,6 +15,7 @@ pub mod hub;
 pub mod id;
 pub mod limits;
 pub mod listeners;
+pub mod locks;
 pub mod profile;
 pub mod refusal;
 mod room;

@@ -23,6 +23,16 @@ pub struct Limits {
     pub rooms_per_session_max: usize,
     /// Changes that a room remembers, for clients that come back with `since`. Default 256.
     pub log_changes_max: usize,
+    /// Locks that are held in one room at once. Default 1,000.
+    pub locks_per_room_max: usize,
+    /// Locks that one session may hold or wait for in one room. Default 32.
+    pub locks_per_session_max: usize,
+    /// Sessions that may wait for one lock. Default 100.
+    pub lock_waiters_max: usize,
+    /// Time between two batches of cursors of a room. Default 50 ms: 20 a second.
+    pub cursor_tick: Duration,
+    /// Users that are kept out of rooms at once, in all rooms of a hub. Default 10,000; the block that ends first makes room.
+    pub blocks_max: usize,
     /// When a room changes gear.
     pub gears: Gears,
 }
@@ -78,6 +88,11 @@ impl Default for Limits {
             state_keys_max: 64,
             rooms_per_session_max: 50,
             log_changes_max: 256,
+            locks_per_room_max: 1_000,
+            locks_per_session_max: 32,
+            lock_waiters_max: 100,
+            cursor_tick: Duration::from_millis(50),
+            blocks_max: 10_000,
             gears: Gears::default(),
         }
     }

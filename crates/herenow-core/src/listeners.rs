@@ -25,6 +25,8 @@ pub struct Listener {
     pub told: Option<u64>,
     /// Whether its connection takes nothing now. Then it hears messages only, and gets a roster when it is read again.
     pub behind: bool,
+    /// Whether it hears about single sessions.
+    pub sessions: bool,
     /// When it was last told that nobody hears of typing here.
     pub typing_off_at: Option<Time>,
 }
@@ -93,12 +95,13 @@ impl Listeners {
     ) -> impl Iterator<Item = &'a Listener> {
         self.0.iter().filter(move |listener| {
             // A roster holds the changes of its turn already, but no message.
-            let everything = hearing == Hearing::All;
-            let listens = if everything { listener.since } else { listener.owed };
-            (everything || !listener.behind)
-                && listens < before
-                && hearing.includes(listener.interest)
-                && !except.names(listener)
+            let once = hearing == Hearing::All;
+            let listens = if once { listener.since } else { listener.owed };
+            let wants = match hearing {
+                Hearing::Sessions => listener.sessions,
+                Hearing::Typing | Hearing::Everybody | Hearing::All => hearing.includes(listener.interest),
+            };
+            wants && listens < before && (once || !listener.behind) && !except.names(listener)
         })
     }
 

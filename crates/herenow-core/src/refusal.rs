@@ -1,4 +1,5 @@
 //! Why the core said no. A refusal is an answer to a client, not an error of ours.
+use std::time::Duration;
 
 /// Why a command was refused. Nothing changed where one is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,18 @@ pub enum Refusal {
     },
     /// The room has so many viewers that nobody is told who types.
     TypingOff,
+    /// The session neither holds the lock nor waits for it.
+    LockNotHeld,
+    /// As many locks are held in the room, or by the session, or as many sessions wait for this one, as may be.
+    TooManyLocks {
+        /// How many may be.
+        locks_max: usize,
+    },
+    /// The user was put out of the room and may not come back yet.
+    Blocked {
+        /// How long they have to wait.
+        retry_after: Duration,
+    },
     /// The session left the room before its join was answered.
     JoinCancelled,
 }

@@ -4,6 +4,7 @@
 //! get the roster as of then. Everything else that the room says waits in order around that diff.
 use crate::{
     command::{Ending, Interest, Message, Patch, Reason},
+    cursors::Cursors,
     deadlines::{Deadlines, Timer},
     event::{Audience, Event, Except, Gear, Hearing, Mark, Notice, Output},
     gear::Pace,
@@ -11,6 +12,7 @@ use crate::{
     id::{ConnectionKey, RequestId, RoomId, SessionId, UserId},
     limits::Limits,
     listeners::{Listener, Listeners},
+    locks::Locks,
     profile::{Profile, Status},
     refusal::Refusal,
     roster::{Arrival, Effect, Roster},
@@ -19,7 +21,7 @@ use crate::{
     version::{Epoch, Version},
 };
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -32,6 +34,12 @@ pub struct Room {
     pub(crate) history: History,
     pub(crate) typing: TypingSet,
     pub(crate) listeners: Listeners,
+    pub(crate) locks: Locks,
+    pub(crate) cursors: Cursors,
+    /// Users whose sessions have changed since that was told; kept only where somebody asked for sessions.
+    pub(crate) touched: BTreeSet<UserId>,
+    /// Whether somebody asked for sessions since the room began.
+    tells_sessions: bool,
     /// When the room will look at its leases again.
     typing_look: Option<Time>,
     /// How it tells its news.
@@ -112,6 +120,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) epoch: &'a Epoch,
     pub(crate) mark: &'a mut Mark,
+    /// The highest number given to the holder of a lock.
+    pub(crate) fence: &'a mut u64,
     pub(crate) deadlines: &'a mut Deadlines,
     pub(crate) outputs: &'a mut VecDeque<Output>,
 }
@@ -132,6 +142,7 @@ pub(crate) struct Entrance {
     pub(crate) observe: bool,
     pub(crate) state: Option<Patch>,
     pub(crate) since: Option<Version>,
+    pub(crate) sessions: bool,
     pub(crate) re: Option<RequestId>,
 }
 
@@ -144,6 +155,10 @@ impl Room {
             history: History::new(number),
             typing: TypingSet::default(),
             listeners: Listeners::default(),
+            locks: Locks::default(),
+            cursors: Cursors::default(),
+            touched: BTreeSet::new(),
+            tells_sessions: false,
             typing_look: None,
             pace: Pace::new(),
             tell_at: Time::default(),
@@ -167,7 +182,8 @@ impl Room {
 
     /// Takes a session in, and owes it the roster.
     pub(crate) fn join(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>, entrance: Entrance) -> Result<(), Refusal> {
-        let Entrance { interest, observe, state, since, re } = entrance;
+        let Entrance { interest, observe, state, since, sessions, re } = entrance;
+        self.tells_sessions |= sessions;
         let seated = self.roster.has_entry(&guest.profile.user, guest.session);
         if observe {
             self.vacate(desk, &guest.profile.user, guest.session, Ending::Left);
@@ -175,6 +191,7 @@ impl Room {
             let Guest { session, profile, status, .. } = guest;
             let arrival = Arrival { session, profile, status, state: state.as_ref() };
             let effect = self.roster.enter(arrival, desk.now, desk.limits)?;
+            self.touch(desk, &profile.user);
             self.note(desk, profile, effect, Reason::Left);
         }
         self.turn(desk);
@@ -188,6 +205,7 @@ impl Room {
             owed: *desk.mark,
             told: None,
             behind: false,
+            sessions,
             typing_off_at: None,
         });
         let why = if seated { Owing::JoinedAgain } else { Owing::Joined };
@@ -215,6 +233,8 @@ impl Room {
         });
         self.listeners.remove(session);
         self.stop_session(desk, user, session);
+        self.locks.stop_waiting(session);
+        self.hide_cursor(desk, session);
         let grace = how.grace(desk.limits);
         if unanswered || grace.is_zero() {
             return self.vacate(desk, user, session, how);
@@ -228,9 +248,7 @@ impl Room {
     /// Ends an entry whose grace is over.
     pub(crate) fn end_grace(&mut self, desk: &mut Desk<'_>, user: &UserId, session: SessionId) {
         let Some(reason) = self.roster.grace_over(user, session, desk.now) else { return };
-        let Some(profile) = self.profile(user) else { return };
-        let effect = self.roster.exit(user, session);
-        self.note(desk, &profile, effect, reason);
+        self.exit(desk, user, session, reason);
     }
 
     /// Puts a user out, with all their sessions or with `only` one; the sessions that heard the room until now.
@@ -239,7 +257,7 @@ impl Room {
         desk: &mut Desk<'_>,
         user: &UserId,
         only: Option<SessionId>,
-        reason: Reason,
+        (reason, block): (Reason, Option<Duration>),
     ) -> Vec<SessionId> {
         self.turn(desk);
         let meant = |session: SessionId| only.is_none_or(|only| only == session);
@@ -247,13 +265,11 @@ impl Room {
         for session in &removed {
             self.cancel_owed(desk, *session);
             self.listeners.remove(*session);
-            deliver(desk, *session, Event::Removed { room: self.id.clone(), reason });
+            deliver(desk, *session, Event::Removed { room: self.id.clone(), reason, block });
         }
-        let Some(profile) = self.profile(user) else { return removed };
         for session in self.roster.sessions(user).into_iter().filter(|session| meant(*session)) {
             self.stop_session(desk, user, session);
-            let effect = self.roster.exit(user, session);
-            self.note(desk, &profile, effect, reason);
+            self.exit(desk, user, session, reason);
         }
         removed
     }
@@ -311,6 +327,7 @@ impl Room {
     pub(crate) fn update(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>, patch: &Patch) -> Result<(), Refusal> {
         self.admit(guest)?;
         let changed = self.roster.patch(&guest.profile.user, guest.session, patch, desk.limits)?;
+        self.touch(desk, &guest.profile.user);
         if changed == Some(true) {
             self.note(desk, guest.profile, Effect::Updated, Reason::Left);
         }
@@ -319,6 +336,9 @@ impl Room {
 
     /// Notes whether a session is active.
     pub(crate) fn set_status(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>) {
+        if self.roster.has_entry(&guest.profile.user, guest.session) {
+            self.touch(desk, &guest.profile.user);
+        }
         if self.roster.set_status(&guest.profile.user, guest.session, guest.status) {
             self.note(desk, guest.profile, Effect::Updated, Reason::Left);
         }
@@ -395,6 +415,12 @@ impl Room {
         self.turn(desk);
     }
 
+    /// Has the room settle, because the time to tell where pointers are has come.
+    pub(crate) fn wake_cursors(&mut self, desk: &mut Desk<'_>) {
+        self.cursors.is_woken = false;
+        self.turn(desk);
+    }
+
     /// Whether a session is to be told now that nobody hears of typing here: once a minute.
     pub(crate) fn may_say_typing_off(&mut self, now: Time, session: SessionId) -> bool {
         let Some(listener) = self.listeners.get_mut(session) else { return true };
@@ -415,7 +441,7 @@ impl Room {
     }
 
     /// Refuses who has no place among the viewers. An entry in grace is no place: its session has to join again first.
-    fn admit(&self, guest: Guest<'_>) -> Result<(), Refusal> {
+    pub(crate) fn admit(&self, guest: Guest<'_>) -> Result<(), Refusal> {
         if !self.knows(guest) {
             return Err(Refusal::NotJoined);
         }
@@ -429,18 +455,35 @@ impl Room {
 
     /// Takes a session's entry away for good, with its typing, and where it was meant, what the user's closed tabs left.
     fn vacate(&mut self, desk: &mut Desk<'_>, user: &UserId, session: SessionId, how: Ending) {
-        let Some(profile) = self.profile(user) else { return };
         if !self.roster.has_entry(user, session) {
             return;
         }
         self.stop_session(desk, user, session);
-        let effect = self.roster.exit(user, session);
-        self.note(desk, &profile, effect, how.reason());
+        self.exit(desk, user, session, how.reason());
         if how == Ending::Left {
             for closed in self.roster.closed_behind(user) {
-                let effect = self.roster.exit(user, closed);
-                self.note(desk, &profile, effect, how.reason());
+                self.exit(desk, user, closed, how.reason());
             }
+        }
+    }
+
+    /// Takes a session's entry away with all that hangs on it: locks and pointer.
+    fn exit(&mut self, desk: &mut Desk<'_>, user: &UserId, session: SessionId, reason: Reason) {
+        let Some(profile) = self.profile(user) else { return };
+        for name in self.locks.of_session(session) {
+            self.pass_lock(desk, &name, session);
+        }
+        self.hide_cursor(desk, session);
+        let effect = self.roster.exit(user, session);
+        self.touch(desk, user);
+        self.note(desk, &profile, effect, reason);
+    }
+
+    /// Remembers that a user's sessions are to be told anew.
+    fn touch(&mut self, desk: &mut Desk<'_>, user: &UserId) {
+        if self.tells_sessions {
+            self.turn(desk);
+            self.touched.insert(user.clone());
         }
     }
 

@@ -2,7 +2,7 @@
 //! who is told belong to the room.
 use crate::{
     command::{Patch, Reason},
-    event::{Count, State, Viewer},
+    event::{Count, SessionView, State, Viewer},
     id::{SessionId, UserId},
     limits::Limits,
     profile::{Profile, Status},
@@ -23,6 +23,7 @@ pub struct Roster {
     order: BTreeSet<(Time, UserId)>,
     entries: usize,
     stamp: u64,
+    came: u64,
     no_state: Arc<State>,
 }
 
@@ -42,6 +43,8 @@ struct Member {
 #[derive(Debug)]
 struct Entry {
     session: SessionId,
+    /// Its place among the entries of the room, by when they came.
+    came: u64,
     seat: Seat,
     status: Status,
     /// Each key with the stamp of its last write.
@@ -94,12 +97,15 @@ impl Roster {
     pub fn enter(&mut self, arrival: Arrival<'_>, now: Time, limits: &Limits) -> Result<Effect, Refusal> {
         let user = &arrival.profile.user;
         let seated = self.members.get(user).and_then(|member| member.entry(arrival.session));
+        let came = seated.map(|entry| entry.came);
         let mut state = seated.map_or_else(BTreeMap::new, |entry| entry.state.clone());
         if let Some(patch) = arrival.state {
             self.stamp += 1;
             apply(&mut state, patch, self.stamp, limits)?;
         }
-        let entry = Entry { session: arrival.session, seat: Seat::Connected, status: arrival.status, state };
+        self.came += 1;
+        let came = came.unwrap_or(self.came);
+        let entry = Entry { session: arrival.session, came, seat: Seat::Connected, status: arrival.status, state };
         let Some(member) = self.members.get_mut(user) else {
             let mut member = Member {
                 profile: Arc::clone(arrival.profile),
@@ -215,6 +221,19 @@ impl Roster {
         if let Some(member) = self.members.get_mut(user) {
             member.sessions_told = u32::try_from(member.entries.len()).unwrap_or(u32::MAX);
         }
+    }
+
+    /// What each of a user's sessions shares, in the order of their coming.
+    pub fn session_views(&self, user: &UserId) -> Vec<SessionView> {
+        let entries = self.members.get(user).map(|member| member.entries.as_slice());
+        let mut entries: Vec<&Entry> = entries.unwrap_or_default().iter().collect();
+        entries.sort_by_key(|entry| entry.came);
+        let view = |entry: &&Entry| SessionView {
+            session: entry.session,
+            status: entry.status,
+            state: entry.state.iter().map(|(key, (_, value))| (Arc::clone(key), Arc::clone(value))).collect(),
+        };
+        entries.iter().map(view).collect()
     }
 
     /// The user's sessions in the room, those in grace included.

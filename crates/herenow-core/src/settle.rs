@@ -7,7 +7,7 @@ use crate::{
     },
     gear::Duty,
     history::Kind,
-    id::{ConnectionKey, RoomId, UserId},
+    id::{ConnectionKey, UserId},
     profile::Profile,
     room::{Desk, Owed, Room, Spoken, Typing, acknowledge, deliver},
     typing::Place,
@@ -23,6 +23,7 @@ use std::{
 struct Views {
     roster: Option<Arc<RosterView>>,
     first: Option<Arc<RosterView>>,
+    detailed: Option<Arc<RosterView>>,
     count: Option<Arc<CountView>>,
 }
 
@@ -32,19 +33,20 @@ impl Room {
     pub(crate) fn settle(&mut self, desk: &mut Desk<'_>) {
         let Some(turn) = self.turn.take() else { return };
         for spoken in turn.before {
-            speak(desk, &self.id, spoken);
+            self.speak(desk, spoken);
         }
         self.notice(desk, turn.from);
         let mut views = Views::default();
         self.shift(desk);
         if desk.now >= self.tell_at {
-            self.tell(desk, turn.from, &mut views);
+            self.tell(desk, (turn.from, turn.mark), &mut views);
         }
         self.refresh_some(desk, &mut views);
         self.answer(desk, turn.owed, &mut views);
         for spoken in turn.after {
-            speak(desk, &self.id, spoken);
+            self.speak(desk, spoken);
         }
+        self.tell_cursors(desk);
         self.plan(desk);
         let untold = self.listeners.iter().filter_map(|listener| listener.told).min();
         self.history.trim(desk.limits.log_changes_max, untold.unwrap_or(self.history.number()));
@@ -82,7 +84,7 @@ impl Room {
     }
 
     /// Tells every listener what it has not been told, and when the next time for that is.
-    fn tell(&mut self, desk: &mut Desk<'_>, turn_from: u64, views: &mut Views) {
+    fn tell(&mut self, desk: &mut Desk<'_>, (turn_from, mark): (u64, Mark), views: &mut Views) {
         let begun = self.tell_stopped(desk);
         let number = self.history.number();
         let (mut lists, mut steps) = (BTreeMap::new(), BTreeMap::new());
@@ -105,7 +107,7 @@ impl Room {
         }
         for (told, connections) in lists {
             if let Some(view) = self.diff(desk, told) {
-                say(desk, connections, Event::Diff { re: None, view: Arc::new(view), typing: None });
+                say(desk, connections, Event::Diff { re: None, view: Arc::new(view), typing: None, locks: None });
             }
         }
         for (told, connections) in steps {
@@ -117,6 +119,7 @@ impl Room {
         if !counts.is_empty() {
             say(desk, counts, Event::Count(self.count_view(desk, views)));
         }
+        self.tell_sessions(desk, mark);
         // After the joins: nobody hears of the typing of somebody whom they do not know.
         for (key, profile) in begun {
             self.say_typing_now(desk, &key, &profile, true);
@@ -192,15 +195,17 @@ impl Room {
             return acknowledge(desk, session, re, None);
         }
         listener.told = Some(number);
-        let (interest, duty) = (listener.interest, self.pace.duty(listener.interest));
+        let (interest, detailed) = (listener.interest, listener.sessions);
+        let duty = self.pace.duty(interest);
         match duty {
             Duty::Lists => {
-                let known = since.filter(|since| since.epoch == *desk.epoch);
+                // A diff says nothing of sessions.
+                let known = since.filter(|since| since.epoch == *desk.epoch && !detailed);
                 if let Some(view) = known.and_then(|since| self.diff(desk, since.number)) {
-                    let typing = Some(self.typists());
-                    return deliver(desk, session, Event::Diff { re, view: Arc::new(view), typing });
+                    let (typing, locks) = (Some(self.typists()), Some(self.lock_views()));
+                    return deliver(desk, session, Event::Diff { re, view: Arc::new(view), typing, locks });
                 }
-                let view = self.roster_view(desk, views);
+                let view = if detailed { self.detailed_view(desk, views) } else { self.roster_view(desk, views) };
                 deliver(desk, session, Event::Roster { re, interest, view });
             }
             Duty::Steps => {
@@ -220,7 +225,8 @@ impl Room {
     fn plan(&mut self, desk: &mut Desk<'_>) {
         let number = self.history.number();
         let untold = |told: Option<u64>| told.is_some_and(|told| told != number);
-        let waits = self.typing_told.as_ref().is_some_and(|told| !self.is_told(told))
+        let waits = !self.touched.is_empty()
+            || self.typing_told.as_ref().is_some_and(|told| !self.is_told(told))
             || self.listeners.iter().any(|listener| untold(listener.told) && !listener.behind);
         let tell_at = waits.then_some(self.tell_at);
         let refresh_at = (!self.refreshing.is_empty()).then_some(self.refresh_at);
@@ -228,6 +234,19 @@ impl Room {
         if self.woken_at.is_none_or(|at| due < at) {
             self.woken_at = Some(due);
             desk.deadlines.set(due, Timer::Tell(self.id.clone()));
+        }
+    }
+
+    /// Tells the sessions of each user whose sessions have changed, to those who asked for that.
+    fn tell_sessions(&mut self, desk: &mut Desk<'_>, before: Mark) {
+        for user in std::mem::take(&mut self.touched) {
+            if self.pace.gear == Gear::Crowd {
+                continue;
+            }
+            let list = self.roster.session_views(&user);
+            let event = Event::Sessions { room: self.id.clone(), user, list };
+            let (hearing, except) = (Hearing::Sessions, Except::Nobody);
+            self.speak(desk, Spoken { event, hearing, except, before });
         }
     }
 
@@ -260,7 +279,7 @@ impl Room {
         let (room, profile, target) = (self.id.clone(), Arc::clone(profile), key.1.clone());
         let event = Event::Typing { room, profile, target, on };
         let (hearing, except) = (Hearing::Typing, Except::User(key.0.clone()));
-        speak(desk, &self.id, Spoken { event, hearing, except, before: Mark(u64::MAX) });
+        self.speak(desk, Spoken { event, hearing, except, before: Mark(u64::MAX) });
     }
 
     /// Ends every lease, because nobody is told of typing any more.
@@ -307,6 +326,16 @@ impl Room {
         Arc::clone(view)
     }
 
+    /// The roster with the sessions of each viewer.
+    fn detailed_view(&self, desk: &Desk<'_>, views: &mut Views) -> Arc<RosterView> {
+        let view = views.detailed.get_or_insert_with(|| {
+            let view = self.view_of(desk, usize::MAX);
+            let lists = view.viewers.iter().map(|viewer| self.roster.session_views(&viewer.profile.user));
+            Arc::new(RosterView { sessions: Some(lists.collect()), ..view.clone() })
+        });
+        Arc::clone(view)
+    }
+
     /// The first viewers, with the count of all.
     fn first_view(&self, desk: &Desk<'_>, views: &mut Views) -> Arc<RosterView> {
         if self.roster.count().users <= FIRST_MAX {
@@ -324,6 +353,8 @@ impl Room {
             viewers: self.roster.viewers().take(viewers_max).collect(),
             count: self.roster.count(),
             typing: self.typists(),
+            locks: self.lock_views(),
+            sessions: None,
         }
     }
 
@@ -354,6 +385,13 @@ impl Room {
         typists.into()
     }
 
+    /// Says something to those of the listeners whom it is for.
+    pub(crate) fn speak(&self, desk: &mut Desk<'_>, spoken: Spoken) {
+        let Spoken { event, hearing, except, before } = spoken;
+        let to = Audience::Room { room: self.id.clone(), hearing, except, before };
+        desk.outputs.push_back(Output::Deliver { to, event });
+    }
+
     fn version(&self, desk: &Desk<'_>) -> Version {
         Version { epoch: desk.epoch.clone(), number: self.history.number() }
     }
@@ -362,12 +400,6 @@ impl Room {
 /// Says something to some connections.
 fn say(desk: &mut Desk<'_>, connections: Vec<ConnectionKey>, event: Event) {
     let to = Audience::Listeners(connections.into());
-    desk.outputs.push_back(Output::Deliver { to, event });
-}
-
-fn speak(desk: &mut Desk<'_>, room: &RoomId, spoken: Spoken) {
-    let Spoken { event, hearing, except, before } = spoken;
-    let to = Audience::Room { room: room.clone(), hearing, except, before };
     desk.outputs.push_back(Output::Deliver { to, event });
 }
 

@@ -6,9 +6,10 @@
 
 use herenow_core::{
     command::{Command, Ending, Evictee, Input, Interest, Message, Patch, Reason},
-    event::{Count, Event, Notice, Output, Viewer},
+    cursors::Point,
+    event::{Count, Event, LockView, Notice, Output, SessionView, Viewer},
     hub::Hub,
-    id::{ConnectionKey, RequestId, RoomId, SessionId, Target, UserId},
+    id::{ConnectionKey, LockName, RequestId, RoomId, SessionId, Target, UserId},
     limits::Limits,
     profile::{Profile, Status},
     time::Time,
@@ -118,8 +119,9 @@ impl Play {
                 let input = Input::Detached { session: session(s), how: ending(how) };
                 self.hub.handle(self.now, input);
             }
-            ["kick", user, r] => self.evict(user, r, Reason::Kicked),
-            ["expire", user, r] => self.evict(user, r, Reason::Expired),
+            ["kick", user, r] => self.evict(user, r, Reason::Kicked, None),
+            ["kick", user, r, "for", ms] => self.evict(user, r, Reason::Kicked, Some(ms.parse().unwrap())),
+            ["expire", user, r] => self.evict(user, r, Reason::Expired, None),
             ["app", "says", event, "in", r] => self.publish(event, r, None),
             ["app", "says", event, "in", r, "to", user] => self.publish(event, r, Some(user)),
             ["behind", s] => self.hub.handle(self.now, Input::FellBehind { session: session(s) }),
@@ -169,6 +171,10 @@ impl Play {
             "targets" => self.limits.typing_targets_max = number,
             "state_bytes" => self.limits.state_bytes_max = number,
             "state_keys" => self.limits.state_keys_max = number,
+            "room_locks" => self.limits.locks_per_room_max = number,
+            "locks" => self.limits.locks_per_session_max = number,
+            "waiters" => self.limits.lock_waiters_max = number,
+            "blocks" => self.limits.blocks_max = number,
             "log" => self.limits.log_changes_max = number,
             "batched" => self.limits.gears.batched_above = number,
             "live" => self.limits.gears.live_below = number,
@@ -181,11 +187,14 @@ impl Play {
         self.hub = hub(&self.limits);
     }
 
-    fn evict(&mut self, user: &str, r: &str, reason: Reason) {
+    fn evict(&mut self, user: &str, r: &str, reason: Reason, block_ms: Option<u64>) {
         let is_session = user.strip_prefix('s').is_some_and(|number| number.parse::<u64>().is_ok());
         let whom =
             if is_session { Evictee::Session(session(user)) } else { Evictee::User(UserId::parse(user).unwrap()) };
-        self.hub.handle(self.now, Input::Evicted { room: room(r), whom, reason });
+        self.hub.handle(
+            self.now,
+            Input::Evicted { room: room(r), whom, reason, block: block_ms.map(Duration::from_millis) },
+        );
     }
 
     fn publish(&mut self, event: &str, r: &str, to: Option<&str>) {
@@ -219,12 +228,22 @@ fn command(verb: &str, rest: &[&str]) -> Command {
                 observe: verb == "observe",
                 state: value("state=").map(patch),
                 since: value("since=").map(version),
+                sessions: options.contains(&"sessions"),
             }
         }
         ("leave", [r]) => Command::Leave { room: room(r) },
         ("typing", [r, target_text @ ..]) => Command::StartTyping { room: room(r), target: target(target_text) },
         ("stop", [r, target_text @ ..]) => Command::StopTyping { room: room(r), target: target(target_text) },
         ("update", [r, text]) => Command::Update { room: room(r), patch: patch(text) },
+        ("lock", [r, name, options @ ..]) => {
+            Command::Lock { room: room(r), name: LockName::parse(name).unwrap(), wait: options.contains(&"wait") }
+        }
+        ("unlock", [r, name]) => Command::Unlock { room: room(r), name: LockName::parse(name).unwrap() },
+        ("point", [r]) => Command::Point { room: room(r), point: None },
+        ("point", [r, x, y, on @ ..]) => {
+            let (x, y) = (x.parse().unwrap(), y.parse().unwrap());
+            Command::Point { room: room(r), point: Some(Point { x, y, on: target(on) }) }
+        }
         ("active", []) => Command::SetStatus { status: Status::Active },
         ("idle", []) => Command::SetStatus { status: Status::Idle },
         ("say", [event, "in", r, options @ ..]) => {
@@ -340,6 +359,24 @@ fn show_typists(typing: &[herenow_core::event::Typist]) -> String {
     format!(" typing [{}]", typing.iter().map(one).collect::<Vec<_>>().join(", "))
 }
 
+fn show_locks(locks: &[LockView]) -> String {
+    let one = |lock: &LockView| match &lock.holder {
+        Some((holder, session)) => {
+            format!(" lock {} of {} s{} under {}", lock.name, holder.user, session.0, lock.fence)
+        }
+        None => format!(" lock {} free after {}", lock.name, lock.fence),
+    };
+    locks.iter().map(one).collect()
+}
+
+fn show_sessions(list: &[SessionView]) -> String {
+    let one = |view: &SessionView| {
+        let state: String = view.state.iter().map(|(key, value)| format!(" {key}:{value}")).collect();
+        format!(" (s{}{}{state})", view.session.0, if view.status == Status::Idle { " idle" } else { "" })
+    };
+    if list.is_empty() { " no session".into() } else { list.iter().map(one).collect() }
+}
+
 fn show_re(re: Option<&RequestId>) -> String {
     re.map(|re| format!("re {}: ", re.0)).unwrap_or_default()
 }
@@ -347,15 +384,17 @@ fn show_re(re: Option<&RequestId>) -> String {
 fn show(event: &Event) -> String {
     match event {
         Event::Roster { re, interest: _, view } => format!(
-            "{}{} {} is [{}] {}{}",
+            "{}{} {} is [{}] {}{}{}{}",
             show_re(re.as_ref()),
             view.room,
             view.version,
             show_viewers(&view.viewers),
             show_count(view.count),
-            show_typists(&view.typing)
+            show_typists(&view.typing),
+            show_locks(&view.locks),
+            view.sessions.iter().flatten().map(|list| show_sessions(list)).collect::<String>()
         ),
-        Event::Diff { re, view, typing } => {
+        Event::Diff { re, view, typing, locks } => {
             let mut text = format!("{}{} {} -> {}", show_re(re.as_ref()), view.room, view.from, view.version);
             for viewer in &view.joined {
                 write!(text, " +{}", show_viewer(viewer)).unwrap();
@@ -368,6 +407,7 @@ fn show(event: &Event) -> String {
             }
             write!(text, ", {}", show_count(view.count)).unwrap();
             text.push_str(&typing.as_deref().map(show_typists).unwrap_or_default());
+            text.push_str(&locks.as_deref().map(show_locks).unwrap_or_default());
             text
         }
         Event::Step(step) => {
@@ -387,7 +427,23 @@ fn show(event: &Event) -> String {
             let from = from.as_ref().map_or("the app", |from| from.user.as_str());
             format!("{room} {from} says {}", message.event)
         }
-        Event::Removed { room, reason: why } => format!("{room} you are out: {}", reason(*why)),
+        Event::Removed { room, reason: why, block } => {
+            let block = block.map_or(String::new(), |block| format!(" for {} ms", block.as_millis()));
+            format!("{room} you are out: {}{block}", reason(*why))
+        }
+        Event::Sessions { room, user, list } => format!("{room} {user} has{}", show_sessions(list)),
+        Event::Cursors { room, at } => {
+            let one = |(session, point): &(SessionId, Option<Point>)| match point {
+                Some(Point { x, y, on: None }) => format!(" s{} {x} {y}", session.0),
+                Some(Point { x, y, on: Some(on) }) => format!(" s{} {x} {y} on {on}", session.0),
+                None => format!(" s{} hidden", session.0),
+            };
+            format!("{room} cursors{}", at.iter().map(one).collect::<String>())
+        }
+        Event::Lock { room, lock } => format!("{room}{}", show_locks(std::slice::from_ref(lock))),
+        Event::LockAnswer { re, held, fence } => {
+            format!("re {}: {} {fence}", re.0, if *held { "held under" } else { "not held, but under" })
+        }
         Event::Ack { re, sessions } => {
             let handed = sessions.map_or(String::new(), |sessions| format!(", {sessions} sessions"));
             format!("re {}: done{handed}", re.0)

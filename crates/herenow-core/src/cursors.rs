@@ -1,0 +1,67 @@
+//! Where pointers are: the last place of each session, told in batches. Never queued, never replayed.
+use crate::{
+    id::{SessionId, Target},
+    time::Time,
+};
+use std::collections::BTreeMap;
+
+/// A place on the thing named by `on`, in hundred-thousandths of its width and height.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// From its left edge: 0 to [`Point::WHOLE`].
+    pub x: u32,
+    /// From its top edge: 0 to [`Point::WHOLE`].
+    pub y: u32,
+    /// What the place is on; the room as a whole where absent.
+    pub on: Option<Target>,
+}
+
+impl Point {
+    /// The far edge.
+    pub const WHOLE: u32 = 100_000;
+}
+
+/// What moved since the last batch.
+#[derive(Debug, Default)]
+pub struct Cursors {
+    moved: BTreeMap<SessionId, Option<Point>>,
+    /// Sessions whose pointer others see.
+    shown: std::collections::BTreeSet<SessionId>,
+    /// When the next batch may be told.
+    pub(crate) tell_at: Time,
+    /// Whether somebody wakes the room for it.
+    pub(crate) is_woken: bool,
+}
+
+impl Cursors {
+    /// Notes where a session's pointer is, or that it is hidden.
+    pub fn place(&mut self, session: SessionId, point: Option<Point>) {
+        self.moved.insert(session, point);
+    }
+
+    /// Hides a session's pointer, where others see it.
+    pub fn hide(&mut self, session: SessionId) {
+        if self.shown.contains(&session) {
+            self.moved.insert(session, None);
+        } else {
+            self.moved.remove(&session);
+        }
+    }
+
+    /// Hands out what moved, by session.
+    pub fn take(&mut self) -> Vec<(SessionId, Option<Point>)> {
+        let moved: Vec<(SessionId, Option<Point>)> = std::mem::take(&mut self.moved).into_iter().collect();
+        for (session, point) in &moved {
+            match point {
+                Some(_) => self.shown.insert(*session),
+                None => self.shown.remove(session),
+            };
+        }
+        moved
+    }
+
+    /// Whether nothing moved.
+    pub fn is_still(&self) -> bool {
+        self.moved.is_empty()
+    }
+}
