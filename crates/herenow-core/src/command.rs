@@ -21,6 +21,11 @@ pub enum Input {
         /// Where its connection is.
         connection: ConnectionKey,
     },
+    /// A session counts for its user's green dot. Said to the hub that is the user's home, after `Attached`.
+    Arrived {
+        /// Which session.
+        session: SessionId,
+    },
     /// A session's client asks for something.
     Asked {
         /// Which session.
@@ -142,6 +147,16 @@ pub enum Command {
         room: RoomId,
         /// Which lock.
         name: LockName,
+    },
+    /// To hear whether users are online, and each change of that. Said to the hubs that are their homes.
+    Watch {
+        /// Whom.
+        users: Vec<UserId>,
+    },
+    /// To hear of users no more.
+    Unwatch {
+        /// Whom.
+        users: Vec<UserId>,
     },
     /// The session is active or idle, in all its rooms of this hub.
     SetStatus {

@@ -16,6 +16,8 @@ pub enum Timer {
     Tell(RoomId),
     /// The room may tell where pointers are.
     Cursors(RoomId),
+    /// The grace of a session may be over, as far as the user's green dot goes.
+    Person(UserId, SessionId),
     /// A user may be allowed into a room again.
     Block(RoomId, UserId),
 }

@@ -3,6 +3,7 @@ use crate::{
     command::{Interest, Message, Reason},
     cursors::Point,
     id::{ConnectionKey, LockName, RequestId, RoomId, SessionId, Target, UserId},
+    people::Dot,
     profile::{Profile, Status},
     refusal::Refusal,
     time::Time,
@@ -140,6 +141,8 @@ pub enum Event {
         /// Which session's, and where to; `None` where it is hidden.
         at: Vec<(SessionId, Option<Point>)>,
     },
+    /// Whether users are online.
+    Statuses(Arc<[Dot]>),
     /// A lock changed hands.
     Lock {
         /// Where.
@@ -180,6 +183,13 @@ pub enum Event {
         re: RequestId,
         /// To how many sessions a message was handed; absent for other requests.
         sessions: Option<usize>,
+    },
+    /// Users are not watched.
+    WatchRefused {
+        /// The client's number for the request.
+        re: Option<RequestId>,
+        /// Why.
+        refusal: Refusal,
     },
     /// Not done.
     Refused {

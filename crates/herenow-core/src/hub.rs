@@ -12,6 +12,7 @@ use crate::{
     id::{ConnectionKey, RequestId, RoomId, SessionId, UserId},
     limits::Limits,
     listeners::Listener,
+    people::{Dot, People},
     profile::{Profile, Status},
     refusal::Refusal,
     room::{Desk, Entrance, Guest, Room, acknowledge, deliver},
@@ -20,7 +21,7 @@ use crate::{
     version::Epoch,
 };
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -41,6 +42,7 @@ pub struct Hub {
     fence: u64,
     /// Who may not come into which room, and until when.
     blocks: BTreeMap<(RoomId, UserId), Time>,
+    people: People,
     /// At least the highest version of any room that was forgotten, so that a room of the same name goes on from there.
     floor: u64,
 }
@@ -51,8 +53,12 @@ struct Session {
     profile: Arc<Profile>,
     connection: ConnectionKey,
     status: Status,
+    /// Whether this hub is its user's home.
+    is_home: bool,
     /// The rooms of this hub that it is in.
     rooms: Vec<RoomId>,
+    /// The users whose home is this hub and of whom it is told.
+    watched: BTreeSet<UserId>,
 }
 
 impl Hub {
@@ -69,6 +75,7 @@ impl Hub {
             mark: Mark(0),
             fence: 0,
             blocks: BTreeMap::new(),
+            people: People::default(),
             floor: 0,
         }
     }
@@ -78,6 +85,12 @@ impl Hub {
     pub fn handle(&mut self, now: Time, input: Input) {
         match input {
             Input::Attached { session, profile, connection } => self.attach(now, session, profile, connection),
+            Input::Arrived { session } => {
+                if let Some(held) = self.sessions.get_mut(&session) {
+                    held.is_home = true;
+                    self.people.arrive(&held.profile.user, session, held.status);
+                }
+            }
             Input::Asked { session, re, command } => self.ask(now, session, re, command),
             Input::Detached { session, how } => self.detach(now, session, how),
             Input::FellBehind { session } => {
@@ -104,6 +117,7 @@ impl Hub {
                 Timer::Typing(room) => {
                     self.in_room(now, &room, |room, desk| room.expire_typing(desk));
                 }
+                Timer::Person(user, session) => self.people.end_grace(&user, session, now),
                 Timer::Cursors(room) => {
                     self.in_room(now, &room, |room, desk| room.wake_cursors(desk));
                 }
@@ -125,6 +139,7 @@ impl Hub {
 
     /// Ends the turn: every room with news tells it, rooms that nobody is in are forgotten.
     pub fn settle(&mut self, now: Time) {
+        self.settle_people();
         for id in std::mem::take(&mut self.unsettled) {
             self.in_room(now, &id, |room, desk| room.settle(desk));
             if self.rooms.get(&id).is_some_and(|room| room.is_idle())
@@ -132,6 +147,17 @@ impl Hub {
             {
                 self.floor = self.floor.max(room.history.number());
             }
+        }
+    }
+
+    fn settle_people(&mut self) {
+        if self.people.is_settled() {
+            return;
+        }
+        for (dot, watchers) in self.people.settle() {
+            let connection = |session: &SessionId| self.sessions.get(session).map(|held| held.connection);
+            let to = Audience::Listeners(watchers.iter().filter_map(connection).collect());
+            self.outputs.push_back(Output::Deliver { to, event: Event::Statuses(Arc::new([dot])) });
         }
     }
 
@@ -172,9 +198,19 @@ impl Hub {
         self.rooms.keys()
     }
 
+    /// Whether a user whose home is this hub is online, and active or idle.
+    pub fn status(&self, user: &UserId) -> Option<Status> {
+        self.people.status(user)
+    }
+
     /// How much the hub holds.
     pub fn load(&self) -> Load {
-        Load { rooms: self.rooms.len(), sessions: self.sessions.len(), deadlines: self.deadlines.count() }
+        Load {
+            rooms: self.rooms.len(),
+            sessions: self.sessions.len(),
+            people: self.people.count(),
+            deadlines: self.deadlines.count(),
+        }
     }
 
     fn attach(&mut self, now: Time, session: SessionId, profile: Arc<Profile>, connection: ConnectionKey) {
@@ -183,8 +219,8 @@ impl Hub {
             self.detach(now, session, Ending::Closed);
         }
         let Some(held) = self.sessions.get_mut(&session) else {
-            let (status, rooms) = (Status::Active, Vec::new());
-            self.sessions.insert(session, Session { profile, connection, status, rooms });
+            let (status, is_home, rooms, watched) = (Status::Active, false, Vec::new(), BTreeSet::new());
+            self.sessions.insert(session, Session { profile, connection, status, is_home, rooms, watched });
             return;
         };
         let renamed = held.profile != profile;
@@ -229,8 +265,17 @@ impl Hub {
         // What the turn said to it so far is for the connection that ended, not for one that it may get within the turn.
         self.outputs
             .retain(|output| !matches!(output, Output::Deliver { to: Audience::Session(to), .. } if *to == session));
+        let user = &held.profile.user;
         for id in &held.rooms {
-            self.in_room(now, id, |room, desk| room.detach(desk, &held.profile.user, session, how));
+            self.in_room(now, id, |room, desk| room.detach(desk, user, session, how));
+        }
+        for watched in &held.watched {
+            self.people.unwatch(watched, session);
+        }
+        if held.is_home
+            && let Some(until) = self.people.depart(user, session, how, now, &self.limits)
+        {
+            self.deadlines.set(until, Timer::Person(user.clone(), session));
         }
     }
 
@@ -284,6 +329,8 @@ impl Hub {
                     room.unlock(desk, guest, &name, answer).map(|()| None)
                 });
             }
+            Command::Watch { users } => self.watch(session, re, &users),
+            Command::Unwatch { users } => self.unwatch(session, re, &users),
             Command::SetStatus { status } => self.set_status(now, session, re, status),
         }
     }
@@ -327,9 +374,38 @@ impl Hub {
         }
     }
 
+    fn watch(&mut self, session: SessionId, re: Option<RequestId>, users: &[UserId]) {
+        let watched_max = self.limits.watched_per_session_max;
+        let Some(held) = self.sessions.get_mut(&session) else { return };
+        let fresh = users.iter().filter(|user| !held.watched.contains(*user)).count();
+        if held.watched.len() + fresh > watched_max {
+            let refusal = Refusal::TooManyWatched { watched_max };
+            return self.say(session, Event::WatchRefused { re, refusal });
+        }
+        held.watched.extend(users.iter().cloned());
+        let dots: Arc<[Dot]> = users.iter().map(|user| self.people.watch(user, session)).collect();
+        self.say(session, Event::Statuses(dots));
+        if let Some(re) = re {
+            self.say(session, Event::Ack { re, sessions: None });
+        }
+    }
+
+    fn unwatch(&mut self, session: SessionId, re: Option<RequestId>, users: &[UserId]) {
+        let Some(held) = self.sessions.get_mut(&session) else { return };
+        for user in users.iter().filter(|user| held.watched.remove(*user)) {
+            self.people.unwatch(user, session);
+        }
+        if let Some(re) = re {
+            self.say(session, Event::Ack { re, sessions: None });
+        }
+    }
+
     fn set_status(&mut self, now: Time, session: SessionId, re: Option<RequestId>, status: Status) {
         let Some(held) = self.sessions.get_mut(&session) else { return };
         held.status = status;
+        if held.is_home {
+            self.people.set_status(&held.profile.user, session, status);
+        }
         let (rooms, profile, connection) = (held.rooms.clone(), Arc::clone(&held.profile), held.connection);
         for id in &rooms {
             let guest = Guest { session, profile: &profile, connection, status };
@@ -412,6 +488,8 @@ pub struct Load {
     pub rooms: usize,
     /// Sessions with a connection.
     pub sessions: usize,
+    /// Users whose home it is and who are online or watched.
+    pub people: usize,
     /// Timers set, those without meaning by now included.
     pub deadlines: usize,
 }

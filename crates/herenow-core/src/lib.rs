@@ -16,6 +16,7 @@ pub mod id;
 pub mod limits;
 pub mod listeners;
 pub mod locks;
+pub mod people;
 pub mod profile;
 pub mod refusal;
 mod room;

@@ -29,6 +29,8 @@ pub struct Limits {
     pub locks_per_session_max: usize,
     /// Sessions that may wait for one lock. Default 100.
     pub lock_waiters_max: usize,
+    /// Users of whom one session is told whether they are online. Default 1,000.
+    pub watched_per_session_max: usize,
     /// Time between two batches of cursors of a room. Default 50 ms: 20 a second.
     pub cursor_tick: Duration,
     /// Users that are kept out of rooms at once, in all rooms of a hub. Default 10,000; the block that ends first makes room.
@@ -91,6 +93,7 @@ impl Default for Limits {
             locks_per_room_max: 1_000,
             locks_per_session_max: 32,
             lock_waiters_max: 100,
+            watched_per_session_max: 1_000,
             cursor_tick: Duration::from_millis(50),
             blocks_max: 10_000,
             gears: Gears::default(),

@@ -44,6 +44,11 @@ pub enum Refusal {
         /// How long they have to wait.
         retry_after: Duration,
     },
+    /// The session would be told of more users than it may be.
+    TooManyWatched {
+        /// How many it may be told of.
+        watched_max: usize,
+    },
     /// The session left the room before its join was answered.
     JoinCancelled,
 }

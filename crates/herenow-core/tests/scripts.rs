@@ -11,6 +11,7 @@ use herenow_core::{
     hub::Hub,
     id::{ConnectionKey, LockName, RequestId, RoomId, SessionId, Target, UserId},
     limits::Limits,
+    people::Dot,
     profile::{Profile, Status},
     time::Time,
     version::{Epoch, Version},
@@ -124,11 +125,14 @@ impl Play {
             ["expire", user, r] => self.evict(user, r, Reason::Expired, None),
             ["app", "says", event, "in", r] => self.publish(event, r, None),
             ["app", "says", event, "in", r, "to", user] => self.publish(event, r, Some(user)),
+            ["arrive", s] => self.hub.handle(self.now, Input::Arrived { session: session(s) }),
             ["behind", s] => self.hub.handle(self.now, Input::FellBehind { session: session(s) }),
             ["reads", s] => self.hub.handle(self.now, Input::CaughtUp { session: session(s) }),
             ["load"] => {
                 let load = self.hub.load();
-                writeln!(out, "rooms {} sessions {} deadlines {}", load.rooms, load.sessions, load.deadlines).unwrap();
+                let people = if load.people > 0 { format!(" people {}", load.people) } else { String::new() };
+                writeln!(out, "rooms {} sessions {}{people} deadlines {}", load.rooms, load.sessions, load.deadlines)
+                    .unwrap();
             }
             ["look", r] => {
                 let roster = self.hub.roster(&room(r));
@@ -174,6 +178,7 @@ impl Play {
             "room_locks" => self.limits.locks_per_room_max = number,
             "locks" => self.limits.locks_per_session_max = number,
             "waiters" => self.limits.lock_waiters_max = number,
+            "watched" => self.limits.watched_per_session_max = number,
             "blocks" => self.limits.blocks_max = number,
             "log" => self.limits.log_changes_max = number,
             "batched" => self.limits.gears.batched_above = number,
@@ -243,6 +248,10 @@ fn command(verb: &str, rest: &[&str]) -> Command {
         ("point", [r, x, y, on @ ..]) => {
             let (x, y) = (x.parse().unwrap(), y.parse().unwrap());
             Command::Point { room: room(r), point: Some(Point { x, y, on: target(on) }) }
+        }
+        ("watch", users) => Command::Watch { users: users.iter().map(|user| UserId::parse(user).unwrap()).collect() },
+        ("unwatch", users) => {
+            Command::Unwatch { users: users.iter().map(|user| UserId::parse(user).unwrap()).collect() }
         }
         ("active", []) => Command::SetStatus { status: Status::Active },
         ("idle", []) => Command::SetStatus { status: Status::Idle },
@@ -448,6 +457,15 @@ fn show(event: &Event) -> String {
             let handed = sessions.map_or(String::new(), |sessions| format!(", {sessions} sessions"));
             format!("re {}: done{handed}", re.0)
         }
+        Event::Statuses(dots) => {
+            let one = |dot: &Dot| match dot.status {
+                Some(Status::Active) => format!("{} active", dot.user),
+                Some(Status::Idle) => format!("{} idle", dot.user),
+                None => format!("{} offline", dot.user),
+            };
+            format!("dots: {}", dots.iter().map(one).collect::<Vec<_>>().join(", "))
+        }
+        Event::WatchRefused { re, refusal } => format!("{}refused: {refusal:?}", show_re(re.as_ref())),
         Event::Refused { re, room, refusal } => format!("{}{room} refused: {refusal:?}", show_re(re.as_ref())),
     }
 }
