@@ -9,8 +9,9 @@ use std::{sync::Arc, time::Duration};
 /// One thing that happened.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// A session has a connection. Comes before its first command; a session that is attached already gets the new
-    /// connection and profile.
+    /// A session has a connection. Comes before its first command. A session that is attached already gets the new
+    /// profile; on another connection, the one before counts as closed, and rooms that are not joined again within its
+    /// grace are left.
     Attached {
         /// Which session.
         session: SessionId,

@@ -147,6 +147,10 @@ impl Hub {
     }
 
     fn attach(&mut self, now: Time, session: SessionId, profile: Arc<Profile>, connection: ConnectionKey) {
+        // The new client knows nothing of what the old one was told: it hears a room only once it has joined again.
+        if self.sessions.get(&session).is_some_and(|held| held.connection != connection) {
+            self.detach(now, session, Ending::Closed);
+        }
         let Some(held) = self.sessions.get_mut(&session) else {
             let (status, rooms) = (Status::Active, Vec::new());
             self.sessions.insert(session, Session { profile, connection, status, rooms });
@@ -154,7 +158,6 @@ impl Hub {
         };
         let renamed = held.profile != profile;
         held.profile = Arc::clone(&profile);
-        held.connection = connection;
         let (rooms, status) = (held.rooms.clone(), held.status);
         for id in rooms.iter().filter(|_| renamed) {
             let guest = Guest { session, profile: &profile, connection, status };
@@ -178,6 +181,9 @@ impl Hub {
 
     fn detach(&mut self, now: Time, session: SessionId, how: Ending) {
         let Some(held) = self.sessions.remove(&session) else { return };
+        // What the turn said to it so far is for the connection that ended, not for one that it may get within the turn.
+        self.outputs
+            .retain(|output| !matches!(output, Output::Deliver { to: Audience::Session(to), .. } if *to == session));
         for id in &held.rooms {
             self.in_room(now, id, |room, desk| room.detach(desk, &held.profile.user, session, how));
         }

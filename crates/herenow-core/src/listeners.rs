@@ -17,7 +17,9 @@ pub struct Listener {
     /// How much it hears.
     pub interest: Interest,
     /// Since when it listens.
-    pub mark: Mark,
+    pub since: Mark,
+    /// Since when it hears changes: it was owed the whole roster then, as of the end of that turn.
+    pub owed: Mark,
 }
 
 /// In order of their ids and side by side in memory: fan-out walks this list for every event, while it changes only at
@@ -26,12 +28,12 @@ pub struct Listener {
 pub struct Listeners(Vec<Listener>);
 
 impl Listeners {
-    /// Adds a session, or gives it another interest and connection; then it keeps the mark that it had.
+    /// Adds a session, or gives it another interest and connection; then it listens since when it did.
     pub fn insert(&mut self, listener: Listener) {
         match self.0.binary_search_by_key(&listener.session, |held| held.session) {
             Ok(at) => {
-                let mark = self.0[at].mark;
-                self.0[at] = Listener { mark, ..listener };
+                let since = self.0[at].since;
+                self.0[at] = Listener { since, ..listener };
             }
             Err(at) => {
                 if self.0.is_empty() {
@@ -67,7 +69,9 @@ impl Listeners {
         before: Mark,
     ) -> impl Iterator<Item = &'a Listener> {
         self.0.iter().filter(move |listener| {
-            listener.mark < before && hearing.includes(listener.interest) && !except.names(listener)
+            // A roster holds the changes of its turn already, but no message.
+            let listens = if hearing == Hearing::All { listener.since } else { listener.owed };
+            listens < before && hearing.includes(listener.interest) && !except.names(listener)
         })
     }
 

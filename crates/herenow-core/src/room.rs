@@ -69,9 +69,9 @@ pub(crate) struct Owed {
 /// What a session did to be owed an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owing {
-    /// It joined, and was not in the room before.
+    /// It joined, and had no entry before.
     Joined,
-    /// It joined, and was in the room already.
+    /// It joined, and had an entry already, be it in grace.
     JoinedAgain,
     /// It asked for what it missed.
     Synced,
@@ -133,7 +133,7 @@ impl Room {
     /// Takes a session in, and owes it the roster.
     pub(crate) fn join(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>, entrance: Entrance) -> Result<(), Refusal> {
         let Entrance { interest, observe, state, since, re } = entrance;
-        let known = self.knows(guest);
+        let seated = self.roster.has_entry(&guest.profile.user, guest.session);
         if observe {
             self.vacate(desk, &guest.profile.user, guest.session, Ending::Left);
         } else {
@@ -149,9 +149,10 @@ impl Room {
             user: guest.profile.user.clone(),
             connection: guest.connection,
             interest,
-            mark: *desk.mark,
+            since: *desk.mark,
+            owed: *desk.mark,
         });
-        let why = if known { Owing::JoinedAgain } else { Owing::Joined };
+        let why = if seated { Owing::JoinedAgain } else { Owing::Joined };
         self.turn(desk).owed.push(Owed { session: guest.session, re, since, why });
         Ok(())
     }
@@ -325,13 +326,13 @@ impl Room {
         })
     }
 
-    /// Refuses who has no place among the viewers.
+    /// Refuses who has no place among the viewers. An entry in grace is no place: its session has to join again first.
     fn admit(&self, guest: Guest<'_>) -> Result<(), Refusal> {
-        let Guest { session, profile, .. } = guest;
-        if self.roster.has_entry(&profile.user, session) {
-            return Ok(());
+        if !self.knows(guest) {
+            return Err(Refusal::NotJoined);
         }
-        Err(if self.listeners.get(session).is_some() { Refusal::OnlyObserving } else { Refusal::NotJoined })
+        let seated = self.roster.has_entry(&guest.profile.user, guest.session);
+        if seated { Ok(()) } else { Err(Refusal::OnlyObserving) }
     }
 
     fn profile(&self, user: &UserId) -> Option<Arc<Profile>> {

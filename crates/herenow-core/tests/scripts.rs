@@ -108,8 +108,9 @@ impl Play {
     fn step(&mut self, step: &str, out: &mut String) {
         let words: Vec<&str> = step.split_whitespace().collect();
         match words[..] {
-            ["connect", s, user] => self.connect(s, user, user),
-            ["connect", s, user, "as", name] => self.connect(s, user, name),
+            ["connect", s, user] => self.connect((s, s), user, user),
+            ["connect", s, user, "as", name] => self.connect((s, s), user, name),
+            ["connect", s, user, "in-place-of", s_before] => self.connect((s_before, s), user, user),
             ["wait", ms] => self.wait(ms.parse().unwrap(), out),
             ["restart"] => self.hub = hub_of("e2", &self.limits),
             ["limit", name, value] => self.limit(name, value),
@@ -136,12 +137,12 @@ impl Play {
         }
     }
 
-    fn connect(&mut self, s: &str, user: &str, name: &str) {
+    /// Gives session `s` the connection `c`; mostly a session has the connection of its number.
+    fn connect(&mut self, (s, c): (&str, &str), user: &str, name: &str) {
         let profile = Profile { user: UserId::parse(user).unwrap(), name: name.into(), avatar: None };
-        let key = session(s);
-        self.names.insert(key, s.to_owned());
-        let connection = ConnectionKey(u32::try_from(key.0).unwrap());
-        self.hub.handle(self.now, Input::Attached { session: key, profile: Arc::new(profile), connection });
+        self.names.insert(session(c), c.to_owned());
+        let connection = ConnectionKey(u32::try_from(session(c).0).unwrap());
+        self.hub.handle(self.now, Input::Attached { session: session(s), profile: Arc::new(profile), connection });
     }
 
     /// Lets time pass in steps, as a driver does: from deadline to deadline.

@@ -1,0 +1,159 @@
+//! `herenow-sim`: plays one seed with its trace, many seeds, or every planted fault.
+use herenow_sim::{
+    mutation::Mutation,
+    run::{Plan, Report, catch, run},
+    world::Trace,
+};
+use std::{
+    io::{self, Write},
+    ops::Range,
+    process::ExitCode,
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    thread,
+};
+
+const USAGE: &str = "usage: herenow-sim --seed N [--steps M] [--trace]
+       herenow-sim --seeds A..B [--steps M] [--jobs J]
+       herenow-sim --mutants [--seeds A..B] [--steps M]";
+
+/// Failing seeds shown at most.
+const SHOWN_MAX: usize = 20;
+
+/// What was asked for.
+struct Asked {
+    seeds: Range<u64>,
+    one: bool,
+    steps: u32,
+    jobs: u64,
+    trace: bool,
+    mutants: bool,
+}
+
+fn main() -> ExitCode {
+    let mut out = io::stdout().lock();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some(asked) = read(&arguments) else {
+        return said(writeln!(out, "{USAGE}"), false);
+    };
+    if asked.mutants {
+        return mutants(&asked, &mut out);
+    }
+    if asked.one { single(&asked, &mut out) } else { many(&asked, &mut out) }
+}
+
+fn read(arguments: &[String]) -> Option<Asked> {
+    let mut asked = Asked { seeds: 0..100, one: false, steps: 1_000, jobs: 1, trace: false, mutants: false };
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        match argument.as_str() {
+            "--seed" => {
+                let seed: u64 = rest.next()?.parse().ok()?;
+                (asked.seeds, asked.one) = (seed..seed.checked_add(1)?, true);
+            }
+            "--seeds" => {
+                let (start, end) = rest.next()?.split_once("..")?;
+                asked.seeds = start.parse().ok()?..end.parse().ok()?;
+            }
+            "--steps" => asked.steps = rest.next()?.parse().ok()?,
+            "--jobs" => asked.jobs = rest.next()?.parse().ok().filter(|jobs| (1..=64).contains(jobs))?,
+            "--trace" => asked.trace = true,
+            "--mutants" => asked.mutants = true,
+            _ => return None,
+        }
+    }
+    Some(asked)
+}
+
+fn single(asked: &Asked, out: &mut impl Write) -> ExitCode {
+    let trace = if asked.trace { Trace::Lines(Vec::new()) } else { Trace::Off };
+    let report = run(Plan { seed: asked.seeds.start, steps: asked.steps, mutation: None, trace });
+    let printed = print(&report, asked.steps, out);
+    said(printed, report.fault.is_none())
+}
+
+fn print(report: &Report, steps: u32, out: &mut impl Write) -> io::Result<()> {
+    if let Trace::Lines(lines) = &report.trace {
+        for line in lines {
+            writeln!(out, "{line}")?;
+        }
+    }
+    match &report.fault {
+        None => {
+            for (kind, times) in &report.said {
+                writeln!(out, "{times:>7} {kind}")?;
+            }
+            writeln!(out, "seed {} holds, {} events", report.seed, report.events)
+        }
+        Some(fault) => {
+            writeln!(out, "seed {}: {fault}", report.seed)?;
+            writeln!(out, "  replay: herenow-sim --seed {} --steps {steps} --trace", report.seed)
+        }
+    }
+}
+
+fn many(asked: &Asked, out: &mut impl Write) -> ExitCode {
+    let next = AtomicU64::new(asked.seeds.start);
+    let (sender, receiver) = mpsc::channel();
+    let (mut events, mut slowest_ms, mut failed) = (0, 0, Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..asked.jobs {
+            let (sender, next) = (sender.clone(), &next);
+            scope.spawn(move || {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= asked.seeds.end {
+                        return;
+                    }
+                    let plan = Plan { seed, steps: asked.steps, mutation: None, trace: Trace::Off };
+                    if sender.send(run(plan)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        for report in receiver {
+            events += report.events;
+            slowest_ms = slowest_ms.max(report.converged_ms);
+            if report.fault.is_some() {
+                failed.push(report);
+            }
+        }
+    });
+    failed.sort_by_key(|report| report.seed);
+    let shown = failed.iter().take(SHOWN_MAX).try_for_each(|report| print(report, asked.steps, out));
+    let summary = writeln!(
+        out,
+        "sim: {} seeds, {} violations, {:.1}M events, slowest convergence {:.1} virtual s",
+        asked.seeds.end.saturating_sub(asked.seeds.start),
+        failed.len(),
+        events as f64 / 1e6,
+        f64::from(u32::try_from(slowest_ms).unwrap_or(u32::MAX)) / 1e3
+    );
+    said(shown.and(summary), failed.is_empty())
+}
+
+fn mutants(asked: &Asked, out: &mut impl Write) -> ExitCode {
+    let mut caught = 0;
+    let mut printed = Ok(());
+    for mutation in Mutation::ALL {
+        let found = catch(*mutation, asked.seeds.clone(), asked.steps);
+        caught += usize::from(found.is_some());
+        let line = match found {
+            Some((seed, fault)) => format!("seed {seed:>3}  {mutation:?}: {}\n          {fault}", mutation.claim()),
+            None => format!("not caught {mutation:?}: {}", mutation.claim()),
+        };
+        printed = printed.and(writeln!(out, "{line}"));
+    }
+    let all = Mutation::ALL.len();
+    printed = printed.and(writeln!(out, "mutants: {caught}/{all} caught"));
+    said(printed, caught == all)
+}
+
+/// Exits well where something could be said and was good.
+fn said(printed: io::Result<()>, good: bool) -> ExitCode {
+    if printed.is_ok() && good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
