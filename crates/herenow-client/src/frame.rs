@@ -157,9 +157,9 @@ pub struct User {
     /// Who, for people.
     #[serde(default)]
     pub name: String,
-    /// One of 12, steady for the id.
+    /// One of 12, as `#rrggbb`; steady for the id.
     #[serde(default)]
-    pub color: Value,
+    pub color: String,
     /// Address of a picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub avatar: Option<String>,
@@ -198,7 +198,6 @@ pub struct Count {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Typist {
     /// Who.
-    #[serde(deserialize_with = "user_or_id")]
     pub user: User,
     /// Into what; `None` is the room as a whole.
     #[serde(default)]
@@ -220,7 +219,7 @@ pub struct Welcome {
     pub user: User,
     /// Which server process answered.
     #[serde(default)]
-    pub node: Value,
+    pub node: String,
     /// The server's clock, in milliseconds since the Unix epoch.
     #[serde(default)]
     pub time_ms: u64,
@@ -321,7 +320,6 @@ pub struct Typing {
     /// Where.
     pub room: String,
     /// Who.
-    #[serde(deserialize_with = "user_or_id")]
     pub user: User,
     /// Into what; `None` is the room as a whole.
     #[serde(default)]
@@ -429,20 +427,6 @@ pub struct Draining {
     pub reconnect_within_ms: u64,
 }
 
-/// Reads a whole user, or only an id.
-fn user_or_id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<User, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum UserOrId {
-        User(User),
-        Id(String),
-    }
-    Ok(match UserOrId::deserialize(deserializer)? {
-        UserOrId::User(user) => user,
-        UserOrId::Id(id) => User { id, ..User::default() },
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::{RequestId, ServerFrame, Version};
@@ -450,8 +434,8 @@ mod tests {
     #[test]
     fn a_roster_is_read_with_what_may_be_left_out() {
         let text = r#"{"type":"roster","re":7,"room":"board-1","v":["e",3],"viewers":[
-            {"user":{"id":"u1","name":"Ann","color":4},"status":"idle","joined_at_ms":5,"sessions":2,"state":{"x":1}}],
-            "count":{"users":1,"sessions":2},"typing":[{"user":"u1","targets":[null,"card-1"]}],"new_field":[]}"#;
+            {"user":{"id":"u1","name":"Ann","color":"teal"},"status":"idle","joined_at_ms":5,"sessions":2,"state":{"x":1}}],
+            "count":{"users":1,"sessions":2},"typing":[{"user":{"id":"u1"},"targets":[null,"card-1"]}],"new_field":[]}"#;
         let ServerFrame::Roster(roster) = ServerFrame::parse(text).unwrap() else { panic!("not a roster") };
         assert_eq!(roster.re, Some(RequestId::Number(7)));
         assert_eq!(roster.v, Version { epoch: "e".into(), number: 3 });

@@ -60,7 +60,7 @@ impl Server {
     }
 
     async fn welcome(&mut self) {
-        self.say(json!({"type":"welcome","session":"s1","user":{"id":"u1","name":"Ann","color":3}})).await;
+        self.say(json!({"type":"welcome","session":"s1","user":{"id":"u1","name":"Ann","color":"#4d7400"}})).await;
     }
 }
 

@@ -11,7 +11,7 @@ fn frame(json: Value) -> ServerFrame {
 }
 
 fn viewer(id: &str, joined_at_ms: u64) -> Value {
-    json!({"user":{"id":id,"name":id,"color":1},"status":"active","joined_at_ms":joined_at_ms,"sessions":1})
+    json!({"user":{"id":id,"name":id,"color":"#4d7400"},"status":"active","joined_at_ms":joined_at_ms,"sessions":1})
 }
 
 fn roster(number: u64, viewers: &[Value]) -> ServerFrame {
@@ -116,7 +116,9 @@ fn a_later_roster_tells_the_net_difference() {
 fn typing_begins_and_stops_once_and_ends_with_the_viewer() {
     let mut state = known();
     let typing = |on: bool| {
-        frame(json!({"type":"typing","room":"r","user":{"id":"a","name":"a","color":1},"target":"card","on":on}))
+        frame(
+            json!({"type":"typing","room":"r","user":{"id":"a","name":"a","color":"#4d7400"},"target":"card","on":on}),
+        )
     };
     let told = |on| Outcome::Changed(vec![Change::Typing { user: "a".into(), target: Some("card".into()), on }]);
     assert_eq!(state.apply(&typing(true)), told(true));
@@ -143,7 +145,7 @@ fn going_up_to_crowd_ends_the_list() {
     let mut state = known();
     let news =
         frame(json!({"type":"count","room":"r","v":["e",6],"gear":"crowd","count":{"users":2000,"sessions":2001},
-        "faces":[{"id":"a","name":"a","color":1}]}));
+        "faces":[{"id":"a","name":"a","color":"#4d7400"}]}));
     assert_eq!(state.apply(&news), Outcome::Changed(vec![Change::Counted]));
     assert!(state.viewers().is_empty() && state.version().is_none());
     assert_eq!((state.count().users, state.faces().len(), state.gear()), (2000, 1, "crowd"));

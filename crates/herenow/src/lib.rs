@@ -3,11 +3,14 @@
 //! Drivers around the hubs of `herenow-core`: sockets, timers, tokens, configuration. They carry; they decide nothing
 //! about presence.
 
+pub mod assets;
 pub mod auth;
 pub mod banner;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod connection;
+pub mod demo;
 pub mod fanout;
 pub mod heartbeat;
 pub mod intake;

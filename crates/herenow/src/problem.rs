@@ -101,8 +101,8 @@ mod tests {
 
     #[tokio::test]
     async fn leaves_out_what_it_does_not_know() {
-        let response = Problem::new(StatusCode::FORBIDDEN, "auth.origin", "no").into_response();
+        let response = Problem::new(StatusCode::FORBIDDEN, "origin.forbidden", "no").into_response();
         let body = response.into_body().collect().await.unwrap().to_bytes();
-        assert_eq!(body, r#"{"title":"no","status":403,"code":"auth.origin"}"#);
+        assert_eq!(body, r#"{"title":"no","status":403,"code":"origin.forbidden"}"#);
     }
 }

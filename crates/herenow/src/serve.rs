@@ -4,14 +4,16 @@ use crate::{
     banner,
     clock::Clock,
     config::{mode::Mode, settings::Config},
+    demo::{self, Demo, error::DemoError},
     heartbeat::Rhythm,
     presence::{Presence, PresenceSetup, Settings},
     server,
     shard::NoticeSink,
 };
 use axum::Router;
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::net::TcpListener;
+use herenow_core::id::RoomId;
+use std::{fmt, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, sync::mpsc};
 
 /// Why the server did not start.
 #[derive(Debug)]
@@ -36,6 +38,7 @@ pub struct Server {
     address: SocketAddr,
     presence: Presence,
     router: Router,
+    demo: Option<Demo>,
     shutdown_grace: Duration,
 }
 
@@ -55,7 +58,8 @@ impl Server {
             let policy = Arc::new(presence.origins().clone());
             router = router.merge(dev::router(dev::DevTokens { signer: Arc::new(Signer::new(mode.secret())), policy }));
         }
-        Ok(Self { listener, address, presence, router, shutdown_grace: config.server.shutdown_grace })
+        let shutdown_grace = config.server.shutdown_grace;
+        Ok(Self { listener, address, presence, router, demo: None, shutdown_grace })
     }
 
     /// Where it listens: the port is the real one where 0 was asked for.
@@ -75,8 +79,41 @@ impl Server {
         self
     }
 
+    /// Adds the demo, its boards in a file or, without one, in memory. What changes on a board is told in its room, too.
+    ///
+    /// # Errors
+    /// As [`Demo::open`].
+    pub fn with_demo(mut self, database: Option<&Path>) -> Result<Self, DemoError> {
+        let (sender, mut changes) = mpsc::channel::<(RoomId, String, String)>(DEMO_CHANGES_MAX);
+        let demo = Demo::open(database, move |board, event, data| {
+            let Ok(room) = RoomId::parse(board) else { return };
+            if sender.try_send((room, event.to_owned(), data.to_string())).is_err() {
+                tracing::warn!(board, event, "presence is too busy to be told of a change of the demo");
+            }
+        })?;
+        let presence = self.presence.clone();
+        tokio::spawn(async move {
+            while let Some((room, event, data)) = changes.recv().await {
+                if let Err(problem) = presence.publish(room, &event, &data).await {
+                    tracing::warn!(event, problem = problem.message(), "a change of the demo cannot be told");
+                }
+            }
+        });
+        self.router = self.router.merge(demo::router(demo.clone()));
+        self.demo = Some(demo);
+        Ok(self)
+    }
+
     /// Serves until `stop` is done, then drains: clients are told to come back, and given time to say goodbye.
     pub async fn run(self, stop: impl Future<Output = ()>) {
+        let demo = self.demo;
+        let stop = async move {
+            stop.await;
+            // Its streams would otherwise be waited for.
+            if let Some(demo) = demo {
+                demo.close();
+            }
+        };
         server::serve(self.listener, self.router, stop).await;
         self.presence.drain(self.shutdown_grace).await;
     }
@@ -146,5 +183,7 @@ impl std::error::Error for ServeError {
     }
 }
 
+/// Changes of the demo that wait to be told in their rooms.
+const DEMO_CHANGES_MAX: usize = 1024;
 /// How long a client may take nothing of what waits for it.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);

@@ -7,7 +7,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use std::{future::Future, io, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
-use tower::{Service, ServiceExt};
+use tower::ServiceExt;
 
 /// The routes of presence: `/ws` and `/healthz`. Further routers are merged in by whoever builds the server.
 pub fn router(presence: Presence) -> Router {
@@ -48,8 +48,8 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
         let _ = stream.set_nodelay(true);
         let routes = router.clone();
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-            let mut routes = routes.clone();
-            async move { routes.ready().await?.call(request.map(Body::new)).await }
+            // A router is always ready.
+            routes.clone().oneshot(request.map(Body::new))
         });
         let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
         let mut stopped = watched.clone();

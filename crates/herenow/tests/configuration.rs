@@ -1,4 +1,6 @@
 //! How a configuration is put together, what its errors say, and that its documentation is true.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests may")]
+
 use herenow::config::{
     error::{ConfigError, Source},
     keys::{KEYS, Key},

@@ -8,6 +8,7 @@ mod arrows;
 mod crate_arrows;
 mod cycles;
 mod fixtures;
+mod links;
 mod lint;
 mod modules;
 mod readme;
@@ -47,6 +48,8 @@ enum Command {
     Lint,
     /// Checks that each file under `fixtures/` is well-formed.
     Fixtures,
+    /// Checks that links between documents lead somewhere.
+    Links,
     /// Checks that the commands in README.md exist.
     Readme,
 }
@@ -61,6 +64,7 @@ fn main() -> anyhow::Result<ExitCode> {
                 sizes::check(&workspace.files),
                 lint::check(&workspace.files),
                 fixtures::check(&workspace.files),
+                links::check(&workspace.files),
                 readme::check(&workspace),
             ]);
             reports
@@ -72,6 +76,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Sizes { binary: None, .. } => vec![sizes::check(&workspace.files)],
         Command::Lint => vec![lint::check(&workspace.files)],
         Command::Fixtures => vec![fixtures::check(&workspace.files)],
+        Command::Links => vec![links::check(&workspace.files)],
         Command::Readme => vec![readme::check(&workspace)],
     };
     for report in &reports {

@@ -47,6 +47,7 @@ fn check_line(line: &str, workspace: &Workspace) -> Result<(), String> {
     let (command, rest) = words.split_first().ok_or("sets variables and runs nothing")?;
     match *command {
         "cargo" => check_cargo(rest, workspace),
+        "herenow" => check_herenow(rest),
         command if PROGRAMS.contains(&command) => Ok(()),
         command if is_known_path(command, workspace) => Ok(()),
         command => Err(format!("{command} is no program that the readme may ask for, and no file of the repository")),
@@ -76,6 +77,14 @@ fn check_cargo(words: &[&str], workspace: &Workspace) -> Result<(), String> {
     Ok(())
 }
 
+/// The binary itself: by its subcommands, and alone or with flags.
+fn check_herenow(words: &[&str]) -> Result<(), String> {
+    match words.first() {
+        Some(word) if !word.starts_with('-') && !HERENOW.contains(word) => Err(format!("there is no herenow {word}")),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// A script of the repository, or what a build leaves in `target`.
 fn is_known_path(command: &str, workspace: &Workspace) -> bool {
     let path = command.strip_prefix("./").unwrap_or(command);
@@ -83,9 +92,10 @@ fn is_known_path(command: &str, workspace: &Workspace) -> bool {
 }
 
 const PATH: &str = "README.md";
-const PROGRAMS: &[&str] = &["cd", "curl", "docker", "git", "npm", "node", "openssl"];
+const PROGRAMS: &[&str] = &["cd", "curl", "docker", "export", "git", "node", "npm", "npx", "openssl", "python3"];
 const CARGO: &[&str] = &["add", "bench", "build", "clippy", "doc", "fmt", "install", "nextest", "run", "test"];
-const XTASKS: &[&str] = &["arrows", "check", "fixtures", "lint", "readme", "sizes"];
+const HERENOW: &[&str] = &["serve", "token"];
+const XTASKS: &[&str] = &["arrows", "check", "fixtures", "links", "lint", "readme", "sizes"];
 
 #[cfg(test)]
 mod tests {
@@ -107,16 +117,17 @@ mod tests {
     #[test]
     fn known_commands_pass() {
         let readme = "```sh\ncargo run --release\nHERENOW_PORT=1 cargo run -p herenow --example echo -- --no such\n\
-                      ./test rust  # one part\ncargo xtask check\ncurl -X POST \\\n  -d x\n```\n\n```json\nnonsense\n```\n";
+                      ./test rust  # one part\nherenow\nherenow --dev\nherenow token --user a\n\
+                      cargo xtask check\ncurl -X POST \\\n  -d x\n```\n\n```json\nnonsense\n```\n";
         assert_eq!(errors(readme), [""; 0]);
     }
 
     #[test]
     fn unknown_commands_are_named_with_their_lines() {
-        let readme = "# A\n```sh\n./tests\nherenow serve\ncargo xtask sing\ncargo run --example none\ncargo run -p none\ncargo leave\n```\n";
+        let readme = "# A\n```sh\n./tests\nherenow sing\ncargo xtask sing\ncargo run --example none\ncargo run -p none\ncargo leave\n```\n";
         let expected = [
             "README.md:3: ./tests is no program that the readme may ask for, and no file of the repository",
-            "README.md:4: herenow is no program that the readme may ask for, and no file of the repository",
+            "README.md:4: there is no herenow sing",
             "README.md:5: there is no cargo xtask sing",
             "README.md:6: there is no none",
             "README.md:7: there is no none",

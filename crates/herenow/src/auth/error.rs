@@ -1,5 +1,4 @@
 //! Why a client is not let in. Each has a stable code, what is wrong, and what to do; none ever holds a token.
-use super::token::Verifier;
 use crate::problem::Problem;
 use http::StatusCode;
 use std::{borrow::Cow, fmt};
@@ -10,10 +9,12 @@ use std::{borrow::Cow, fmt};
 pub enum AuthError {
     /// There is no token where one is looked for.
     Missing,
-    /// The token has more bytes than [`Verifier::TOKEN_BYTES_MAX`]; it was not looked at.
+    /// The token has more bytes than a token may have; it was not looked at.
     TooLong {
         /// Bytes it has.
         bytes: usize,
+        /// Bytes it may have.
+        bytes_max: usize,
     },
     /// The text is no JWT: not three parts of base64url without padding, or no JSON object within them.
     Malformed,
@@ -55,7 +56,7 @@ pub enum AuthError {
 }
 
 impl AuthError {
-    /// The stable name of the error: what programs look at.
+    /// The stable name of the error, the same as in error frames: what programs look at.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Missing => "auth.missing",
@@ -64,11 +65,10 @@ impl AuthError {
             | Self::Algorithm
             | Self::Critical
             | Self::Signature
-            | Self::Claim { .. } => "auth.invalid",
+            | Self::Claim { .. }
+            | Self::NotYet { .. } => "auth.invalid",
             Self::Expired { .. } => "auth.expired",
-            Self::NotYet { .. } => "auth.not_yet_valid",
-            Self::Origin { .. } | Self::NoOrigin => "auth.origin",
-            Self::Host { .. } => "auth.host",
+            Self::Origin { .. } | Self::NoOrigin | Self::Host { .. } => "origin.forbidden",
         }
     }
 
@@ -104,7 +104,8 @@ impl AuthError {
             Self::Algorithm => "sign tokens with HS256 and the secret in HERENOW_SECRET",
             Self::Critical => "leave `crit` out of the token's header",
             Self::Signature => {
-                "sign with the very text in HERENOW_SECRET, not with its decoded bytes; dev mode has a new secret at each start"
+                "sign with the very text in HERENOW_SECRET, not with its decoded bytes; \
+                 dev mode has a new secret at each start"
             }
             Self::Claim { .. } => "`herenow token --inspect TOKEN` shows the claims and what is wrong with them",
             Self::Expired { .. } => "get a new token from the app and connect again",
@@ -124,8 +125,8 @@ impl fmt::Display for AuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => write!(f, "no token was sent"),
-            Self::TooLong { bytes } => {
-                write!(f, "the token has {bytes} bytes, at most {} are allowed", Verifier::TOKEN_BYTES_MAX)
+            Self::TooLong { bytes, bytes_max } => {
+                write!(f, "the token has {bytes} bytes, at most {bytes_max} are allowed")
             }
             Self::Malformed => write!(f, "the token is not a JWT with an HS256 header and an object of claims"),
             Self::Algorithm => write!(f, "the token is not signed with HS256"),

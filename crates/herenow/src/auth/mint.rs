@@ -50,8 +50,8 @@ impl Signer {
         Self { key: EncodingKey::from_secret(secret.as_bytes()) }
     }
 
-    /// Makes a token. Of equal patterns the last one's rights count. It may be longer than a verifier takes where it lists
-    /// hundreds of patterns.
+    /// Makes a token. Of equal patterns the last one's rights count. It may be longer than a verifier takes where it
+    /// lists hundreds of patterns.
     pub fn mint(&self, request: &TokenRequest) -> String {
         let named = |rooms: &[(Pattern, Rights)]| {
             rooms.iter().map(|(pattern, rights)| (pattern.as_str().to_owned(), rights.names().collect())).collect()

@@ -7,9 +7,9 @@ pub const GRAPHEMES_MAX: usize = 64;
 /// Bytes of UTF-8 that a shown name may have: one grapheme alone can be any number of combining marks.
 pub const BYTES_MAX: usize = 1024;
 
-/// What to show for a user: the name in NFC without control characters, line breaks, invisible spaces and characters that
-/// change the direction of text; trimmed; cut after [`GRAPHEMES_MAX`] graphemes or [`BYTES_MAX`] bytes. Where nothing is
-/// left, the user id treated alike; where nothing is left of that either, `?`.
+/// What to show for a user: the name in NFC without control characters, line breaks, invisible spaces and characters
+/// that change the direction of text; trimmed; cut after [`GRAPHEMES_MAX`] graphemes or [`BYTES_MAX`] bytes. Where
+/// nothing is left, the user id treated alike; where nothing is left of that either, `?`.
 pub fn shown_name(name: &str, user_id: &str) -> String {
     [name, user_id].into_iter().map(cleaned).find(|name| !name.is_empty()).unwrap_or_else(|| "?".to_owned())
 }
@@ -36,11 +36,10 @@ fn is_joiner(c: char) -> bool {
 }
 
 /// Whether a character could forge a log line, turn text around, or be nothing to see at all.
-fn is_unwanted(c: char) -> bool {
+pub fn is_unwanted(c: char) -> bool {
     c.is_control()
-        || matches!(c,
-            '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-        )
+        || matches!(c, '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}')
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
 }
 
 #[cfg(test)]

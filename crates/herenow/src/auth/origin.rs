@@ -28,8 +28,8 @@ impl Origin {
         Some(Self { scheme, host, port: port.unwrap_or(default_port) })
     }
 
-    /// Whether a `Host` header names the same host and port. The scheme is not compared: behind a proxy that ends TLS, this
-    /// server does not know its own.
+    /// Whether a `Host` header names the same host and port. The scheme is not compared: behind a proxy that ends TLS,
+    /// this server does not know its own.
     fn is_at(&self, host_header: &str) -> bool {
         let default_port = if self.scheme == "https" { 443 } else { 80 };
         host_and_port(host_header)
@@ -59,9 +59,10 @@ pub struct OriginPolicy {
 impl OriginPolicy {
     /// Judges a request whose token came from `source`; call it with [`TokenSource::Frame`] where none came yet.
     ///
-    /// A cookie needs an `Origin` that is the server's own (same host and port as `Host`) or listed. Any other token proves
-    /// itself, so the origin does not matter. In dev mode, where tokens are free, each request needs a loopback `Host` (which
-    /// stops names that an attacker points at 127.0.0.1) and an `Origin` that is absent, loopback, `null` or listed.
+    /// A cookie needs an `Origin` that is the server's own (same host and port as `Host`) or listed. Any other token
+    /// proves itself, so the origin does not matter. In dev mode, where tokens are free, each request needs a loopback
+    /// `Host` (which stops names that an attacker points at 127.0.0.1) and an `Origin` that is absent, loopback, `null`
+    /// or listed.
     ///
     /// # Errors
     /// [`AuthError::Host`], [`AuthError::Origin`] or [`AuthError::NoOrigin`].
@@ -75,7 +76,8 @@ impl OriginPolicy {
         }
     }
 
-    /// The rule for what dev mode gives away: see [`Self::check`]. Applies it whether or not this server is in dev mode.
+    /// The rule for what dev mode gives away: see [`Self::check`]. Applies it whether or not this server is in dev
+    /// mode.
     ///
     /// # Errors
     /// [`AuthError::Host`] or [`AuthError::Origin`].

@@ -23,7 +23,8 @@ impl Rights {
     pub const MESSAGE: Self = Self(8);
     /// To share state, cursor, status and locks.
     pub const UPDATE: Self = Self(16);
-    /// What a pattern without a list gives: all but [`Self::OBSERVE`], since listening unseen is to be granted on purpose.
+    /// What a pattern without a list gives: all but [`Self::OBSERVE`], since listening unseen is to be granted on
+    /// purpose.
     pub const DEFAULT: Self = Self(1 | 4 | 8 | 16);
 
     /// The rights by name, in the order in which messages list them.
@@ -73,8 +74,8 @@ impl fmt::Debug for Rights {
     }
 }
 
-/// Names of rooms with `*` for any run of characters, also none, anywhere and as often as wanted. There is no escape: a `*`
-/// of a room's own name is matched by `*` as well.
+/// Names of rooms with `*` for any run of characters, also none, anywhere and as often as wanted. There is no escape: a
+/// `*` of a room's own name is matched by `*` as well.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pattern(Arc<str>);
 
@@ -119,8 +120,9 @@ impl Pattern {
         &self.0
     }
 
-    /// Whether the room's name matches. Takes time in proportion to both lengths and no more, for each piece between stars
-    /// is looked for once, from where the one before ended; the leftmost place is always as good as any later one.
+    /// Whether the room's name matches. Takes time in proportion to both lengths and no more, for each piece between
+    /// stars is looked for once, from where the one before ended; the leftmost place is always as good as any later
+    /// one.
     pub fn matches(&self, room: &RoomId) -> bool {
         let mut pieces = self.0.split('*');
         let Some(rest) = pieces.next().and_then(|head| room.as_str().strip_prefix(head)) else { return false };
@@ -148,8 +150,8 @@ impl fmt::Display for PatternError {
 
 impl std::error::Error for PatternError {}
 
-/// Which rights a token gives in which rooms. Kept sorted and without repetition, so that tokens that say the same in another
-/// order are equal.
+/// Which rights a token gives in which rooms. Kept sorted and without repetition, so that tokens that say the same in
+/// another order are equal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Grants(Vec<(Pattern, Rights)>);
 

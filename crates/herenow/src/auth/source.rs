@@ -38,9 +38,9 @@ pub enum TokenSource {
     Frame,
 }
 
-/// The token of a request and how it came: the first that is there out of `Authorization: Bearer`, `?token=` and the cookie.
-/// Empty ones count as absent, and so does another scheme of `Authorization` (a proxy's Basic). Of several in one place
-/// the first is taken.
+/// The token of a request and how it came: the first that is there out of `Authorization: Bearer`, `?token=` and the
+/// cookie. Empty ones count as absent, and so does another scheme of `Authorization` (a proxy's Basic). Of several in
+/// one place the first is taken.
 pub fn find_token(parts: &Parts, cookie_name: &str) -> Option<(Token, TokenSource)> {
     let found = |text: String, source| (!text.is_empty()).then_some((Token(text), source));
     bearer(&parts.headers)

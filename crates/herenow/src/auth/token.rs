@@ -23,8 +23,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// When a connection of this identity ends unless its token is renewed: [`Verifier::LEEWAY`] after `expires_at`, the last
-    /// moment at which the token would still be taken.
+    /// When a connection of this identity ends unless its token is renewed: [`Verifier::LEEWAY`] after `expires_at`,
+    /// the last moment at which the token would still be taken.
     pub fn ends_at(&self) -> Time {
         self.expires_at + Verifier::LEEWAY
     }
@@ -49,7 +49,8 @@ impl Verifier {
     /// The audience that a token with an `aud` has to name: others were made for somebody else.
     pub const AUDIENCE: &'static str = "herenow";
 
-    /// Takes tokens signed with HS256 and this secret, and no others. `default_rooms` is what tokens without `rooms` give.
+    /// Takes tokens signed with HS256 and this secret, and no others. `default_rooms` is what tokens without `rooms`
+    /// give.
     pub fn new(secret: &Secret, default_rooms: Grants) -> Self {
         // The time claims are checked here, against the caller's clock; the audience too, for its errors.
         let mut validation = Validation::new(Algorithm::HS256);
@@ -65,13 +66,13 @@ impl Verifier {
         }
     }
 
-    /// Says who the bearer of a token is. The algorithm is that of the configured key, whatever the token says; no claim is
-    /// read before the signature was found good. Claims that are not named here are ignored.
+    /// Says who the bearer of a token is. The algorithm is that of the configured key, whatever the token says; no
+    /// claim is read before the signature was found good. Claims that are not named here are ignored.
     ///
     /// - `sub`: the user id, a text or a whole number (which becomes its decimal text, up to 2^53).
     /// - `name`: what to show, cleaned; without one, or with nothing left of it, the user id.
-    /// - `avatar`: an `http` or `https` address of at most [`Self::AVATAR_BYTES_MAX`] bytes. Another one is dropped without an
-    ///   error: a picture must not keep a person out.
+    /// - `avatar`: an `http` or `https` address of at most [`Self::AVATAR_BYTES_MAX`] bytes. Another one is dropped
+    ///   without an error: a picture must not keep a person out.
     /// - `exp`: needed. `nbf`: if there. Both in seconds since the Unix epoch, with [`Self::LEEWAY`].
     /// - `aud`: if there, it names [`Self::AUDIENCE`].
     /// - `rooms`: a list of patterns, each with [`Rights::DEFAULT`], or an object of patterns with lists of rights.
@@ -103,7 +104,7 @@ impl Verifier {
             return Err(AuthError::Missing);
         }
         if token.len() > Self::TOKEN_BYTES_MAX {
-            return Err(AuthError::TooLong { bytes: token.len() });
+            return Err(AuthError::TooLong { bytes: token.len(), bytes_max: Self::TOKEN_BYTES_MAX });
         }
         let data =
             jsonwebtoken::decode::<Map<String, Value>>(token, &self.key, &self.validation).map_err(

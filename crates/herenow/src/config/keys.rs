@@ -214,15 +214,15 @@ pub static KEYS: [Key; 22] = [
     },
     Key {
         name: "server.allowed_origins",
-        doc: "Pages that may connect with the session cookie, besides those of this server's own host and port. In dev mode, \
-              pages that may connect at all, besides those of this machine.",
+        doc: "Pages that may connect with the session cookie, besides those of this server's own host and port. In dev \
+              mode, pages that may connect at all, besides those of this machine.",
         unset: "none",
         slot: Slot::Origins(|c| &mut c.server.allowed_origins),
     },
     Key {
         name: "server.shutdown_grace",
-        doc: "How long clients have to connect elsewhere when the server is told to stop. Longer: they come back less all \
-              at once; shorter: a deploy takes less time.",
+        doc: "How long clients have to connect elsewhere when the server is told to stop. Longer: they come back less \
+              all at once; shorter: a deploy takes less time.",
         unset: "",
         slot: Slot::Duration { at: |c| &mut c.server.shutdown_grace, min: ms(0), max: minutes(10) },
     },
@@ -234,15 +234,15 @@ pub static KEYS: [Key; 22] = [
     },
     Key {
         name: "auth.secret",
-        doc: "What your app signs its tokens with (HS256). Best set as `HERENOW_SECRET`, so that it is in no file. With it, \
-              the server is in production mode unless `--dev` says otherwise.",
+        doc: "What your app signs its tokens with (HS256). Best set as `HERENOW_SECRET`, so that it is in no file. \
+              With it, the server is in production mode unless `--dev` says otherwise.",
         unset: "none: a throw-away one in dev mode",
         slot: Slot::Secret(|c| &mut c.auth.secret),
     },
     Key {
         name: "auth.first_frame_timeout",
-        doc: "How long a connection that brought no token may take to send one in its first frame. Longer: strangers hold \
-              connections longer; shorter: people on slow networks are turned away.",
+        doc: "How long a connection that brought no token may take to send one in its first frame. Longer: strangers \
+              hold connections longer; shorter: people on slow networks are turned away.",
         unset: "",
         slot: Slot::Duration { at: |c| &mut c.auth.first_frame_timeout, min: ms(100), max: minutes(1) },
     },
@@ -260,8 +260,8 @@ pub static KEYS: [Key; 22] = [
     },
     Key {
         name: "presence.leave_grace",
-        doc: "How long somebody stays in a room after their page went away (reload, closed tab). Longer: a slow reload is no \
-              news; shorter: a closed tab is told sooner.",
+        doc: "How long somebody stays in a room after their page went away (reload, closed tab). Longer: a slow reload \
+              is no news; shorter: a closed tab is told sooner.",
         unset: "",
         slot: Slot::Duration { at: |c| &mut c.presence.leave_grace, min: ms(0), max: minutes(60) },
     },
@@ -280,29 +280,29 @@ pub static KEYS: [Key; 22] = [
     },
     Key {
         name: "presence.ping_interval",
-        doc: "How often a quiet connection is pinged. Longer: who is gone without a word is noticed later, and proxies may cut \
-              quiet connections (keep it below their idle time-out, often 60s); shorter: more traffic.",
+        doc: "How often a quiet connection is pinged. Longer: who is gone without a word is noticed later, and proxies \
+              may cut quiet connections (keep it below their idle time-out, often 60s); shorter: more traffic.",
         unset: "",
         slot: Slot::Duration { at: |c| &mut c.presence.ping_interval, min: ms(100), max: minutes(10) },
     },
     Key {
         name: "presence.pong_timeout",
-        doc: "How long after a ping a connection that sends nothing counts as dead. Longer: who is gone stays longer; shorter: \
-              people on slow networks are cut off.",
+        doc: "How long after a ping a connection that sends nothing counts as dead. Longer: who is gone stays longer; \
+              shorter: people on slow networks are cut off.",
         unset: "",
         slot: Slot::Duration { at: |c| &mut c.presence.pong_timeout, min: ms(100), max: minutes(10) },
     },
     Key {
         name: "presence.typing_lease",
-        doc: "How long one `typing` counts without a repeat. Keep it above the 3s in which clients repeat it; longer: who fell \
-              silent seems to type for longer.",
+        doc: "How long one `typing` counts without a repeat. Keep it above the 3s in which clients repeat it; longer: \
+              who fell silent seems to type for longer.",
         unset: "",
         slot: Slot::Duration { at: |c| &mut c.presence.typing_lease, min: ms(100), max: minutes(10) },
     },
     Key {
         name: "limits.frame_bytes",
-        doc: "Size of one frame from a client; a larger one ends the connection (1009). Larger: one client can make the server \
-              read more at once.",
+        doc: "Size of one frame from a client; a larger one ends the connection (1009). Larger: one client can make \
+              the server read more at once.",
         unset: "",
         slot: Slot::Size { at: |c| &mut c.limits.frame_bytes, min: 1 << 10, max: 1 << 20 },
     },
@@ -314,14 +314,15 @@ pub static KEYS: [Key; 22] = [
     },
     Key {
         name: "limits.outbox_bytes",
-        doc: "What may wait for one slow client before it is told less. Larger: a slow client misses less and costs more \
-              memory.",
+        doc: "What may wait for one slow client before it is told less. Larger: a slow client misses less and costs \
+              more memory.",
         unset: "",
         slot: Slot::Size { at: |c| &mut c.limits.outbox_bytes, min: 16 << 10, max: 64 << 20 },
     },
     Key {
         name: "limits.rooms_per_connection",
-        doc: "Rooms that one connection may be in at once. More: one client can cause more news when it comes and goes.",
+        doc: "Rooms that one connection may be in at once. More: one client can cause more news when it comes and \
+              goes.",
         unset: "",
         slot: Slot::Count { at: |c| &mut c.limits.rooms_per_connection, max: 10_000 },
     },

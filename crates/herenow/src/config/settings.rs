@@ -156,8 +156,8 @@ impl Config {
         self.server.shards.unwrap_or_else(|| available_parallelism().map_or(1, NonZero::get))
     }
 
-    /// What tokens without `rooms` give: [`Rights::DEFAULT`] in the rooms that are set, otherwise in all rooms in dev mode
-    /// and in none else.
+    /// What tokens without `rooms` give: [`Rights::DEFAULT`] in the rooms that are set, otherwise in all rooms in dev
+    /// mode and in none else.
     pub fn default_grants(&self, is_dev: bool) -> Grants {
         let all = || is_dev.then(|| Pattern::parse("*").expect("a star is a pattern")).into_iter().collect();
         let patterns: Vec<Pattern> = self.auth.default_rooms.clone().unwrap_or_else(all);

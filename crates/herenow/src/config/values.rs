@@ -4,7 +4,8 @@ use std::{fmt, time::Duration};
 /// A value as a source gives it, before it is known what it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Raw {
-    /// A text: of a file, a variable, a flag. Variables and flags have nothing else, so each kind of value reads it, too.
+    /// A text: of a file, a variable, a flag. Variables and flags have nothing else, so each kind of value reads it,
+    /// too.
     Text(String),
     /// A whole number of a file.
     Whole(i64),
@@ -80,7 +81,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 /// Writes a duration in the largest unit that leaves it whole; parts of a millisecond are left out.
 pub fn format_duration(duration: Duration) -> String {
     let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let fits = |(_, ms_each): &&(&str, u64)| ms != 0 && ms % ms_each == 0;
+    let fits = |(_, ms_each): &&(&str, u64)| ms != 0 && ms.is_multiple_of(*ms_each);
     let (unit, ms_each) = DURATION_UNITS.iter().rev().find(fits).unwrap_or(&("s", 1000));
     format!("{}{unit}", ms / ms_each)
 }
@@ -98,7 +99,7 @@ pub fn parse_size(text: &str) -> Option<usize> {
 /// Writes a number of bytes in the largest unit that leaves it whole.
 pub fn format_size(bytes: usize) -> String {
     let bytes = bytes as u64;
-    let fits = |(_, bytes_each): &&(&str, u64)| bytes != 0 && bytes % bytes_each == 0;
+    let fits = |(_, bytes_each): &&(&str, u64)| bytes != 0 && bytes.is_multiple_of(*bytes_each);
     let (unit, bytes_each) = SIZE_UNITS.iter().rev().find(fits).unwrap_or(&("B", 1));
     format!("{}{unit}", bytes / bytes_each)
 }

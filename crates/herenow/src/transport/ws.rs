@@ -84,7 +84,10 @@ struct Opening {
 }
 
 /// Checks that a request is an upgrade to WebSocket that is understood here; the dialect and the key to answer.
-fn offer(parts: &Parts) -> Result<(Choice, String), Problem> {
+///
+/// # Errors
+/// 426 where it is no upgrade or of another version, 400 where the key or the offered subprotocols are no good.
+pub fn offer(parts: &Parts) -> Result<(Choice, String), Problem> {
     let bad = |code, title: &'static str| Problem::new(StatusCode::BAD_REQUEST, code, title);
     if parts.method != Method::GET || parts.version != Version::HTTP_11 || !is_upgrade(&parts.headers) {
         let problem =
@@ -134,7 +137,8 @@ fn identify(presence: &Presence, parts: &Parts) -> Option<Result<Identity, AuthE
     Some(presence.verifier().verify(token.as_str(), presence.clock().now().as_millis() / 1000))
 }
 
-fn accepted(key: &str, choice: Choice) -> Response {
+/// The answer to an upgrade that was understood: 101.
+pub fn accepted(key: &str, choice: Choice) -> Response {
     let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
