@@ -179,8 +179,8 @@ fn open(opening: Opening, socket: Socket, stream: Stream, early: Bytes) {
         let _counted = admission;
         let mut stream = stream;
         let how = loop {
-            if !inputs.is_empty() {
-                Box::pin(tell(&conversation, std::mem::take(&mut inputs))).await;
+            if let Some(held_back) = tell_now(&conversation, &mut inputs) {
+                Box::pin(tell(&conversation, held_back)).await;
             }
             if let Some(how) = poll_fn(|cx| poll_work(&mut conversation, &mut stream, &mut inputs, cx)).await {
                 break how;
@@ -190,6 +190,18 @@ fn open(opening: Opening, socket: Socket, stream: Stream, early: Bytes) {
     });
 }
 
+/// Tells the shards as long as none has a full inbox; what is left then.
+fn tell_now(conversation: &Conversation, inputs: &mut Inputs) -> Option<Inputs> {
+    let mut rest = std::mem::take(inputs).into_iter();
+    while let Some((shard, input)) = rest.next() {
+        if let Err(input) = conversation.presence().try_tell(shard, input) {
+            return Some(std::iter::once((shard, input)).chain(rest).collect());
+        }
+    }
+    None
+}
+
+/// Tells the shards; waits for those that have a full inbox, which holds back who sends.
 async fn tell(conversation: &Conversation, inputs: Inputs) {
     for (shard, input) in inputs {
         conversation.presence().tell(shard, input).await;
