@@ -130,14 +130,9 @@ impl Comparison {
     }
 
     fn rows(&self) -> Vec<Row> {
-        let mut rows = vec![
-            self.row("resident bytes per idle joined connection", 0, |series| {
-                series.idle.iter().map(|figures| figures.rss_bytes_per_connection).collect()
-            }),
-            self.row("of these anonymous (heap, stacks)", 0, |series| {
-                series.idle.iter().map(|figures| figures.anonymous_bytes_per_connection).collect()
-            }),
-        ];
+        let mut rows = vec![self.row("resident bytes per idle joined connection", 0, |series| {
+            series.idle.iter().map(|figures| figures.rss_bytes_per_connection).collect()
+        })];
         let kinds = self.servers.first().and_then(|series| series.fanout.first()).cloned().unwrap_or_default();
         for (at, FanoutFigures { members, outstanding, .. }) in kinds.iter().enumerate() {
             let mut add = |name: &str, decimals, figure: fn(&FanoutFigures) -> f64| {

@@ -1,8 +1,9 @@
 //! What must hold after each turn of a partition.
 use crate::{
     model::{Answer, Listening},
-    partition::{Known, Partition, Shadow, Told, Turn},
+    partition::{Known, Partition, Shadow, Turn},
     show::{show, show_viewers},
+    told::Told,
     view::{Fault, Heard, View},
 };
 use herenow_core::{

@@ -16,5 +16,6 @@ pub mod partition;
 pub mod rng;
 pub mod run;
 pub mod show;
+pub mod told;
 pub mod view;
 pub mod world;

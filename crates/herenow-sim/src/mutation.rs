@@ -1,6 +1,6 @@
 //! Faults planted between the world and the hubs, to show that the checks find them. The hubs themselves are what they
 //! are: a fault changes what goes in, or what comes out.
-use crate::{model::Model, net::Frame, partition::Told};
+use crate::{model::Model, net::Frame, told::Told};
 use herenow_core::{
     command::{Command, Evictee, Input, Reason},
     event::{DiffView, Event, RosterView},

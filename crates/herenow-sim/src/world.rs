@@ -4,9 +4,9 @@ use crate::{
     mutation::{Mutation, Tamper},
     net::{Frame, Happening, Net, Request},
     node::{Node, Opening},
-    partition::Told,
     rng::Rng,
     show::{kind, show},
+    told::Told,
     view::Fault,
 };
 use herenow_core::{
