@@ -7,10 +7,16 @@ use crate::{
     demo::{self, Demo, error::DemoError},
     heartbeat::Rhythm,
     presence::{Presence, PresenceSetup, Settings},
+    problem::Problem,
     server,
     shard::NoticeSink,
 };
-use axum::Router;
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
 use herenow_core::id::RoomId;
 use std::{fmt, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::mpsc};
@@ -99,7 +105,12 @@ impl Server {
                 }
             }
         });
-        self.router = self.router.merge(demo::router(demo.clone()));
+        let mut routes = demo::router(demo.clone());
+        if self.presence.origins().is_dev {
+            // A name that an attacker points at this machine must not reach the boards either.
+            routes = routes.layer(middleware::from_fn_with_state(self.presence.clone(), guard_dev));
+        }
+        self.router = self.router.merge(routes);
         self.demo = Some(demo);
         Ok(self)
     }
@@ -134,6 +145,13 @@ pub fn stop_signal() -> Result<impl Future<Output = ()>, ServeError> {
         }
         tracing::info!("stopping: clients are told to come back");
     })
+}
+
+async fn guard_dev(State(presence): State<Presence>, request: Request, next: Next) -> Response {
+    match presence.origins().check_dev(request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => Problem::from(error).into_response(),
+    }
 }
 
 fn presence(config: &Config, mode: &Mode, notices: NoticeSink) -> Result<Presence, getrandom::Error> {
