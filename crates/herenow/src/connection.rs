@@ -21,7 +21,8 @@ use tokio::net::TcpStream;
 /// A connection, shared by its task, the shards of its rooms and the heartbeat.
 #[derive(Debug)]
 pub struct Connection {
-    session: SessionId,
+    /// The session it serves; changes at most once, before anybody else knows it.
+    session: AtomicU64,
     dialect: Dialect,
     socket: Socket,
     outbox: Mutex<Outbox>,
@@ -70,7 +71,7 @@ impl Connection {
     pub fn new(setup: ConnectionSetup) -> Self {
         let ConnectionSetup { session, dialect, socket, outbox_bytes_max, now } = setup;
         Self {
-            session,
+            session: AtomicU64::new(session.0),
             dialect,
             socket,
             outbox: Mutex::default(),
@@ -82,7 +83,12 @@ impl Connection {
 
     /// The session it serves.
     pub fn session(&self) -> SessionId {
-        self.session
+        SessionId(self.session.load(Ordering::Relaxed))
+    }
+
+    /// Has it serve another session, which it goes on with. Before anybody was told of the one that it was made for.
+    pub fn go_on_with(&self, session: SessionId) {
+        self.session.store(session.0, Ordering::Relaxed);
     }
 
     /// What its peer speaks.

@@ -9,6 +9,7 @@ use herenow_core::{
     event::{Audience, Event, RosterView},
     hub::Hub,
     id::{ConnectionKey, SessionId},
+    profile::{Profile, Status},
     time::Time,
 };
 use herenow_wire::{board, dialect::Dialect, native, problem::Problem, websocket::encoder};
@@ -21,9 +22,11 @@ pub struct Seat {
     /// The connection.
     pub connection: Arc<Connection>,
     /// Whose it is.
-    pub profile: Arc<herenow_core::profile::Profile>,
+    pub profile: Arc<Profile>,
     /// The partitions of this shard that know the session, one bit each.
     pub partitions: u64,
+    /// Whether it is active, as it said last.
+    pub status: Status,
     /// What it speaks; here because fan-out asks for each receiver.
     pub dialect: Dialect,
     /// Where its frames of this turn begin and end in the list.
@@ -32,9 +35,9 @@ pub struct Seat {
 
 impl Seat {
     /// A connection without frames.
-    pub fn new(connection: Arc<Connection>, profile: Arc<herenow_core::profile::Profile>) -> Self {
+    pub fn new(connection: Arc<Connection>, profile: Arc<Profile>) -> Self {
         let dialect = connection.dialect();
-        Self { connection, profile, partitions: 0, dialect, queue: None }
+        Self { connection, profile, partitions: 0, status: Status::default(), dialect, queue: None }
     }
 }
 
@@ -193,8 +196,19 @@ fn encode(dialect: Dialect, event: &Event) -> Option<String> {
 fn can_be_missed(event: &Event) -> bool {
     match event {
         Event::Roster { re, .. } | Event::Diff { re, .. } => re.is_none(),
-        Event::Step(_) | Event::Count(_) | Event::Typing { .. } => true,
-        Event::Message { .. } | Event::Removed { .. } | Event::Ack { .. } | Event::Refused { .. } => false,
+        Event::Step(_)
+        | Event::Count(_)
+        | Event::Typing { .. }
+        | Event::Sessions { .. }
+        | Event::Cursors { .. }
+        | Event::Lock { .. } => true,
+        Event::Message { .. }
+        | Event::Removed { .. }
+        | Event::Statuses(_)
+        | Event::LockAnswer { .. }
+        | Event::Ack { .. }
+        | Event::WatchRefused { .. }
+        | Event::Refused { .. } => false,
     }
 }
 

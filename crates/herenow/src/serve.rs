@@ -166,7 +166,9 @@ fn presence(config: &Config, mode: &Mode, notices: NoticeSink) -> Result<Presenc
         },
         frame_bytes_max: u32::try_from(config.limits.frame_bytes).unwrap_or(u32::MAX),
         outbox_bytes_max: config.limits.outbox_bytes,
+        rates: config.limits.rates,
         cookie_name: config.auth.cookie_name.clone(),
+        resume_window: config.presence.resume_window,
     };
     let verifier = Verifier::new(mode.secret(), config.default_grants(mode.is_dev()));
     let origins = OriginPolicy { allowed: config.server.allowed_origins.clone(), is_dev: mode.is_dev() };
