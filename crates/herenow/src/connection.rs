@@ -15,6 +15,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 use tokio::net::TcpStream;
 
@@ -26,6 +27,7 @@ pub struct Connection {
     socket: Socket,
     outbox: Mutex<Outbox>,
     outbox_bytes_max: usize,
+    patience: Mutex<Patience>,
     /// When the peer was last heard, in milliseconds since the Unix epoch.
     heard_at_ms: AtomicU64,
     /// When the token ends, in milliseconds since the Unix epoch; [`UNKNOWN`] until the peer has said who it is.
@@ -66,6 +68,7 @@ impl Connection {
             socket,
             outbox: Mutex::default(),
             outbox_bytes_max,
+            patience: Mutex::default(),
             heard_at_ms: AtomicU64::new(now.as_millis()),
             expires_at_ms: AtomicU64::new(UNKNOWN),
         }
@@ -108,6 +111,11 @@ impl Connection {
     pub fn expires_at(&self) -> Option<Time> {
         let at = self.expires_at_ms.load(Ordering::Relaxed);
         (at != UNKNOWN).then(|| Time::from_millis(at))
+    }
+
+    /// Counts a frame that was refused, by whomever; true where it is one too many.
+    pub fn note_refused(&self, now: Time) -> bool {
+        self.patience.lock().unwrap_or_else(PoisonError::into_inner).is_over(now)
     }
 
     /// Writes frames, all of them or none as far as the peer can tell: what the socket does not take now waits. Where
@@ -191,6 +199,26 @@ impl Connection {
 
     fn outbox(&self) -> MutexGuard<'_, Outbox> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How much nonsense is borne: [`Self::REFUSED_MAX`] refused frames in [`Self::WINDOW`].
+#[derive(Debug, Default)]
+struct Patience {
+    began: Time,
+    refused: u32,
+}
+
+impl Patience {
+    const WINDOW: Duration = Duration::from_secs(10);
+    const REFUSED_MAX: u32 = 100;
+
+    fn is_over(&mut self, now: Time) -> bool {
+        if now.since(self.began) >= Self::WINDOW {
+            *self = Self { began: now, refused: 0 };
+        }
+        self.refused += 1;
+        self.refused > Self::REFUSED_MAX
     }
 }
 
