@@ -112,7 +112,7 @@ impl Piped {
 async fn a_stream_that_is_no_socket_serves_as_well() {
     let server = TestServer::start(|config| config.presence.drop_grace = Duration::from_millis(200)).await;
     let mut bob = server.board_in("bob", ROOM).await;
-    for bytes in [1, 64, 64 << 10] {
+    for bytes in [64, 1000, 64 << 10] {
         let mut alice = Piped::open(&server, "alice", bytes).await;
         alice.say(json!({"type":"join","boardId":ROOM})).await;
         assert_eq!(alice.hear().await["count"], 2);
