@@ -207,7 +207,7 @@ fn fatal_rows() -> Vec<(&'static str, Vec<u8>, u16)> {
 
 #[tokio::test]
 async fn what_cannot_be_read_closes_with_the_code_of_the_rfc_and_hurts_nobody_else() {
-    let server = TestServer::start(|config| config.presence.drop_grace = std::time::Duration::from_millis(100)).await;
+    let server = TestServer::start(|config| config.presence.drop_grace = std::time::Duration::from_millis(30)).await;
     let mut bob = server.board_in("bob", "in").await;
     for native in [false, true] {
         for (what, bytes, code) in fatal_rows() {

@@ -110,7 +110,11 @@ impl Piped {
 
 #[tokio::test]
 async fn a_stream_that_is_no_socket_serves_as_well() {
-    let server = TestServer::start(|config| config.presence.drop_grace = Duration::from_millis(200)).await;
+    let server = TestServer::start(|config| {
+        config.presence.drop_grace = Duration::from_millis(200);
+        config.presence.typing_lease = Duration::from_millis(500);
+    })
+    .await;
     let mut bob = server.board_in("bob", ROOM).await;
     for bytes in [64, 1000, 64 << 10] {
         let mut alice = Piped::open(&server, "alice", bytes).await;
