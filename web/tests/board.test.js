@@ -9,7 +9,8 @@ let browser;
 let people;
 
 before(async () => {
-  [server, browser] = await Promise.all([Server.start(), launch()]);
+  server = await Server.start();
+  browser = await launch();
 });
 after(async () => {
   await browser?.close();
@@ -255,6 +256,27 @@ for (const [way, query] of [["stream", ""], ["poll", "?transport=poll"]]) {
     if (way === "poll") assert.deepEqual(streams, []);
   });
 }
+
+test("a hidden tab gives up its stream, and catches up when it is seen again", async () => {
+  const alice = await people.board("alice");
+  const bob = await people.board("bob");
+  await bob.locator('[data-testid="transport"][data-transport="stream"]').waitFor();
+  const hide = (hidden) => bob.evaluate((value) => {
+    Object.defineProperty(document, "hidden", { value, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, hidden);
+  const ended = bob.waitForEvent("requestfailed", (request) => request.url().includes("/events"));
+  await hide(true);
+  await ended;
+  const composer = list(alice, "list-todo").getByTestId("composer-input");
+  await composer.fill("Behind your back");
+  await composer.press("Enter");
+  await card(alice, "Behind your back").waitFor();
+  assert.equal(await card(bob, "Behind your back").count(), 0);
+  await hide(false);
+  await card(bob, "Behind your back").waitFor();
+  await bob.locator('[data-testid="transport"][data-transport="stream"]').waitFor();
+});
 
 test("a task can be dragged to another list", async () => {
   const alice = await people.board("alice");

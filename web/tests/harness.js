@@ -25,7 +25,8 @@ export class Server {
     const server = new Server();
     const binary = process.env.HERENOW_BIN;
     if (!binary) throw new Error("HERENOW_BIN has to name the herenow binary");
-    const env = { ...process.env, HERENOW_LOG: "herenow=debug", RUST_LOG: "herenow=debug" };
+    // The server takes variables of this prefix for settings, and refuses those it does not know.
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("HERENOW_")));
     server.#process = spawn(binary, ["--listen", `127.0.0.1:${port}`], { env, stdio: ["ignore", "pipe", "pipe"] });
     server.origin = await new Promise((found, failed) => {
       server.#process.once("error", failed);

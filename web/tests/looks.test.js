@@ -8,7 +8,8 @@ let server;
 let browser;
 
 before(async () => {
-  [server, browser] = await Promise.all([Server.start(), launch()]);
+  server = await Server.start();
+  browser = await launch();
 });
 after(async () => {
   await browser?.close();
@@ -31,12 +32,12 @@ for (const colorScheme of ["light", "dark"]) {
       await field.press("End");
       await field.pressSequentially(" or two");
       await bob.getByTestId("chip").filter({ hasText: ALICE_TYPES }).waitFor({ state: "attached" });
-      await page.screenshot({ path: `${OUT}duo-${width}-${colorScheme}.png` });
+      await page.screenshot({ path: `${OUT}duo-${width}-${colorScheme}.png`, animations: "disabled" });
       if (width < 900) {
         await page.getByTestId("peek").filter({ hasText: ALICE_TYPES }).waitFor();
         await page.getByText("Bob", { exact: true }).click();
         await bob.getByTestId("me").waitFor();
-        await page.screenshot({ path: `${OUT}duo-${width}-${colorScheme}-bob.png` });
+        await page.screenshot({ path: `${OUT}duo-${width}-${colorScheme}-bob.png`, animations: "disabled" });
         await page.getByText("Alice", { exact: true }).click();
       }
       for (const frame of page.frames()) {

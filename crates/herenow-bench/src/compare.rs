@@ -84,12 +84,21 @@ pub fn run(
 struct Row {
     name: String,
     decimals: usize,
-    /// The median of each server.
-    medians: Vec<f64>,
+    /// Of each server.
+    spreads: Vec<Spread>,
+}
+
+/// What several rounds gave.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Spread {
+    lowest: f64,
+    median: f64,
+    highest: f64,
 }
 
 impl Comparison {
-    /// A Markdown table of medians; behind each of the other servers' figures, how often it holds the first one's.
+    /// A Markdown table of medians, lowest and highest in brackets; behind each of the other servers' figures, how often
+    /// its median holds the first one's.
     pub fn markdown(&self) -> String {
         let mut text =
             format!("Machine: {}. {}.\n\n| median of {} rounds |", self.machine, self.pinning, self.rounds());
@@ -103,10 +112,12 @@ impl Comparison {
         let _ = write!(text, "\n|---|{}\n", "---:|".repeat(2 * self.servers.len() - 1));
         for row in self.rows() {
             let _ = write!(text, "| {} |", row.name);
-            for (at, median) in row.medians.iter().enumerate() {
-                let _ = write!(text, " {} |", grouped(*median, row.decimals));
+            for (at, spread) in row.spreads.iter().enumerate() {
+                let [median, lowest, highest] =
+                    [spread.median, spread.lowest, spread.highest].map(|value| grouped(value, row.decimals));
+                let _ = write!(text, " {median} ({lowest} to {highest}) |");
                 if at > 0 {
-                    let _ = write!(text, " {:.2} |", median / row.medians[0]);
+                    let _ = write!(text, " {:.2} |", spread.median / row.spreads[0].median);
                 }
             }
             text.push('\n');
@@ -119,14 +130,9 @@ impl Comparison {
     }
 
     fn rows(&self) -> Vec<Row> {
-        let mut rows = vec![
-            self.row("resident bytes per idle joined connection", 0, |series| {
-                series.idle.iter().map(|figures| figures.rss_bytes_per_connection).collect()
-            }),
-            self.row("of these anonymous (heap, stacks)", 0, |series| {
-                series.idle.iter().map(|figures| figures.anonymous_bytes_per_connection).collect()
-            }),
-        ];
+        let mut rows = vec![self.row("resident bytes per idle joined connection", 0, |series| {
+            series.idle.iter().map(|figures| figures.rss_bytes_per_connection).collect()
+        })];
         let kinds = self.servers.first().and_then(|series| series.fanout.first()).cloned().unwrap_or_default();
         for (at, FanoutFigures { members, outstanding, .. }) in kinds.iter().enumerate() {
             let mut add = |name: &str, decimals, figure: fn(&FanoutFigures) -> f64| {
@@ -144,20 +150,18 @@ impl Comparison {
     }
 
     fn row(&self, name: &str, decimals: usize, values: impl Fn(&Series) -> Vec<f64>) -> Row {
-        let medians = self.servers.iter().map(|series| median(values(series))).collect();
-        Row { name: name.to_owned(), decimals, medians }
+        let spreads = self.servers.iter().map(|series| spread(values(series))).collect();
+        Row { name: name.to_owned(), decimals, spreads }
     }
 }
 
-/// The middle value, or the mean of the two in the middle; 0 of none.
-fn median(mut values: Vec<f64>) -> f64 {
+/// The median is the middle value, or the mean of the two in the middle; all is 0 of none.
+fn spread(mut values: Vec<f64>) -> Spread {
     values.sort_by(f64::total_cmp);
+    let (Some(&lowest), Some(&highest)) = (values.first(), values.last()) else { return Spread::default() };
     let middle = values.len() / 2;
-    match (values.len() % 2, values.get(middle)) {
-        (_, None) => 0.0,
-        (0, Some(upper)) => f64::midpoint(values[middle - 1], *upper),
-        (_, Some(value)) => *value,
-    }
+    let median = if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) };
+    Spread { lowest, median, highest }
 }
 
 /// A number with a comma between thousands.
@@ -177,14 +181,14 @@ fn grouped(value: f64, decimals: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Comparison, Series, grouped, median};
+    use super::{Comparison, Series, Spread, grouped, spread};
     use crate::{fanout::FanoutFigures, idle::IdleFigures};
 
     #[test]
     fn medians_are_in_the_middle() {
-        assert_eq!(median(vec![]).to_bits(), 0.0_f64.to_bits());
-        assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
-        assert!((median(vec![4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-9);
+        assert_eq!(spread(vec![]), Spread::default());
+        assert_eq!(spread(vec![3.0, 1.0, 2.0]), Spread { lowest: 1.0, median: 2.0, highest: 3.0 });
+        assert_eq!(spread(vec![4.0, 1.0, 2.0, 3.0]), Spread { lowest: 1.0, median: 2.5, highest: 4.0 });
     }
 
     #[test]
@@ -222,7 +226,10 @@ mod tests {
         let servers = vec![series("herenow", 1000.0), series("naive", 8000.0)];
         let table = Comparison { machine: "m".into(), pinning: "p".into(), servers }.markdown();
         assert!(table.contains("| herenow | naive | / herenow |\n|---|---:|---:|---:|\n"), "{table}");
-        assert!(table.contains("connection | 1,000 | 8,000 | 8.00 |"), "{table}");
-        assert!(table.contains("(µs), 1000 members, 32 outstanding | 1.00 | 1.00 | 1.00 |"), "{table}");
+        assert!(table.contains("connection | 1,000 (1,000 to 1,000) | 8,000 (8,000 to 8,000) | 8.00 |"), "{table}");
+        assert!(
+            table.contains("(µs), 1000 members, 32 outstanding | 1.00 (1.00 to 1.00) | 1.00 (1.00 to 1.00) | 1.00 |"),
+            "{table}"
+        );
     }
 }

@@ -49,9 +49,9 @@ enum Task {
         /// How often each is measured.
         #[arg(long, default_value_t = 3)]
         rounds: usize,
-        /// Print all figures as JSON instead.
-        #[arg(long)]
-        json: bool,
+        /// Also write all figures of all rounds to a file, as JSON.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
         #[command(flatten)]
         idle: IdleArguments,
         #[command(flatten)]
@@ -132,7 +132,11 @@ fn main() -> Result<()> {
             let (setup, circumstances) = prepare(&common)?;
             let plan = ComparePlan { targets: servers, rounds, idle: idle.plan(), fanout: fanout.plan() };
             let comparison = compare::run(&plan, &setup, circumstances, progress)?;
-            if json { print_json(&comparison) } else { print(&comparison.markdown()) }
+            if let Some(file) = json {
+                let text = serde_json::to_string_pretty(&comparison)?;
+                std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+            }
+            print(&comparison.markdown())
         }
         Task::NaiveServer { listen, secret, read_buffer_bytes } => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

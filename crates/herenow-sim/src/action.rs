@@ -64,6 +64,15 @@ impl World {
         self.rooms.get(at).cloned().expect("a world has a room")
     }
 
+    /// Mostly a room that the tab is in.
+    fn room_of(&mut self, at: usize) -> RoomId {
+        let Some(tab) = self.tabs.get(at) else { return self.room() };
+        let own: Vec<RoomId> =
+            tab.seats.iter().filter(|(_, seat)| seat.wish != Wish::Out).map(|(room, _)| room.clone()).collect();
+        let picked = if self.rng.percent(85) { self.rng.pick(&own).cloned() } else { None };
+        picked.unwrap_or_else(|| self.room())
+    }
+
     fn wish(&mut self) -> Wish {
         let interest = match self.rng.below(10) {
             0..5 => Interest::Auto,
@@ -106,26 +115,29 @@ impl World {
     }
 
     fn act_leave(&mut self, at: usize) {
-        let room = self.room();
-        if let Some(seat) = self.tabs.get_mut(at).and_then(|tab| tab.seats.get_mut(&room)) {
-            (seat.wish, seat.granted, seat.listening) = (Wish::Out, Wish::Out, false);
-            (seat.awaiting, seat.syncing) = (None, None);
+        let room = self.room_of(at);
+        if let Some(tab) = self.tabs.get_mut(at) {
+            tab.leave(&room);
         }
         self.ask(at, Command::Leave { room });
     }
 
     fn act_type(&mut self, at: usize) {
-        let room = self.room();
-        let target = match self.rng.below(5) {
-            0..2 => None,
-            card => Some(Target::parse(&format!("card-{card}")).expect("short and without control characters")),
-        };
-        let command = if self.rng.percent(65) {
-            Command::StartTyping { room, target }
-        } else {
-            Command::StopTyping { room, target }
-        };
-        self.ask(at, command);
+        let room = self.room_of(at);
+        let places = if self.rng.percent(80) { 1 } else { 4 };
+        for _ in 0..places {
+            let target = match self.rng.below(5) {
+                0..2 => None,
+                card => Some(Target::parse(&format!("card-{card}")).expect("short and without control characters")),
+            };
+            let room = room.clone();
+            let command = if self.rng.percent(65) {
+                Command::StartTyping { room, target }
+            } else {
+                Command::StopTyping { room, target }
+            };
+            self.ask(at, command);
+        }
     }
 
     fn patch(&mut self) -> Patch {
@@ -143,7 +155,7 @@ impl World {
     }
 
     fn act_update(&mut self, at: usize) {
-        let (room, patch) = (self.room(), self.patch());
+        let (room, patch) = (self.room_of(at), self.patch());
         self.ask(at, Command::Update { room, patch });
     }
 
@@ -162,7 +174,7 @@ impl World {
     }
 
     fn act_send(&mut self, at: usize) {
-        let (room, message) = (self.room(), self.message());
+        let (room, message) = (self.room_of(at), self.message());
         self.ask(at, Command::Send { room, message });
     }
 
@@ -174,7 +186,7 @@ impl World {
     }
 
     fn kick(&mut self, at: usize) {
-        let room = self.room();
+        let room = self.room_of(at);
         let Some(user) = self.tabs.get(at).map(|tab| tab.user.clone()) else { return };
         let reason = if self.rng.percent(50) { Reason::Kicked } else { Reason::Expired };
         let connection = self.tabs.get(at).and_then(|tab| tab.connection);
@@ -196,7 +208,7 @@ impl World {
     }
 
     fn act_sync(&mut self, at: usize) {
-        let (room, since) = (self.room(), self.rng.percent(70));
+        let (room, since) = (self.room_of(at), self.rng.percent(70));
         if let Some(tab) = self.tabs.get_mut(at) {
             let request = tab.sync(&mut self.numbers, &room, since);
             self.send_up(at, request);
@@ -207,7 +219,7 @@ impl World {
     fn ask(&mut self, at: usize, command: Command) {
         let numbered = self.rng.percent(80);
         let Some(tab) = self.tabs.get_mut(at) else { return };
-        let re = numbered.then(|| self.numbers.next());
+        let re = numbered.then(|| self.numbers.draw());
         if let Some(re) = &re {
             tab.pending.insert(Arc::clone(&re.0), Pending::Other);
         }

@@ -1,7 +1,9 @@
 //! What must hold after each turn of a partition.
 use crate::{
     model::{Answer, Listening},
-    partition::{Known, Partition, Shadow, Told, Turn},
+    partition::{Known, Partition, Shadow, Turn},
+    show::{show, show_viewers},
+    told::Told,
     view::{Fault, Heard, View},
 };
 use herenow_core::{
@@ -473,33 +475,4 @@ fn is_answer(wanted: &Answer, event: &Event) -> bool {
 fn view_of(viewers: &[Viewer], version: Version, typing: BTreeSet<(UserId, Place)>) -> View {
     let viewers = viewers.iter().map(|viewer| (viewer.profile.user.clone(), viewer.clone())).collect();
     View { version: Some(version), viewers, typing }
-}
-
-pub(crate) fn show_viewers(viewers: &[Viewer]) -> String {
-    let one = |viewer: &Viewer| {
-        let Viewer { profile, status, joined_at, sessions, state } = viewer;
-        let (user, name) = (&profile.user, &profile.name);
-        format!("{user}({name}) {status:?} x{sessions} since {joined_at} {state:?}")
-    };
-    format!("[{}]", viewers.iter().map(one).collect::<Vec<_>>().join(", "))
-}
-
-/// An event in one line.
-pub(crate) fn show(event: &Event) -> String {
-    match event {
-        Event::Roster { re, view, .. } => {
-            format!("roster {re:?} {} {} {}", view.room, view.version, show_viewers(&view.viewers))
-        }
-        Event::Diff { re, view, .. } => {
-            let (joined, updated) = (show_viewers(&view.joined), show_viewers(&view.updated));
-            format!("diff {re:?} {} {} -> {} +{joined} ~{updated} -{:?}", view.room, view.from, view.version, view.left)
-        }
-        Event::Step(step) => format!("step {} {} {} left {:?}", step.room, step.version, step.profile.user, step.left),
-        Event::Count(view) => format!("count {} {} {:?}", view.room, view.version, view.count),
-        Event::Typing { room, profile, target, on } => format!("typing {room} {} {target:?} {on}", profile.user),
-        Event::Message { room, message, .. } => format!("message {room} {}", message.data),
-        Event::Removed { room, reason } => format!("removed {room} {reason:?}"),
-        Event::Ack { re, sessions } => format!("ack {} {sessions:?}", re.0),
-        Event::Refused { re, room, refusal } => format!("refused {re:?} {room} {refusal:?}"),
-    }
 }

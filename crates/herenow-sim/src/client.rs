@@ -9,7 +9,6 @@ use herenow_core::{
     event::Event,
     id::{RequestId, RoomId, SessionId, UserId},
     profile::Status,
-    refusal::Refusal,
     version::Version,
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -40,8 +39,6 @@ pub struct Seat {
     pub wish: Wish,
     /// What it had when a join was last answered.
     pub granted: Wish,
-    /// The number of the join that decides; nothing that comes before its answer counts.
-    pub awaiting: Option<Arc<str>>,
     /// Whether the node tells it news.
     pub listening: bool,
     /// What it knows.
@@ -82,6 +79,8 @@ impl Wish {
 pub enum Pending {
     /// A join of a room, as wished.
     Join(RoomId, Wish),
+    /// A join that a leave followed: whatever it is answered does not count.
+    Moot,
     /// A sync of a room.
     Sync(RoomId),
     /// Anything that is only acknowledged or refused.
@@ -94,7 +93,7 @@ pub struct Numbers(u64);
 
 impl Numbers {
     /// The next number.
-    pub fn next(&mut self) -> RequestId {
+    pub fn draw(&mut self) -> RequestId {
         self.0 += 1;
         RequestId(self.0.to_string().into())
     }
@@ -127,31 +126,41 @@ impl Tab {
         self.connection = None;
         self.pending.clear();
         for seat in self.seats.values_mut() {
-            (seat.awaiting, seat.syncing, seat.listening) = (None, None, false);
+            (seat.syncing, seat.listening) = (None, false);
         }
     }
 
     /// A join of a room as wished, with the version known where `since` and the tab has kept up so far.
     pub fn join(&mut self, numbers: &mut Numbers, room: &RoomId, since: bool) -> Option<Request> {
+        let joins = self.joins(room);
         let seat = self.seats.get_mut(room)?;
         let interest = seat.wish.interest()?;
-        let re = numbers.next();
-        let kept_up = since && seat.wish.follows() && seat.granted.follows() && !seat.listening;
+        let re = numbers.draw();
+        // While it listens, or may soon, the answer would not fit what it knows by then.
+        let kept_up = since && seat.wish.follows() && seat.granted.follows() && !seat.listening && !joins;
         let since = seat.view.version.clone().filter(|_| kept_up);
-        if since.is_none() {
-            // What a new roster will replace; a version alone would make an older epoch look known.
-            seat.view = View::default();
-        }
-        (seat.awaiting, seat.syncing) = (Some(Arc::clone(&re.0)), None);
+        seat.syncing = None;
         self.pending.insert(Arc::clone(&re.0), Pending::Join(room.clone(), seat.wish));
         let observe = matches!(seat.wish, Wish::Observe(_));
         let command = Command::Join { room: room.clone(), interest, observe, state: None, since };
         Some(Request { re: Some(re), command })
     }
 
+    /// Forgets a room that the tab leaves.
+    pub fn leave(&mut self, room: &RoomId) {
+        let Some(seat) = self.seats.get_mut(room) else { return };
+        (seat.wish, seat.granted, seat.listening) = (Wish::Out, Wish::Out, false);
+        seat.syncing = None;
+        for pending in self.pending.values_mut() {
+            if matches!(pending, Pending::Join(joined, _) if joined == room) {
+                *pending = Pending::Moot;
+            }
+        }
+    }
+
     /// A sync of a room, from the version known or from nothing.
     pub fn sync(&mut self, numbers: &mut Numbers, room: &RoomId, since: bool) -> Request {
-        let re = numbers.next();
+        let re = numbers.draw();
         let mut version = None;
         if let Some(seat) = self.seats.get_mut(room) {
             version = seat.view.version.clone().filter(|_| since && seat.granted.follows());
@@ -181,7 +190,7 @@ impl Tab {
         let heard = match event {
             Event::Ack { re, .. } => return self.answered(&re.0).map(|_| None),
             Event::Refused { re: None, .. } => return Ok(None),
-            Event::Refused { re: Some(re), refusal, .. } => return self.refused(&re.0, *refusal, numbers),
+            Event::Refused { re: Some(re), .. } => return self.refused(&re.0).map(|()| None),
             Event::Removed { room, .. } => {
                 self.removed(room);
                 return Ok(None);
@@ -212,16 +221,14 @@ impl Tab {
         let pending = self.answered(&re.0)?;
         let Some(seat) = self.seats.get_mut(room) else { return Ok(None) };
         match pending {
-            Pending::Join(_, wish) if seat.awaiting.as_ref() == Some(&re.0) => {
-                (seat.awaiting, seat.granted, seat.listening) = (None, wish, true);
-            }
+            Pending::Join(_, wish) => (seat.granted, seat.listening) = (wish, true),
             Pending::Sync(_) if seat.syncing.as_ref() == Some(&re.0) => {
                 seat.syncing = None;
-                if seat.awaiting.is_some() || !seat.listening {
+                if !seat.listening {
                     return Ok(None);
                 }
             }
-            Pending::Join(..) | Pending::Sync(_) => return Ok(None),
+            Pending::Moot | Pending::Sync(_) => return Ok(None),
             Pending::Other => return Err(format!("{}: a roster for what asked for none", self.user)),
         }
         let heard = seat.take(event)?;
@@ -231,7 +238,7 @@ impl Tab {
     /// Something that was not asked for.
     fn news(&mut self, room: &RoomId, event: &Event) -> Result<Taken, Fault> {
         let Some(seat) = self.seats.get_mut(room) else { return Ok(None) };
-        if seat.awaiting.is_some() || !seat.listening {
+        if !seat.listening {
             return Ok(None);
         }
         let heard = seat.take(event)?;
@@ -242,45 +249,45 @@ impl Tab {
         self.pending.remove(re).ok_or_else(|| format!("{}: an answer to {re}, which waits for none", self.user))
     }
 
-    fn refused(&mut self, re: &Arc<str>, refusal: Refusal, numbers: &mut Numbers) -> Result<Option<Request>, Fault> {
+    fn refused(&mut self, re: &Arc<str>) -> Result<(), Fault> {
         match self.answered(re)? {
-            Pending::Join(room, _) => {
-                let Some(seat) = self.seats.get_mut(&room) else { return Ok(None) };
-                if seat.awaiting.as_ref() != Some(re) {
-                    return Ok(None);
-                }
-                seat.awaiting = None;
-                if !seat.listening || refusal == Refusal::JoinCancelled {
-                    (seat.wish, seat.granted, seat.listening) = (Wish::Out, Wish::Out, false);
-                    return Ok(None);
-                }
-                // All is as before, but what came meanwhile was not taken in.
-                seat.wish = seat.granted;
-                seat.view = View::default();
-                let again = self.join(numbers, &room, false);
-                Ok(again)
-            }
+            Pending::Join(room, _) => self.fall_back(&room),
             Pending::Sync(room) => {
                 if let Some(seat) = self.seats.get_mut(&room)
                     && seat.syncing.as_ref() == Some(re)
                 {
                     seat.syncing = None;
                 }
-                Ok(None)
             }
-            Pending::Other => Ok(None),
+            Pending::Moot | Pending::Other => {}
         }
+        Ok(())
+    }
+
+    /// A join came to nothing, or the tab was put out: another join under way decides, else what it has.
+    fn fall_back(&mut self, room: &RoomId) {
+        // A refusal can overtake the answers to earlier joins, which come at the end of the turn.
+        let joins = self.pending.iter().filter_map(|(re, pending)| match pending {
+            Pending::Join(joined, wish) if joined == room => Some((re, *wish)),
+            Pending::Join(..) | Pending::Moot | Pending::Sync(_) | Pending::Other => None,
+        });
+        let latest = joins.max_by_key(|(re, _)| (re.len(), Arc::clone(re))).map(|(_, wish)| wish);
+        let Some(seat) = self.seats.get_mut(room) else { return };
+        if !seat.listening {
+            seat.granted = Wish::Out;
+        }
+        seat.wish = latest.unwrap_or(seat.granted);
+    }
+
+    fn joins(&self, room: &RoomId) -> bool {
+        self.pending.values().any(|pending| matches!(pending, Pending::Join(joined, _) if joined == room))
     }
 
     fn removed(&mut self, room: &RoomId) {
-        if let Some(seat) = self.seats.get_mut(room)
-            && seat.awaiting.is_none()
-        {
-            (seat.wish, seat.granted, seat.listening, seat.syncing) = (Wish::Out, Wish::Out, false, None);
-        } else if let Some(seat) = self.seats.get_mut(room) {
-            // A join is under way: its answer decides.
-            seat.listening = false;
+        if let Some(seat) = self.seats.get_mut(room) {
+            (seat.listening, seat.syncing) = (false, None);
         }
+        self.fall_back(room);
     }
 
     /// What the tab holds at a version is what the hub held at it.

@@ -15,5 +15,7 @@ pub mod node;
 pub mod partition;
 pub mod rng;
 pub mod run;
+pub mod show;
+pub mod told;
 pub mod view;
 pub mod world;

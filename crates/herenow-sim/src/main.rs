@@ -81,7 +81,12 @@ fn print(report: &Report, steps: u32, out: &mut impl Write) -> io::Result<()> {
         }
     }
     match &report.fault {
-        None => writeln!(out, "seed {} holds, {} events", report.seed, report.events),
+        None => {
+            for (kind, times) in &report.said {
+                writeln!(out, "{times:>7} {kind}")?;
+            }
+            writeln!(out, "seed {} holds, {} events", report.seed, report.events)
+        }
         Some(fault) => {
             writeln!(out, "seed {}: {fault}", report.seed)?;
             writeln!(out, "  replay: herenow-sim --seed {} --steps {steps} --trace", report.seed)

@@ -392,6 +392,12 @@ impl RoomModel {
         self.leases.keys().map(|(user, place, _)| (user.clone(), place.clone())).collect()
     }
 
+    /// Whether a user is here only because grace is not over.
+    pub fn in_grace(&self, user: &UserId) -> bool {
+        let mut theirs = self.entries.values().filter(|entry| entry.user == *user).peekable();
+        theirs.peek().is_some() && theirs.all(|entry| entry.ends.is_some())
+    }
+
     /// Everyone, by joined time, then user id.
     pub fn roster(&self) -> Vec<Expected<'_>> {
         let mut viewers: Vec<Expected<'_>> = self.users.values().map(|held| self.viewer(held)).collect();

@@ -2,11 +2,12 @@
 use crate::{
     model::Model,
     mutation::Tamper,
+    told::Told,
     view::{Fault, View},
 };
 use herenow_core::{
     command::Input,
-    event::{Event, Notice, Output, Viewer},
+    event::{Notice, Output, Viewer},
     hub::Hub,
     id::{ConnectionKey, RoomId},
     limits::Limits,
@@ -51,15 +52,6 @@ pub(crate) struct Shadow {
     pub(crate) view: View,
     /// A roster, or a diff with who types, came in this turn.
     pub(crate) whole: bool,
-}
-
-/// An event, and the connections that it goes to.
-#[derive(Clone, Debug)]
-pub struct Told {
-    /// What is said.
-    pub event: Event,
-    /// To which connections.
-    pub to: Vec<ConnectionKey>,
 }
 
 /// What a turn brought.

@@ -4,7 +4,7 @@ use crate::{
     view::Fault,
     world::{Start, Trace, World},
 };
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct Report {
     pub events: u64,
     /// Longest time from the last action to the last change, in virtual milliseconds.
     pub converged_ms: u64,
+    /// How often each kind of event was said to somebody.
+    pub said: BTreeMap<&'static str, u64>,
     /// What did not hold, first of all.
     pub fault: Option<Fault>,
     /// What was kept of the course.
@@ -43,7 +45,7 @@ pub fn run(plan: Plan) -> Report {
         Ok(converged_ms) => (converged_ms, None),
         Err(fault) => (0, Some(fault)),
     };
-    Report { seed, events: world.events, converged_ms, fault, trace: world.into_trace() }
+    Report { seed, events: world.events, converged_ms, said: world.said, fault, trace: world.trace }
 }
 
 fn play(world: &mut World, steps: u32) -> Result<u64, Fault> {

@@ -1,16 +1,16 @@
 //! A run: users, their tabs, a network and a node, moved on by a seed.
 use crate::{
-    check::show,
     client::{Numbers, Surroundings, Tab},
     mutation::{Mutation, Tamper},
     net::{Frame, Happening, Net, Request},
     node::{Node, Opening},
-    partition::Told,
     rng::Rng,
+    show::{kind, show},
+    told::Told,
     view::Fault,
 };
 use herenow_core::{
-    command::{Command, Ending},
+    command::Ending,
     event::Event,
     id::{RoomId, SessionId, UserId},
     limits::Limits,
@@ -37,9 +37,12 @@ pub struct World {
     /// Nobody does anything new.
     pub(crate) calm: bool,
     pub(crate) messages: u64,
-    pub(crate) trace: Trace,
+    /// What was kept of the course.
+    pub trace: Trace,
     /// What happened so far: inputs and frames.
     pub events: u64,
+    /// How often each kind of event was said to somebody.
+    pub said: BTreeMap<&'static str, u64>,
     /// When a roster changed last, at the node or at a client.
     pub(crate) changed_ms: u64,
     lives: u64,
@@ -79,6 +82,11 @@ pub struct Start {
     pub trace: Trace,
 }
 
+impl Trace {
+    /// A hash of nothing yet.
+    pub const HASH: Self = Self::Hash(0xcbf2_9ce4_8422_2325);
+}
+
 impl World {
     /// The world of a seed.
     pub fn new(start: Start) -> Self {
@@ -97,7 +105,7 @@ impl World {
         } else {
             Limits::default()
         };
-        let tamper = Tamper::new(mutation);
+        let tamper = Tamper::new(mutation, seed);
         let users = rng.between(2, 6);
         let mut tabs = Vec::new();
         for user in 0..users {
@@ -123,14 +131,10 @@ impl World {
             messages: 0,
             trace,
             events: 0,
+            said: BTreeMap::new(),
             changed_ms: 0,
             lives: 1,
         }
-    }
-
-    /// What was kept of the course.
-    pub fn into_trace(self) -> Trace {
-        self.trace
     }
 
     /// Does something, and lets time pass.
@@ -199,6 +203,7 @@ impl World {
             self.changed_ms = self.now_ms;
         }
         for Told { event, to } in turn.told {
+            *self.said.entry(kind(&event)).or_default() += to.len() as u64;
             for key in to {
                 self.tell(key.0, event.clone());
             }
@@ -371,7 +376,7 @@ impl World {
     pub(crate) fn send_up(&mut self, at: usize, request: Request) {
         let delay_ms = self.delay_ms();
         let Some(connection) = self.tabs.get(at).and_then(|tab| tab.connection) else { return };
-        self.note(|| format!("tab {at} on {connection} asks {:?} {}", request.re, show_command(&request.command)));
+        self.note(|| format!("tab {at} on {connection} asks {:?} {:?}", request.re, request.command));
         if let Some(link) = self.links.get_mut(&connection) {
             link.up_ms = link.up_ms.max(self.now_ms + delay_ms);
             self.net.send(link.up_ms, Happening::Up { connection, request });
@@ -380,7 +385,7 @@ impl World {
 
     fn send_down(&mut self, connection: u32, frame: Frame) {
         let delay_ms = self.delay_ms();
-        let swaps = self.tamper.swaps();
+        let swaps = self.tamper.swaps(&frame);
         let Some(link) = self.links.get_mut(&connection) else { return };
         let after_ms = link.down_ms;
         link.down_ms = link.down_ms.max(self.now_ms + delay_ms);
@@ -414,8 +419,4 @@ impl World {
             }
         }
     }
-}
-
-fn show_command(command: &Command) -> String {
-    format!("{command:?}")
 }

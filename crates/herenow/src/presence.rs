@@ -20,7 +20,10 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
 
 /// The presence of one process.
 #[derive(Clone)]
@@ -183,6 +186,15 @@ impl Presence {
     /// Which shard owns a room.
     pub(crate) fn shard_of(&self, room: &RoomId) -> usize {
         Partition::of(room).index() % self.0.shards.len()
+    }
+
+    /// Tells a shard something, unless its inbox is full: then what it was to be told comes back.
+    pub(crate) fn try_tell(&self, shard: usize, input: ToShard) -> Result<(), ToShard> {
+        match self.0.shards[shard].try_send(input) {
+            // A shard ends only with the process.
+            Ok(()) | Err(TrySendError::Closed(_)) => Ok(()),
+            Err(TrySendError::Full(input)) => Err(input),
+        }
     }
 
     /// Tells a shard something; waits while its inbox is full, which holds back who sends.

@@ -64,11 +64,11 @@ pub async fn upgrade(State(presence): State<Presence>, mut request: Request<Body
         match upgraded.downcast::<TokioIo<TcpStream>>() {
             // A task of its own, so that what the upgrade needed is not kept for as long as the connection lives.
             Ok(tcp) => {
-                drop(tokio::spawn(open(opening, Socket::Tcp(tcp.io.into_inner()), Stream::Shared, tcp.read_buf)))
+                open(opening, Socket::Tcp(tcp.io.into_inner()), Stream::Shared, tcp.read_buf);
             }
             Err(other) => {
                 let stream = Stream::Owned(Box::pin(TokioIo::new(other)));
-                drop(tokio::spawn(open(opening, Socket::Owned, stream, Bytes::new())));
+                open(opening, Socket::Owned, stream, Bytes::new());
             }
         }
     });
@@ -161,32 +161,54 @@ fn refused(problem: Problem) -> Response {
     response
 }
 
-/// Serves a connection from its first byte to its last.
-async fn open(opening: Opening, socket: Socket, stream: Stream, early: Bytes) {
+/// Serves a connection from its first byte to its last, in a task of its own. What is needed only at the start stays
+/// out of that task, and what is needed only at the end is boxed: both would count for as long as the connection lives.
+fn open(opening: Opening, socket: Socket, stream: Stream, early: Bytes) {
     let Opening { presence, session, dialect, known } = opening;
     let now = presence.clock().now();
     let outbox_bytes_max = presence.settings().outbox_bytes_max;
     let connection = Arc::new(Connection::new(ConnectionSetup { session, dialect, socket, outbox_bytes_max, now }));
-    let mut conversation = Conversation::new(presence, connection);
+    let mut conversation = Box::new(Conversation::new(presence, connection));
     conversation.greet(known);
-    let _counted = conversation.presence().admit(conversation.connection());
-    serve(conversation, stream, early).await;
-}
-
-async fn serve(mut conversation: Conversation, mut stream: Stream, early: Bytes) {
     let mut inputs = Inputs::new();
     if !early.is_empty() {
         conversation.take(&mut early.to_vec(), &mut inputs);
     }
-    drop(early);
-    let how = loop {
-        for (shard, input) in std::mem::take(&mut inputs) {
-            conversation.presence().tell(shard, input).await;
+    let admission = conversation.presence().admit(conversation.connection());
+    tokio::spawn(async move {
+        let _counted = admission;
+        let mut stream = stream;
+        let how = loop {
+            if let Some(held_back) = tell_now(&conversation, &mut inputs) {
+                Box::pin(tell(&conversation, held_back)).await;
+            }
+            if let Some(how) = poll_fn(|cx| poll_work(&mut conversation, &mut stream, &mut inputs, cx)).await {
+                break how;
+            }
+        };
+        Box::pin(end(*conversation, stream, how)).await;
+    });
+}
+
+/// Tells the shards as long as none has a full inbox; what is left then.
+fn tell_now(conversation: &Conversation, inputs: &mut Inputs) -> Option<Inputs> {
+    let mut rest = std::mem::take(inputs).into_iter();
+    while let Some((shard, input)) = rest.next() {
+        if let Err(input) = conversation.presence().try_tell(shard, input) {
+            return Some(std::iter::once((shard, input)).chain(rest).collect());
         }
-        if let Some(how) = poll_fn(|cx| poll_work(&mut conversation, &mut stream, &mut inputs, cx)).await {
-            break how;
-        }
-    };
+    }
+    None
+}
+
+/// Tells the shards; waits for those that have a full inbox, which holds back who sends.
+async fn tell(conversation: &Conversation, inputs: Inputs) {
+    for (shard, input) in inputs {
+        conversation.presence().tell(shard, input).await;
+    }
+}
+
+async fn end(mut conversation: Conversation, stream: Stream, how: Ending) {
     conversation.end(how).await;
     tracing::debug!(session = %conversation.connection().session(), ?how, "connection ended");
     if conversation.connection().farewell().is_some_and(|farewell| farewell.with_close) {
