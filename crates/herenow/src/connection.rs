@@ -119,8 +119,8 @@ impl Connection {
     }
 
     /// Writes frames, all of them or none as far as the peer can tell: what the socket does not take now waits. Where
-    /// more would wait than is allowed, the connection ends with 4503 instead. One part of any size is let into an
-    /// empty outbox.
+    /// more would wait than is allowed, the connection ends with 4503 instead. The largest part that waits does not
+    /// count.
     pub fn send(&self, parts: &[&Part], scratch: &mut Vec<u8>, now: Time) {
         let mut outbox = self.outbox();
         if outbox.farewell().is_some() {
@@ -148,7 +148,7 @@ impl Connection {
         if outbox.is_empty() {
             return;
         }
-        if outbox.waiting_bytes() > self.outbox_bytes_max && !(was_empty && is_one_frame(parts)) {
+        if outbox.bounded_bytes() > self.outbox_bytes_max {
             return outbox.end(Ending::Lost, Some(encoder::close(SLOW, "come back")), false, now);
         }
         if was_empty {
@@ -243,11 +243,6 @@ fn write_now(stream: &TcpStream, parts: &[&Part], scratch: &mut Vec<u8>) -> io::
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
         tried => tried,
     }
-}
-
-/// Whether all parts are one frame.
-fn is_one_frame(parts: &[&Part]) -> bool {
-    parts.iter().filter(|part| part.ends_frame).count() <= 1
 }
 
 const UNKNOWN: u64 = u64::MAX;
