@@ -1,6 +1,6 @@
 //! What a connection says and is told, from the first byte to the last: frames to requests, requests to the shards.
 use crate::{
-    auth::{error::AuthError, token::Identity},
+    auth::{error::AuthError, rights::Rights, token::Identity},
     connection::Connection,
     heartbeat::refuse_with,
     intake::{Admitted, admit},
@@ -38,9 +38,16 @@ pub struct Conversation {
     connection: Arc<Connection>,
     decoder: Decoder,
     identity: Option<Identity>,
-    /// Rooms that the client asked to be in and did not leave.
-    rooms: Vec<RoomId>,
+    /// Rooms that the client asked to be in and did not leave, and as what.
+    rooms: Vec<(RoomId, Place)>,
     shards: u64,
+}
+
+/// How a session is in a room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Viewer,
+    Observer,
 }
 
 /// What goes to which shard, in order.
@@ -189,13 +196,17 @@ impl Conversation {
         }
         let session = self.connection.session();
         let presence = &self.presence;
-        self.rooms.retain(|room| {
-            let reads = identity.grants.rights(room).reads();
-            if !reads {
+        self.rooms.retain(|(room, place)| {
+            let rights = identity.grants.rights(room);
+            let stays = match place {
+                Place::Viewer => rights.contains(Rights::JOIN),
+                Place::Observer => rights.reads(),
+            };
+            if !stays {
                 let (whom, reason) = (Evictee::Session(session), Reason::Kicked);
                 inputs.push((presence.shard_of(room), ToShard::Evict { room: room.clone(), whom, reason }));
             }
-            reads
+            stays
         });
         self.connection.note_known(identity.ends_at());
         let text = match self.connection.dialect() {
@@ -208,15 +219,21 @@ impl Conversation {
 
     fn ask(&mut self, room: RoomId, re: Option<RequestId>, command: Command, inputs: &mut Inputs) {
         match &command {
-            Command::Join { state, .. } if !self.rooms.contains(&room) => {
-                // What the hub would refuse must not count as a room of the session.
-                if let Err(refusal) = self.admit_room(state.as_ref()) {
-                    return self.complain(&Problem::refused(re, room, refusal));
+            Command::Join { state, observe, .. } => {
+                let place = if *observe { Place::Observer } else { Place::Viewer };
+                match self.rooms.iter_mut().find(|(held, _)| *held == room) {
+                    Some(held) => held.1 = place,
+                    None => {
+                        // What the hub would refuse must not count as a room of the session.
+                        if let Err(refusal) = self.admit_room(state.as_ref()) {
+                            return self.complain(&Problem::refused(re, room, refusal));
+                        }
+                        self.rooms.reserve_exact(1);
+                        self.rooms.push((room.clone(), place));
+                    }
                 }
-                self.rooms.reserve_exact(1);
-                self.rooms.push(room.clone());
             }
-            Command::Leave { .. } => self.rooms.retain(|held| *held != room),
+            Command::Leave { .. } => self.rooms.retain(|(held, _)| *held != room),
             _ => {}
         }
         let shard = self.presence.shard_of(&room);

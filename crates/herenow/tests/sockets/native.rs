@@ -188,6 +188,24 @@ async fn a_renewal_that_lacks_a_room_removes_from_it_and_from_no_other() {
 }
 
 #[tokio::test]
+async fn who_may_only_observe_after_a_renewal_is_no_viewer_any_more() {
+    let (server, (_alice, mut events), (bob, mut bob_events)) = alice_and_bob().await;
+    let (eye, mut seen) = server.native("eye").await;
+    eye.join_as(ROOM, &Join { observe: true, ..Join::default() }).await.unwrap();
+    for (user, client) in [("bob", &bob), ("eye", &eye)] {
+        let looking = Claims { rooms: vec![("*", Rights::OBSERVE)], ..Claims::of(user) }.sign(user);
+        client.request(&Request::Auth { token: &looking, resume: None }).await.unwrap();
+    }
+    let is_removed = |frame: &ServerFrame| matches!(frame, ServerFrame::Removed(_));
+    let mut heard = vec![bob_events.next_within(LIMIT).await.unwrap().unwrap()];
+    while !heard.last().is_some_and(is_removed) {
+        heard.push(bob_events.next_within(LIMIT).await.unwrap().expect("removed has to come"));
+    }
+    assert_eq!(only_diff(&server, &mut events, 1).await.left[0].id, "bob");
+    assert!(!until_marker(&mut seen, 1).await.iter().any(is_removed), "who observed may go on");
+}
+
+#[tokio::test]
 async fn a_renewal_with_a_bad_or_foreign_token_changes_nothing() {
     let (_server, (alice, _), _bob) = alice_and_bob().await;
     for (token, code) in [
