@@ -1,14 +1,15 @@
 //! From what a hub says to bytes on sockets: each event is encoded once per dialect in use, however many hear it, and
 //! each connection gets one write a turn.
-use crate::{connection::Connection, outbox::Part};
+use crate::{connection::Connection, heartbeat::refuse, outbox::Part};
 use bytes::Bytes;
 use herenow_core::{
+    command::Ending,
     event::{Audience, Event, RosterView},
     hub::Hub,
     id::ConnectionKey,
     time::Time,
 };
-use herenow_wire::{board, dialect::Dialect, native, problem::Problem, websocket::encoder};
+use herenow_wire::{board, code::Code, dialect::Dialect, native, problem::Problem, websocket::encoder};
 use slab::Slab;
 use std::sync::Arc;
 
@@ -45,6 +46,8 @@ pub struct Fanout {
     /// Rosters encoded in this turn.
     rosters: Vec<(Arc<RosterView>, Dialect, u32)>,
     scratch: Vec<u8>,
+    /// Who was refused something in this turn, once a refusal.
+    refused: Vec<ConnectionKey>,
 }
 
 impl Fanout {
@@ -65,6 +68,9 @@ impl Fanout {
             if let Some(part) = part {
                 self.link(seat, key, part);
             }
+            if let Event::Refused { .. } = event {
+                self.refused.push(key);
+            }
         }
     }
 
@@ -84,10 +90,17 @@ impl Fanout {
             }
             seat.connection.send(&parts, &mut self.scratch, now);
         }
+        for key in self.refused.drain(..) {
+            let Some(seat) = seats.get(key.0 as usize) else { continue };
+            if seat.connection.note_refused(now) {
+                refuse(&seat.connection, Code::RateFlood, Ending::Lost, now);
+            }
+        }
         self.links.clear();
         self.rosters.clear();
         self.parts.clear();
         shrink(&mut self.links);
+        shrink(&mut self.refused);
         shrink(&mut self.scratch);
     }
 

@@ -1,6 +1,6 @@
 //! What a connection says and is told, from the first byte to the last: frames to requests, requests to the shards.
 use crate::{
-    auth::{error::AuthError, token::Identity},
+    auth::{error::AuthError, rights::Rights, token::Identity},
     connection::Connection,
     heartbeat::refuse_with,
     intake::{Admitted, admit},
@@ -8,9 +8,11 @@ use crate::{
     shard::{Partition, ToShard},
 };
 use herenow_core::{
-    command::{Command, Ending, Evictee, Reason},
+    command::{Command, Ending, Evictee, Patch, Reason},
     id::{RequestId, RoomId},
     profile::Profile,
+    refusal::Refusal,
+    roster,
     time::Time,
 };
 use herenow_wire::{
@@ -36,10 +38,16 @@ pub struct Conversation {
     connection: Arc<Connection>,
     decoder: Decoder,
     identity: Option<Identity>,
-    /// Rooms that the client asked to be in and did not leave.
-    rooms: Vec<RoomId>,
+    /// Rooms that the client asked to be in and did not leave, and as what.
+    rooms: Vec<(RoomId, Place)>,
     shards: u64,
-    patience: Patience,
+}
+
+/// How a session is in a room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Viewer,
+    Observer,
 }
 
 /// What goes to which shard, in order.
@@ -49,8 +57,7 @@ impl Conversation {
     /// The beginning of a talk.
     pub fn new(presence: Presence, connection: Arc<Connection>) -> Self {
         let decoder = Decoder::new(presence.settings().frame_bytes_max);
-        let patience = Patience { began: Time::default(), refused: 0 };
-        Self { presence, connection, decoder, identity: None, rooms: Vec::new(), shards: 0, patience }
+        Self { presence, connection, decoder, identity: None, rooms: Vec::new(), shards: 0 }
     }
 
     /// The connection it is held over.
@@ -189,13 +196,17 @@ impl Conversation {
         }
         let session = self.connection.session();
         let presence = &self.presence;
-        self.rooms.retain(|room| {
-            let reads = identity.grants.rights(room).reads();
-            if !reads {
+        self.rooms.retain(|(room, place)| {
+            let rights = identity.grants.rights(room);
+            let stays = match place {
+                Place::Viewer => rights.contains(Rights::JOIN),
+                Place::Observer => rights.reads(),
+            };
+            if !stays {
                 let (whom, reason) = (Evictee::Session(session), Reason::Kicked);
                 inputs.push((presence.shard_of(room), ToShard::Evict { room: room.clone(), whom, reason }));
             }
-            reads
+            stays
         });
         self.connection.note_known(identity.ends_at());
         let text = match self.connection.dialect() {
@@ -208,16 +219,21 @@ impl Conversation {
 
     fn ask(&mut self, room: RoomId, re: Option<RequestId>, command: Command, inputs: &mut Inputs) {
         match &command {
-            Command::Join { .. } if !self.rooms.contains(&room) => {
-                let rooms_max = self.presence.settings().limits.rooms_per_session_max;
-                if self.rooms.len() >= rooms_max {
-                    let refusal = herenow_core::refusal::Refusal::TooManyRooms { rooms_max };
-                    return self.complain(&Problem::refused(re, room, refusal));
+            Command::Join { state, observe, .. } => {
+                let place = if *observe { Place::Observer } else { Place::Viewer };
+                match self.rooms.iter_mut().find(|(held, _)| *held == room) {
+                    Some(held) => held.1 = place,
+                    None => {
+                        // What the hub would refuse must not count as a room of the session.
+                        if let Err(refusal) = self.admit_room(state.as_ref()) {
+                            return self.complain(&Problem::refused(re, room, refusal));
+                        }
+                        self.rooms.reserve_exact(1);
+                        self.rooms.push((room.clone(), place));
+                    }
                 }
-                self.rooms.reserve_exact(1);
-                self.rooms.push(room.clone());
             }
-            Command::Leave { .. } => self.rooms.retain(|held| *held != room),
+            Command::Leave { .. } => self.rooms.retain(|(held, _)| *held != room),
             _ => {}
         }
         let shard = self.presence.shard_of(&room);
@@ -228,6 +244,16 @@ impl Conversation {
         }
         let (session, partition) = (self.connection.session(), Partition::of(&room));
         inputs.push((shard, ToShard::Ask { session, partition, re, command }));
+    }
+
+    /// Refuses one more room, or a first state, that is over the limits.
+    fn admit_room(&self, state: Option<&Patch>) -> Result<(), Refusal> {
+        let limits = &self.presence.settings().limits;
+        let rooms_max = limits.rooms_per_session_max;
+        if self.rooms.len() >= rooms_max {
+            return Err(Refusal::TooManyRooms { rooms_max });
+        }
+        state.map_or(Ok(()), |state| roster::check_first_state(state, limits))
     }
 
     fn ask_everywhere(&mut self, re: Option<RequestId>, command: &Command, inputs: &mut Inputs) {
@@ -249,8 +275,8 @@ impl Conversation {
     }
 
     /// Says what is wrong; the connection goes on, unless that goes on too.
-    fn complain(&mut self, problem: &Problem) {
-        if self.patience.is_over(self.now()) {
+    fn complain(&self, problem: &Problem) {
+        if self.connection.note_refused(self.now()) {
             return self.refuse(&Problem::new(Code::RateFlood));
         }
         let text = match self.connection.dialect() {
@@ -271,26 +297,6 @@ impl Conversation {
 
     fn now(&self) -> Time {
         self.presence.clock().now()
-    }
-}
-
-/// How much nonsense is borne: [`Self::REFUSED_MAX`] refused frames in [`Self::WINDOW_MS`].
-struct Patience {
-    began: Time,
-    refused: u32,
-}
-
-impl Patience {
-    const WINDOW_MS: u128 = 10_000;
-    const REFUSED_MAX: u32 = 100;
-
-    /// Counts a refused frame; true where it is one too many.
-    fn is_over(&mut self, now: Time) -> bool {
-        if now.since(self.began).as_millis() >= Self::WINDOW_MS {
-            *self = Self { began: now, refused: 0 };
-        }
-        self.refused += 1;
-        self.refused > Self::REFUSED_MAX
     }
 }
 
