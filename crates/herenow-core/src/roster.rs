@@ -317,6 +317,14 @@ impl Member {
     }
 }
 
+/// Says whether a session may come with this state into a room where it has none yet. O(keys).
+///
+/// # Errors
+/// Where the state is over the limits.
+pub fn check_first_state(state: &Patch, limits: &Limits) -> Result<(), Refusal> {
+    apply(&mut BTreeMap::new(), state, 0, limits)
+}
+
 /// Merges a patch into a session's state, unless the result would be over the limits.
 fn apply(
     state: &mut BTreeMap<Arc<str>, (u64, Arc<str>)>,

@@ -2,17 +2,19 @@
 //! each connection gets one write a turn.
 use crate::{
     connection::{Connection, Said},
+    heartbeat::refuse,
     outbox::Part,
 };
 use bytes::Bytes;
 use herenow_core::{
+    command::Ending,
     event::{Audience, Event, RosterView},
     hub::Hub,
     id::{ConnectionKey, SessionId},
     profile::{Profile, Status},
     time::Time,
 };
-use herenow_wire::{board, dialect::Dialect, native, problem::Problem, websocket::encoder};
+use herenow_wire::{board, code::Code, dialect::Dialect, native, problem::Problem, websocket::encoder};
 use slab::Slab;
 use std::sync::Arc;
 
@@ -51,6 +53,8 @@ pub struct Fanout {
     /// Rosters encoded in this turn.
     rosters: Vec<(Arc<RosterView>, Dialect, u32)>,
     scratch: Vec<u8>,
+    /// Who was refused something in this turn, once a refusal.
+    refused: Vec<ConnectionKey>,
 }
 
 impl Fanout {
@@ -71,6 +75,9 @@ impl Fanout {
                 .get_or_insert_with(|| encode(seat.dialect, event).map(|text| self.add(text, can_be_missed(event))));
             if let Some(part) = part {
                 self.link(seat, key, part);
+            }
+            if let Event::Refused { .. } = event {
+                self.refused.push(key);
             }
         }
     }
@@ -94,10 +101,17 @@ impl Fanout {
                 behind.push(seat.connection.session());
             }
         }
+        for key in self.refused.drain(..) {
+            let Some(seat) = seats.get(key.0 as usize) else { continue };
+            if seat.connection.note_refused(now) {
+                refuse(&seat.connection, Code::RateFlood, Ending::Lost, now);
+            }
+        }
         self.links.clear();
         self.rosters.clear();
         self.parts.clear();
         shrink(&mut self.links);
+        shrink(&mut self.refused);
         shrink(&mut self.scratch);
         behind
     }

@@ -147,12 +147,12 @@ impl Presence {
     /// Closes every connection with 1001, so that clients go elsewhere or come back later; waits until they are gone,
     /// at most `grace`.
     pub async fn drain(&self, grace: Duration) {
-        let now = self.0.clock.now();
-        for connection in self.0.heartbeat.connections() {
-            connection.close(GOING_AWAY, "server is stopping", Ending::Drained, now);
-        }
         let gone = async {
             while self.connections() > 0 {
+                // Each time anew: one that was just opened, or that the heartbeat is looking at, may not be listed yet.
+                for connection in self.0.heartbeat.connections() {
+                    connection.close(GOING_AWAY, "server is stopping", Ending::Drained, self.0.clock.now());
+                }
                 tokio::time::sleep(DRAIN_LOOK).await;
             }
         };

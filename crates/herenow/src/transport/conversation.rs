@@ -1,6 +1,6 @@
 //! What a connection says and is told, from the first byte to the last: frames to requests, requests to the shards.
 use crate::{
-    auth::{error::AuthError, token::Identity},
+    auth::{error::AuthError, rights::Rights, token::Identity},
     connection::Connection,
     heartbeat::refuse_with,
     intake::{Admitted, admit},
@@ -10,10 +10,11 @@ use crate::{
     shard::{Partition, ToShard},
 };
 use herenow_core::{
-    command::{Command, Ending, Evictee, Reason},
+    command::{Command, Ending, Evictee, Patch, Reason},
     id::{RequestId, RoomId, SessionId, UserId},
     profile::Profile,
     refusal::Refusal,
+    roster,
     time::Time,
 };
 use herenow_wire::{
@@ -44,12 +45,11 @@ pub struct Conversation {
     connection: Arc<Connection>,
     decoder: Decoder,
     identity: Option<Identity>,
-    /// Rooms that the client asked to be in and did not leave.
-    rooms: Vec<RoomId>,
+    /// Rooms that the client asked to be in and did not leave, and as what.
+    rooms: Vec<(RoomId, Place)>,
     shards: u64,
     /// Users of whose green dots the client is told.
     watched: BTreeSet<UserId>,
-    patience: Patience,
     rates: Rates,
     /// The session to go on with that the request named, until the client has said who it is.
     resume: Option<Box<str>>,
@@ -74,6 +74,13 @@ impl Contest {
     }
 }
 
+/// How a session is in a room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Viewer,
+    Observer,
+}
+
 /// What goes to which shard, in order.
 pub type Inputs = Vec<(usize, ToShard)>;
 
@@ -81,7 +88,6 @@ impl Conversation {
     /// The beginning of a talk.
     pub fn new(presence: Presence, connection: Arc<Connection>) -> Self {
         let decoder = Decoder::new(presence.settings().frame_bytes_max);
-        let patience = Patience { began: Time::default(), refused: 0 };
         Self {
             presence,
             connection,
@@ -90,7 +96,6 @@ impl Conversation {
             rooms: Vec::new(),
             shards: 0,
             watched: BTreeSet::new(),
-            patience,
             rates: Rates::default(),
             resume: None,
             contest: None,
@@ -315,13 +320,17 @@ impl Conversation {
         }
         let session = self.connection.session();
         let presence = &self.presence;
-        self.rooms.retain(|room| {
-            let reads = identity.grants.rights(room).reads();
-            if !reads {
+        self.rooms.retain(|(room, place)| {
+            let rights = identity.grants.rights(room);
+            let stays = match place {
+                Place::Viewer => rights.contains(Rights::JOIN),
+                Place::Observer => rights.reads(),
+            };
+            if !stays {
                 let (whom, reason) = (Evictee::Session(session), Reason::Kicked);
                 inputs.push((presence.shard_of(room), ToShard::Evict { room: room.clone(), whom, reason, block: None }));
             }
-            reads
+            stays
         });
         self.connection.note_known(identity.ends_at());
         let text = match self.connection.dialect() {
@@ -334,16 +343,21 @@ impl Conversation {
 
     fn ask(&mut self, room: RoomId, re: Option<RequestId>, command: Command, inputs: &mut Inputs) {
         match &command {
-            Command::Join { .. } if !self.rooms.contains(&room) => {
-                let rooms_max = self.presence.settings().limits.rooms_per_session_max;
-                if self.rooms.len() >= rooms_max {
-                    let refusal = Refusal::TooManyRooms { rooms_max };
-                    return self.complain(&Problem::refused(re, room, refusal));
+            Command::Join { state, observe, .. } => {
+                let place = if *observe { Place::Observer } else { Place::Viewer };
+                match self.rooms.iter_mut().find(|(held, _)| *held == room) {
+                    Some(held) => held.1 = place,
+                    None => {
+                        // What the hub would refuse must not count as a room of the session.
+                        if let Err(refusal) = self.admit_room(state.as_ref()) {
+                            return self.complain(&Problem::refused(re, room, refusal));
+                        }
+                        self.rooms.reserve_exact(1);
+                        self.rooms.push((room.clone(), place));
+                    }
                 }
-                self.rooms.reserve_exact(1);
-                self.rooms.push(room.clone());
             }
-            Command::Leave { .. } => self.rooms.retain(|held| *held != room),
+            Command::Leave { .. } => self.rooms.retain(|(held, _)| *held != room),
             _ => {}
         }
         let Some(profile) = self.identity.as_ref().map(|identity| Arc::clone(&identity.profile)) else { return };
@@ -403,6 +417,16 @@ impl Conversation {
         }
     }
 
+    /// Refuses one more room, or a first state, that is over the limits.
+    fn admit_room(&self, state: Option<&Patch>) -> Result<(), Refusal> {
+        let limits = &self.presence.settings().limits;
+        let rooms_max = limits.rooms_per_session_max;
+        if self.rooms.len() >= rooms_max {
+            return Err(Refusal::TooManyRooms { rooms_max });
+        }
+        state.map_or(Ok(()), |state| roster::check_first_state(state, limits))
+    }
+
     fn ask_everywhere(&mut self, re: Option<RequestId>, command: &Command, inputs: &mut Inputs) {
         let session = self.connection.session();
         for shard in bits(self.shards) {
@@ -435,8 +459,8 @@ impl Conversation {
     }
 
     /// Says what is wrong; the connection goes on, unless that goes on too.
-    fn complain(&mut self, problem: &Problem) {
-        if self.patience.is_over(self.now()) {
+    fn complain(&self, problem: &Problem) {
+        if self.connection.note_refused(self.now()) {
             return self.refuse(&Problem::new(Code::RateFlood));
         }
         let text = match self.connection.dialect() {
@@ -457,26 +481,6 @@ impl Conversation {
 
     fn now(&self) -> Time {
         self.presence.clock().now()
-    }
-}
-
-/// How much nonsense is borne: [`Self::REFUSED_MAX`] refused frames in [`Self::WINDOW_MS`].
-struct Patience {
-    began: Time,
-    refused: u32,
-}
-
-impl Patience {
-    const WINDOW_MS: u128 = 10_000;
-    const REFUSED_MAX: u32 = 100;
-
-    /// Counts a refused frame; true where it is one too many.
-    fn is_over(&mut self, now: Time) -> bool {
-        if now.since(self.began).as_millis() >= Self::WINDOW_MS {
-            *self = Self { began: now, refused: 0 };
-        }
-        self.refused += 1;
-        self.refused > Self::REFUSED_MAX
     }
 }
 

@@ -298,7 +298,8 @@ fn poll_drain(
     stream.poll_flush(cx)
 }
 
-/// Writes the rest, and reads on until the peer has closed as well. Nothing that it says is heard any more.
+/// Writes the rest, ends the stream, and reads on until the peer has closed as well. Nothing that it says is heard any
+/// more.
 async fn linger(conversation: Conversation, mut stream: Stream) {
     let connection = Arc::clone(conversation.connection());
     let now = conversation.presence().clock().now();
@@ -306,6 +307,10 @@ async fn linger(conversation: Conversation, mut stream: Stream) {
     let written =
         poll_fn(|cx| connection.poll_outbox(cx, |outbox, cx| poll_drain(&connection, outbox, &mut stream, cx, now)));
     if written.await.is_err() {
+        return;
+    }
+    // The peer waits for this: RFC 6455 has the server end the stream, and browsers tell no page of a close before it.
+    if poll_fn(|cx| stream.poll_shutdown(&connection, cx)).await.is_err() {
         return;
     }
     let over = poll_fn(|cx| {

@@ -17,7 +17,7 @@ use herenow_client::{
     client::{self, Client, Events},
     error::Ended,
     frame::ServerFrame,
-    raw::{self, RawClient, RawFrame},
+    raw::{self, RawClient},
 };
 use herenow_core::id::{RoomId, UserId};
 use serde_json::{Value, json};
@@ -184,16 +184,6 @@ impl Peer {
         self.0.close(code).await.unwrap();
         let ended = self.end().await;
         assert_eq!(ended, Ended::Closed { code, reason: String::new() });
-    }
-
-    /// The next frame of any kind that is no ping or pong.
-    pub async fn news(&mut self) -> RawFrame {
-        loop {
-            match self.0.next(LIMIT).await.unwrap() {
-                RawFrame::Ping(_) | RawFrame::Pong(_) => {}
-                other => return other,
-            }
-        }
     }
 }
 
