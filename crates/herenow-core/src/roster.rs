@@ -3,6 +3,7 @@
 use crate::{
     command::{Patch, Reason},
     event::{Count, SessionView, State, Viewer},
+    explain::EntryFact,
     id::{SessionId, UserId},
     limits::Limits,
     profile::{Profile, Status},
@@ -234,6 +235,20 @@ impl Roster {
             state: entry.state.iter().map(|(key, (_, value))| (Arc::clone(key), Arc::clone(value))).collect(),
         };
         entries.iter().map(view).collect()
+    }
+
+    /// What keeps a user here.
+    pub fn facts(&self, user: &UserId) -> Vec<EntryFact> {
+        let entries = self.members.get(user).map(|member| member.entries.as_slice());
+        let fact = |entry: &Entry| EntryFact {
+            session: entry.session,
+            status: entry.status,
+            grace: match entry.seat {
+                Seat::Connected => None,
+                Seat::Grace { until, reason } => Some((until, reason)),
+            },
+        };
+        entries.unwrap_or_default().iter().map(fact).collect()
     }
 
     /// The user's sessions in the room, those in grace included.
