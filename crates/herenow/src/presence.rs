@@ -10,6 +10,7 @@ use crate::{
 };
 use herenow_core::{
     command::{Ending, Evictee, Message, Reason},
+    explain::Explanation,
     id::{RoomId, UserId},
     limits::Limits,
     version::Epoch,
@@ -121,6 +122,13 @@ impl Presence {
     pub async fn kick(&self, room: RoomId, user: UserId, block: Option<Duration>) {
         let (whom, reason) = (Evictee::User(user), Reason::Kicked);
         self.tell(self.shard_of(&room), ToShard::Evict { room, whom, reason, block }).await;
+    }
+
+    /// What is known of a user in a room, for whoever looks into a complaint; `None` where nothing is.
+    pub async fn explain(&self, room: RoomId, user: UserId) -> Option<Explanation> {
+        let (answer, explained) = oneshot::channel();
+        self.tell(self.shard_of(&room), ToShard::Explain { room, user, answer }).await;
+        explained.await.ok().flatten()
     }
 
     /// How much the process holds, summed over its shards once each has done what it was told before.

@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use herenow_core::{
     command::{Command, Ending, Evictee, Input, Message, Reason},
     event::{Notice, Output},
+    explain::Explanation,
     hub::Hub,
     id::{ConnectionKey, RequestId, RoomId, SessionId, UserId},
     limits::Limits,
@@ -17,7 +18,7 @@ use herenow_core::{
 };
 use slab::Slab;
 use std::{sync::Arc, time::Duration};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Which of the [`Partition::COUNT`] hubs a room belongs to; the same on every node.
@@ -109,8 +110,17 @@ pub enum ToShard {
         /// How long a user who is put out may not come back.
         block: Option<Duration>,
     },
+    /// Answers with what is known of a user in a room, once everything before it is done.
+    Explain {
+        /// Which room.
+        room: RoomId,
+        /// Whom.
+        user: UserId,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Option<Explanation>>,
+    },
     /// Answers with how much the shard holds, once everything before it is done.
-    Measure(tokio::sync::oneshot::Sender<ShardLoad>),
+    Measure(oneshot::Sender<ShardLoad>),
 }
 
 /// How much a shard holds at a moment.
@@ -260,6 +270,11 @@ impl Shard {
             ToShard::Evict { room, whom, reason, block } => {
                 let at = self.hub_of(Partition::of(&room));
                 self.tell(now, at, Input::Evicted { room, whom, reason, block });
+            }
+            ToShard::Explain { room, user, answer } => {
+                let at = self.hub_of(Partition::of(&room));
+                // Who asked may have gone.
+                let _ = answer.send(self.hubs[at].explain(&room, &user));
             }
             ToShard::Measure(answer) => {
                 // Who asked may have gone.

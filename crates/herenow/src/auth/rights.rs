@@ -163,6 +163,7 @@ pub struct Grants {
     /// Users whose green dots may be watched; all of them where absent.
     watch: Option<Vec<Pattern>>,
     is_invisible: bool,
+    is_admin: bool,
 }
 
 impl Grants {
@@ -181,7 +182,7 @@ impl Grants {
             same
         });
         grants.shrink_to_fit();
-        Self { rooms: grants, watch: None, is_invisible: false }
+        Self { rooms: grants, watch: None, is_invisible: false, is_admin: false }
     }
 
     /// Lets only users be watched whose ids match one of the patterns.
@@ -199,6 +200,18 @@ impl Grants {
     pub fn invisible(mut self) -> Self {
         self.is_invisible = true;
         self
+    }
+
+    /// Lets the bearer ask what only operators may.
+    #[must_use]
+    pub fn admin(mut self) -> Self {
+        self.is_admin = true;
+        self
+    }
+
+    /// Whether the bearer may ask what only operators may.
+    pub fn is_admin(&self) -> bool {
+        self.is_admin
     }
 
     /// Whether the bearer sees without being seen.

@@ -77,6 +77,7 @@ impl Verifier {
     /// - `aud`: if there, it names [`Self::AUDIENCE`].
     /// - `watch`: a list of patterns of user ids whose green dots may be watched; without it, all may.
     /// - `invisible`: true for who sees without being seen.
+    /// - `admin`: true for an operator, who may ask why somebody is shown.
     /// - `rooms`: a list of patterns, each with [`Rights::DEFAULT`], or an object of patterns with lists of rights.
     ///
     /// # Errors
@@ -100,12 +101,8 @@ impl Verifier {
 
     fn grants(&self, claims: &Map<String, Value>) -> Result<Arc<Grants>, AuthError> {
         let (rooms, watch) = (given(claims, "rooms"), given(claims, "watch"));
-        let is_invisible = match given(claims, "invisible") {
-            None => false,
-            Some(Value::Bool(is_invisible)) => *is_invisible,
-            Some(_) => return Err(claim("invisible", "must be true or false")),
-        };
-        if rooms.is_none() && watch.is_none() && !is_invisible {
+        let (is_invisible, is_admin) = (flag(claims, "invisible")?, flag(claims, "admin")?);
+        if rooms.is_none() && watch.is_none() && !is_invisible && !is_admin {
             return Ok(Arc::clone(&self.default_rooms));
         }
         let mut grants = rooms.map_or_else(|| Ok(Grants::clone(&self.default_rooms)), grants_of)?;
@@ -114,6 +111,9 @@ impl Verifier {
         }
         if is_invisible {
             grants = grants.invisible();
+        }
+        if is_admin {
+            grants = grants.admin();
         }
         Ok(self.pool.share(grants))
     }
@@ -221,6 +221,15 @@ pub fn user_id(value: &Value) -> Result<UserId, Cow<'static, str>> {
 /// A claim that is there and not null.
 fn given<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     claims.get(name).filter(|value| !value.is_null())
+}
+
+/// A claim that is true or false; false where it is absent.
+fn flag(claims: &Map<String, Value>, name: &'static str) -> Result<bool, AuthError> {
+    match given(claims, name) {
+        None => Ok(false),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(_) => Err(claim(name, "must be true or false")),
+    }
 }
 
 fn watch_of(watch: &Value) -> Result<Vec<Pattern>, AuthError> {
