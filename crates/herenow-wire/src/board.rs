@@ -1,6 +1,7 @@
 //! The board dialect: plain frames with whole lists, for clients that know nothing of versions.
 //!
-//! Frames name the room twice, as `room` and as `boardId`. States and statuses are not told here.
+//! Frames name the room twice, as `room` and as `boardId`. States, statuses, single sessions, pointers, locks and green
+//! dots are not told here.
 use crate::{
     code::Code,
     fields::{Field, Fields, shown},
@@ -32,8 +33,8 @@ pub fn decode(text: &str) -> Result<Asked, Problem> {
 fn request(fields: &Fields<'_>) -> Result<Request, Problem> {
     let room = || room_of(fields);
     Ok(match &*fields.kind()? {
-        "typing" => Request::StartTyping { room: room()?, target: fields.target()? },
-        "stop_typing" => Request::StopTyping { room: room()?, target: fields.target()? },
+        "typing" => Request::StartTyping { room: room()?, target: fields.target(Field::Target)? },
+        "stop_typing" => Request::StopTyping { room: room()?, target: fields.target(Field::Target)? },
         "join" => Request::Join {
             room: room()?,
             interest: Interest::Listed,
@@ -101,10 +102,14 @@ pub fn error_text(problem: &Problem) -> &str {
         | Code::RoomForbidden
         | Code::RoomObserving
         | Code::RoomTooMany
+        | Code::RoomBlocked
         | Code::TypingTooManyTargets
         | Code::TypingOff
         | Code::StateTooLarge
         | Code::StateTooManyKeys
+        | Code::LockNotHeld
+        | Code::LockTooMany
+        | Code::WatchTooMany
         | Code::JoinCancelled
         | Code::MessageReservedEvent
         | Code::AuthUserChanged
@@ -136,11 +141,19 @@ pub fn presence_differs(view: &RosterView, user: &UserId) -> bool {
 pub fn encode(event: &Event) -> Option<String> {
     Some(match event {
         Event::Roster { view, .. } => presence(view, None),
-        Event::Diff { .. } | Event::Count(_) | Event::Ack { .. } => return None,
+        Event::Diff { .. }
+        | Event::Count(_)
+        | Event::Sessions { .. }
+        | Event::Cursors { .. }
+        | Event::Statuses(_)
+        | Event::Lock { .. }
+        | Event::LockAnswer { .. }
+        | Event::Ack { .. } => return None,
         Event::Step(view) => step(view),
         Event::Typing { room, profile, target, on } => typing(room, profile, target.as_ref(), *on),
         Event::Message { room, message, .. } => passing(room, message),
-        Event::Removed { room, reason } => removed(room, *reason),
+        Event::Removed { room, reason, block: _ } => removed(room, *reason),
+        Event::WatchRefused { refusal, .. } => error(&Problem::from(*refusal)),
         Event::Refused { room, refusal, .. } => error(&Problem::refused(None, room.clone(), *refusal)),
     })
 }

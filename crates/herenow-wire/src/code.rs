@@ -91,6 +91,10 @@ codes! {
     RoomTooMany = "room.too_many",
         "this session is in as many rooms as it may be",
         "leave a room first; the limit is rooms_max of the welcome frame";
+    /// The user was put out of the room and may not come back yet.
+    RoomBlocked = "room.blocked",
+        "the user was put out of the room and may not come back yet",
+        "wait for retry_after_ms before joining again";
     /// The session types into as many targets of the room as it may.
     TypingTooManyTargets = "typing.too_many_targets",
         "this session types into as many targets of the room as it may",
@@ -107,6 +111,18 @@ codes! {
     StateTooManyKeys = "state.too_many_keys",
         "the state would have too many keys",
         "set keys that are no longer needed to null";
+    /// The session neither holds the lock nor waits for it.
+    LockNotHeld = "lock.not_held",
+        "this session neither holds the lock nor waits for it",
+        "send lock first; a lock ends with the session's place in the room";
+    /// As many locks are held, or as many sessions wait for this one, as may be.
+    LockTooMany = "lock.too_many",
+        "too many locks are held or waited for",
+        "send unlock for a lock first, or try again later";
+    /// The session would watch more users than it may.
+    WatchTooMany = "watch.too_many",
+        "this session would watch more users than it may",
+        "send unwatch for users that are no longer shown";
     /// The session left the room before its join was answered.
     JoinCancelled = "join.cancelled",
         "the join was cancelled by a leave",

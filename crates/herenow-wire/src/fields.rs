@@ -4,18 +4,19 @@ use crate::{
     message,
     problem::Problem,
     raw,
-    request::{NESTING_MAX, REQUEST_ID_BYTES_MAX, STATE_KEY_BYTES_MAX},
+    request::{NESTING_MAX, REQUEST_ID_BYTES_MAX, STATE_KEY_BYTES_MAX, USERS_MAX},
     words,
 };
 use herenow_core::{
     command::{Interest, Message, Patch},
-    id::{IdError, RequestId, RoomId, Target, UserId},
+    cursors::Point,
+    id::{IdError, LockName, RequestId, RoomId, Target, UserId},
     profile::Status,
     version::{Epoch, Version},
 };
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, collections::BTreeSet, fmt, sync::Arc};
 
 /// The fields of one frame as they stand, still unread. Unknown ones are skipped.
 #[derive(Default)]
@@ -66,7 +67,9 @@ fields! {
     Event = "event", "a string of 1 to 64 bytes";
     Id = "id", "a number or a string of at most 64 bytes";
     Interest = "interest", "one of auto, full, count and none";
+    Name = "name", "a string of 1 to 128 bytes";
     Observe = "observe", "true or false";
+    On = "on", "a string of 1 to 128 bytes";
     Resume = "resume", "a string";
     Room = "room", "a string of 1 to 255 bytes";
     Sessions = "sessions", "true or false";
@@ -77,6 +80,10 @@ fields! {
     To = "to", "a string of 1 to 128 bytes";
     Token = "token", "a string";
     Type = "type", "a string";
+    Users = "users", "an array of 1 to 1000 strings";
+    Wait = "wait", "true or false";
+    X = "x", "a number from 0 to 1, or null to hide the pointer";
+    Y = "y", "a number from 0 to 1";
 }
 
 impl<'a> Fields<'a> {
@@ -120,10 +127,39 @@ impl<'a> Fields<'a> {
         RoomId::parse(&self.text(field)?).map_err(|error| bad_id(Code::RoomBadName, field, error))
     }
 
-    /// What the user types into; the room as a whole where absent.
-    pub(crate) fn target(&self) -> Result<Option<Target>, Problem> {
-        let Some(text) = self.text_if_any(Field::Target)? else { return Ok(None) };
-        Target::parse(&text).map(Some).map_err(|error| bad_id(Code::FrameBadField, Field::Target, error))
+    /// A thing in the room; the room as a whole where absent.
+    pub(crate) fn target(&self, field: Field) -> Result<Option<Target>, Problem> {
+        let Some(text) = self.text_if_any(field)? else { return Ok(None) };
+        Target::parse(&text).map(Some).map_err(|error| bad_id(Code::FrameBadField, field, error))
+    }
+
+    /// Where the pointer is; nowhere where `x` is null. Nothing else of the frame counts then.
+    pub(crate) fn point(&self) -> Result<Option<Point>, Problem> {
+        // A client that forgot the field did not mean to hide the pointer, so here null is not the same as absent.
+        if self.raw(Field::X)? == Some("null") {
+            return Ok(None);
+        }
+        Ok(Some(Point { x: self.parts(Field::X)?, y: self.parts(Field::Y)?, on: self.target(Field::On)? }))
+    }
+
+    /// The name of a lock.
+    pub(crate) fn lock_name(&self) -> Result<LockName, Problem> {
+        LockName::parse(&self.text(Field::Name)?).map_err(|error| bad_id(Code::FrameBadField, Field::Name, error))
+    }
+
+    /// Users, sorted and each once.
+    pub(crate) fn users(&self) -> Result<Vec<UserId>, Problem> {
+        let json = self.raw(Field::Users)?.ok_or_else(|| missing(Field::Users))?;
+        let texts: Vec<String> = serde_json::from_str(json).map_err(|_| bad(Field::Users))?;
+        if texts.is_empty() || texts.len() > USERS_MAX {
+            let detail = format!("users has {} ids, 1 to {USERS_MAX} are allowed", texts.len());
+            return Err(Problem::with_detail(Code::FrameBadField, detail));
+        }
+        let users: Result<BTreeSet<UserId>, IdError> = texts.iter().map(|text| UserId::parse(text)).collect();
+        match users {
+            Ok(users) => Ok(users.into_iter().collect()),
+            Err(error) => Err(Problem::with_detail(Code::FrameBadField, format!("users has an id that {error}"))),
+        }
     }
 
     /// How much to hear.
@@ -191,6 +227,14 @@ impl<'a> Fields<'a> {
     /// Whether the field is there, readable or not.
     pub(crate) fn has(&self, field: Field) -> bool {
         self.values[field as usize].is_some()
+    }
+
+    /// A fraction as a number of parts of [`Point::WHOLE`].
+    fn parts(&self, field: Field) -> Result<u32, Problem> {
+        let json = self.raw(field)?.ok_or_else(|| missing(field))?;
+        let fraction = serde_json::from_str::<f64>(json).ok().filter(|fraction| (0.0..=1.0).contains(fraction));
+        let fraction = fraction.ok_or_else(|| bad(field))?;
+        Ok((fraction * f64::from(Point::WHOLE)).round() as u32)
     }
 
     fn raw_if_any(&self, field: Field) -> Result<Option<&'a str>, Problem> {

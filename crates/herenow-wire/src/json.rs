@@ -1,5 +1,5 @@
 //! Writing JSON straight into one text: no tree, one allocation a frame.
-use herenow_core::version::Version;
+use herenow_core::{cursors::Point, version::Version};
 use std::fmt::{Display, Write as _};
 
 /// Writes one object, or the members that go on after another text's. Keys are fixed words of the protocol.
@@ -58,6 +58,14 @@ impl Writer {
         self.0.push_str(json);
     }
 
+    /// A member with a key that is not ours, and an object.
+    pub(crate) fn foreign_object(&mut self, key: &str, members: impl FnOnce(&mut Self)) {
+        self.separate();
+        self.string_value(key);
+        self.0.push(':');
+        self.object_value(members);
+    }
+
     pub(crate) fn object(&mut self, key: &'static str, members: impl FnOnce(&mut Self)) {
         self.key(key);
         self.object_value(members);
@@ -70,12 +78,24 @@ impl Writer {
         mut item: impl FnMut(&mut Self, T),
     ) {
         self.key(key);
+        self.array_value(|writer| {
+            for one in items {
+                item(writer.item(), one);
+            }
+        });
+    }
+
+    /// An array; each of its items is announced by [`Writer::item`].
+    pub(crate) fn array_value(&mut self, items: impl FnOnce(&mut Self)) {
         self.0.push('[');
-        for one in items {
-            self.separate();
-            item(self, one);
-        }
+        items(self);
         self.0.push(']');
+    }
+
+    /// Goes on to the next item of an array.
+    pub(crate) fn item(&mut self) -> &mut Self {
+        self.separate();
+        self
     }
 
     pub(crate) fn object_value(&mut self, members: impl FnOnce(&mut Self)) {
@@ -100,6 +120,16 @@ impl Writer {
 
     pub(crate) fn number_value(&mut self, value: impl Into<Number>) {
         self.display(value.into().0);
+    }
+
+    /// A number of parts of [`Point::WHOLE`] as a decimal fraction, as short as it goes.
+    pub(crate) fn fraction_value(&mut self, parts: u32) {
+        self.number_value(parts / Point::WHOLE);
+        let rest = parts % Point::WHOLE;
+        if rest > 0 {
+            self.display(format_args!(".{rest:05}"));
+            self.0.truncate(self.0.trim_end_matches('0').len());
+        }
     }
 
     /// `["epoch", number]`; an epoch is letters and digits, so nothing in it needs an escape.
@@ -172,6 +202,39 @@ mod tests {
             writer.object("b", |_| {});
         });
         assert_eq!(writer.finish(), r#"{"type":"{","empty":[],"two":["[","{"],"in":{"a":true,"b":{}}}"#);
+    }
+
+    #[test]
+    fn arrays_stand_in_arrays() {
+        let mut writer = Writer::frame("x", 0);
+        writer.list("a", [Some(1_u32), None], |writer, item| {
+            writer.array_value(|writer| {
+                if let Some(number) = item {
+                    writer.item().number_value(number);
+                    writer.item().null_value();
+                }
+            });
+        });
+        writer.object("o", |writer| writer.foreign_object("\"", |writer| writer.flag("f", false)));
+        assert_eq!(writer.finish(), r#"{"type":"x","a":[[1,null],[]],"o":{"\"":{"f":false}}}"#);
+    }
+
+    #[test]
+    fn fractions_have_no_more_digits_than_they_need() {
+        let cases = [
+            (0, "0"),
+            (1, "0.00001"),
+            (10, "0.0001"),
+            (33_333, "0.33333"),
+            (50_000, "0.5"),
+            (99_999, "0.99999"),
+            (100_000, "1"),
+        ];
+        for (parts, text) in cases {
+            let mut writer = Writer::body(0);
+            writer.fraction_value(parts);
+            assert_eq!(writer.finish_head(), text);
+        }
     }
 
     #[test]

@@ -14,5 +14,6 @@ pub mod palette;
 pub mod problem;
 mod raw;
 pub mod request;
+mod shapes;
 pub mod websocket;
 mod words;

@@ -3,15 +3,16 @@ use crate::{
     code::Code,
     fields::{Field, Fields, shown},
     json::Writer,
-    palette,
     problem::Problem,
     request::{Asked, Request},
-    words,
+    shapes, words,
 };
 use herenow_core::{
     command::{Interest, Message, Reason},
-    event::{Count, CountView, DiffView, Event, RosterView, State, Typist, Viewer},
-    id::{RequestId, RoomId, SessionId, Target},
+    cursors::Point,
+    event::{CountView, DiffView, Event, LockView, RosterView, SessionView, Typist},
+    id::{RequestId, RoomId, SessionId, Target, UserId},
+    people::Dot,
     profile::Profile,
     time::Time,
 };
@@ -34,8 +35,9 @@ pub fn decode(text: &str) -> Result<Asked, Problem> {
 fn request(fields: &Fields<'_>) -> Result<Request, Problem> {
     let room = || fields.room(Field::Room);
     Ok(match &*fields.kind()? {
-        "typing" => Request::StartTyping { room: room()?, target: fields.target()? },
-        "stop_typing" => Request::StopTyping { room: room()?, target: fields.target()? },
+        "typing" => Request::StartTyping { room: room()?, target: fields.target(Field::Target)? },
+        "stop_typing" => Request::StopTyping { room: room()?, target: fields.target(Field::Target)? },
+        "cursor" => Request::Point { room: room()?, point: fields.point()? },
         "update" => Request::Update { room: room()?, patch: fields.patch()? },
         "message" => Request::Send { room: room()?, message: fields.message()? },
         "join" => Request::Join {
@@ -47,6 +49,10 @@ fn request(fields: &Fields<'_>) -> Result<Request, Problem> {
             sessions: fields.flag(Field::Sessions)?,
         },
         "leave" => Request::Leave { room: room()? },
+        "lock" => Request::Lock { room: room()?, name: fields.lock_name()?, wait: fields.flag(Field::Wait)? },
+        "unlock" => Request::Unlock { room: room()?, name: fields.lock_name()? },
+        "watch" => Request::Watch { users: fields.users()? },
+        "unwatch" => Request::Unwatch { users: fields.users()? },
         "sync" => Request::Sync { room: room()?, since: fields.since()? },
         "status" => Request::SetStatus { status: fields.status()? },
         "ping" => Request::Ping,
@@ -56,8 +62,8 @@ fn request(fields: &Fields<'_>) -> Result<Request, Problem> {
         },
         unknown => {
             let detail = format!(
-                "type \"{}\" is unknown, it must be one of auth, join, leave, typing, stop_typing, update, status, \
-                 message, sync and ping",
+                "type \"{}\" is unknown, it must be one of auth, join, leave, typing, stop_typing, update, cursor, \
+                 lock, unlock, message, status, watch, unwatch, sync and ping",
                 shown(unknown)
             );
             return Err(Problem::with_detail(Code::FrameUnknownType, detail));
@@ -109,7 +115,7 @@ pub fn welcome(welcome: &Welcome<'_>) -> String {
         frame.string("resume", resume);
     }
     frame.flag("resumed", welcome.resumed);
-    frame.object("user", |frame| user(frame, welcome.profile));
+    frame.object("user", |frame| shapes::user(frame, welcome.profile));
     frame.string("node", welcome.node);
     frame.number("time_ms", welcome.now.as_millis());
     frame.number("ping_interval_ms", welcome.ping_interval);
@@ -175,13 +181,18 @@ pub fn roster_head(re: Option<&RequestId>, interest: Interest) -> String {
 
 /// The part of a roster frame that all receivers share. Costs time and bytes by viewer: encode it once.
 pub fn roster_body(view: &RosterView) -> String {
-    let mut frame = Writer::body(256 + VIEWER_BYTES * view.viewers.len());
+    let sessions = view.sessions.iter().flatten().map(Vec::len).sum::<usize>();
+    let mut frame = Writer::body(256 + VIEWER_BYTES * view.viewers.len() + SESSION_BYTES * sessions);
     frame.string("room", view.room.as_str());
     frame.version("v", &view.version);
     frame.string("gear", words::gear(view.gear));
-    viewers(&mut frame, "viewers", &view.viewers);
-    count(&mut frame, view.count);
-    typing_and_locks(&mut frame, &view.typing);
+    match &view.sessions {
+        None => shapes::viewers(&mut frame, "viewers", &view.viewers),
+        Some(lists) => shapes::viewers_in_detail(&mut frame, &view.viewers, lists),
+    }
+    shapes::count(&mut frame, view.count);
+    shapes::typing(&mut frame, &view.typing);
+    shapes::locks(&mut frame, &view.locks);
     frame.finish()
 }
 
@@ -190,18 +201,32 @@ pub fn roster_body(view: &RosterView) -> String {
 pub fn encode(event: &Event) -> Option<String> {
     Some(match event {
         Event::Roster { re, interest, view } => roster_head(re.as_ref(), *interest) + &roster_body(view),
-        Event::Diff { re, view, typing } => diff(re.as_ref(), view, typing.as_deref()),
+        Event::Diff { re, view, typing, locks } => {
+            diff(re.as_ref(), view, &Whole { typing: typing.as_deref(), locks: locks.as_deref() })
+        }
         Event::Step(_) => return None,
         Event::Count(view) => counted(view),
         Event::Typing { room, profile, target, on } => typing(room, profile, target.as_ref(), *on),
+        Event::Sessions { room, user, list } => sessions(room, user, list),
+        Event::Cursors { room, at } => cursors(room, at),
+        Event::Statuses(dots) => statuses(dots),
+        Event::Lock { room, lock } => changed_hands(room, lock),
+        Event::LockAnswer { re, held, fence } => lock_answered(re, *held, *fence),
         Event::Message { room, from, message } => passing(room, from.as_deref(), message),
-        Event::Removed { room, reason } => removed(room, *reason),
+        Event::Removed { room, reason, block } => removed(room, *reason, *block),
         Event::Ack { re, sessions } => acknowledged(re, *sessions),
+        Event::WatchRefused { re, refusal } => error(&Problem { re: re.clone(), ..Problem::from(*refusal) }),
         Event::Refused { re, room, refusal } => error(&Problem::refused(re.clone(), room.clone(), *refusal)),
     })
 }
 
-fn diff(re: Option<&RequestId>, view: &DiffView, typing: Option<&[Typist]>) -> String {
+/// What a diff that answers a request tells whole.
+struct Whole<'a> {
+    typing: Option<&'a [Typist]>,
+    locks: Option<&'a [LockView]>,
+}
+
+fn diff(re: Option<&RequestId>, view: &DiffView, whole: &Whole<'_>) -> String {
     let changed = view.joined.len() + view.updated.len();
     let mut frame = Writer::frame("diff", 192 + VIEWER_BYTES * changed + 64 * view.left.len());
     answers(&mut frame, re);
@@ -209,7 +234,7 @@ fn diff(re: Option<&RequestId>, view: &DiffView, typing: Option<&[Typist]>) -> S
     frame.number("from", view.from);
     frame.version("v", &view.version);
     if !view.joined.is_empty() {
-        viewers(&mut frame, "joined", &view.joined);
+        shapes::viewers(&mut frame, "joined", &view.joined);
     }
     if !view.left.is_empty() {
         frame.list("left", &view.left, |frame, (user, reason)| {
@@ -220,11 +245,14 @@ fn diff(re: Option<&RequestId>, view: &DiffView, typing: Option<&[Typist]>) -> S
         });
     }
     if !view.updated.is_empty() {
-        viewers(&mut frame, "updated", &view.updated);
+        shapes::viewers(&mut frame, "updated", &view.updated);
     }
-    count(&mut frame, view.count);
-    if let Some(typists) = typing {
-        typing_and_locks(&mut frame, typists);
+    shapes::count(&mut frame, view.count);
+    if let Some(typists) = whole.typing {
+        shapes::typing(&mut frame, typists);
+    }
+    if let Some(locks) = whole.locks {
+        shapes::locks(&mut frame, locks);
     }
     frame.finish()
 }
@@ -234,19 +262,73 @@ fn counted(view: &CountView) -> String {
     frame.string("room", view.room.as_str());
     frame.version("v", &view.version);
     frame.string("gear", words::gear(view.gear));
-    count(&mut frame, view.count);
-    frame.list("faces", &view.faces, |frame, profile| frame.object_value(|frame| user(frame, profile)));
+    shapes::count(&mut frame, view.count);
+    frame.list("faces", &view.faces, |frame, profile| frame.object_value(|frame| shapes::user(frame, profile)));
     frame.finish()
 }
 
 fn typing(room: &RoomId, profile: &Profile, target: Option<&Target>, on: bool) -> String {
     let mut frame = Writer::frame("typing", 96 + USER_BYTES);
     frame.string("room", room.as_str());
-    frame.object("user", |frame| user(frame, profile));
+    frame.object("user", |frame| shapes::user(frame, profile));
     if let Some(target) = target {
         frame.string("target", target.as_str());
     }
     frame.flag("on", on);
+    frame.finish()
+}
+
+fn sessions(room: &RoomId, user: &UserId, list: &[SessionView]) -> String {
+    let mut frame = Writer::frame("sessions", 96 + SESSION_BYTES * list.len());
+    frame.string("room", room.as_str());
+    frame.string("user", user.as_str());
+    shapes::sessions(&mut frame, "list", list);
+    frame.finish()
+}
+
+fn cursors(room: &RoomId, at: &[(SessionId, Option<Point>)]) -> String {
+    let mut frame = Writer::frame("cursors", 64 + CURSOR_BYTES * at.len());
+    frame.string("room", room.as_str());
+    frame.list("at", at, |frame, (session, point)| {
+        frame.array_value(|frame| {
+            frame.item().string_value(&session.to_string());
+            match point {
+                None => frame.item().null_value(),
+                Some(Point { x, y, on }) => {
+                    frame.item().fraction_value(*x);
+                    frame.item().fraction_value(*y);
+                    if let Some(on) = on {
+                        frame.item().string_value(on.as_str());
+                    }
+                }
+            }
+        });
+    });
+    frame.finish()
+}
+
+fn statuses(dots: &[Dot]) -> String {
+    let mut frame = Writer::frame("statuses", 32 + DOT_BYTES * dots.len());
+    frame.object("users", |frame| {
+        for Dot { user, status } in dots {
+            frame.foreign_object(user.as_str(), |frame| frame.string("status", words::dot(*status)));
+        }
+    });
+    frame.finish()
+}
+
+fn changed_hands(room: &RoomId, lock: &LockView) -> String {
+    let mut frame = Writer::frame("lock", 128 + USER_BYTES);
+    frame.string("room", room.as_str());
+    shapes::lock(&mut frame, lock);
+    frame.finish()
+}
+
+fn lock_answered(re: &RequestId, held: bool, fence: u64) -> String {
+    let mut frame = Writer::frame("ack", 64);
+    answers(&mut frame, Some(re));
+    frame.flag("held", held);
+    frame.number("fence", fence);
     frame.finish()
 }
 
@@ -256,15 +338,18 @@ fn passing(room: &RoomId, from: Option<&Profile>, message: &Message) -> String {
     frame.string("event", &message.event);
     frame.raw("data", &message.data);
     if let Some(profile) = from {
-        frame.object("from", |frame| user(frame, profile));
+        frame.object("from", |frame| shapes::user(frame, profile));
     }
     frame.finish()
 }
 
-fn removed(room: &RoomId, reason: Reason) -> String {
+fn removed(room: &RoomId, reason: Reason, block: Option<Duration>) -> String {
     let mut frame = Writer::frame("removed", 96);
     frame.string("room", room.as_str());
     frame.string("reason", words::reason(reason));
+    if let Some(block) = block {
+        frame.number("block_ms", block);
+    }
     frame.finish()
 }
 
@@ -283,57 +368,13 @@ fn answers(frame: &mut Writer, re: Option<&RequestId>) {
     }
 }
 
-fn user(frame: &mut Writer, profile: &Profile) {
-    frame.string("id", profile.user.as_str());
-    frame.string("name", &profile.name);
-    frame.string("color", palette::color(profile));
-    if let Some(avatar) = &profile.avatar {
-        frame.string("avatar", avatar);
-    }
-}
-
-fn viewers(frame: &mut Writer, key: &'static str, viewers: &[Viewer]) {
-    frame.list(key, viewers, |frame, viewer| frame.object_value(|frame| self::viewer(frame, viewer)));
-}
-
-fn viewer(frame: &mut Writer, viewer: &Viewer) {
-    frame.object("user", |frame| user(frame, &viewer.profile));
-    frame.string("status", words::status(viewer.status));
-    frame.number("joined_at_ms", viewer.joined_at.as_millis());
-    frame.number("sessions", viewer.sessions);
-    if !viewer.state.is_empty() {
-        frame.object("state", |frame| state(frame, &viewer.state));
-    }
-}
-
-fn state(frame: &mut Writer, state: &State) {
-    for (key, json) in state {
-        frame.foreign(key, json);
-    }
-}
-
-fn count(frame: &mut Writer, count: Count) {
-    frame.object("count", |frame| {
-        frame.number("users", count.users);
-        frame.number("sessions", count.sessions);
-    });
-}
-
-/// Both lists whole. There are no locks yet, so theirs is empty.
-fn typing_and_locks(frame: &mut Writer, typing: &[Typist]) {
-    frame.list("typing", typing, |frame, typist| {
-        frame.object_value(|frame| {
-            frame.object("user", |frame| user(frame, &typist.profile));
-            frame.list("targets", &typist.targets, |frame, target| match target {
-                Some(target) => frame.string_value(target.as_str()),
-                None => frame.null_value(),
-            });
-        });
-    });
-    frame.list("locks", [(); 0], |_, ()| {});
-}
-
 /// Room to set aside for a viewer, so that a text rarely grows; measured on short names without state.
 const VIEWER_BYTES: usize = 160;
 /// Room to set aside for a user.
 const USER_BYTES: usize = 80;
+/// Room to set aside for a session without state.
+const SESSION_BYTES: usize = 48;
+/// Room to set aside for a pointer on the room as a whole.
+const CURSOR_BYTES: usize = 40;
+/// Room to set aside for whether a user of a short id is online.
+const DOT_BYTES: usize = 48;

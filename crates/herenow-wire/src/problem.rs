@@ -67,6 +67,20 @@ impl From<Refusal> for Problem {
                 format!("the state would have too many keys, at most {keys_max} are allowed"),
             ),
             Refusal::TypingOff => Self::new(Code::TypingOff),
+            Refusal::LockNotHeld => Self::new(Code::LockNotHeld),
+            Refusal::TooManyLocks { locks_max } => Self::with_detail(
+                Code::LockTooMany,
+                format!("too many locks are held or waited for, at most {locks_max} are allowed"),
+            ),
+            Refusal::Blocked { retry_after } => {
+                let ms = retry_after.as_millis();
+                let detail = format!("the user was put out of the room and may not come back for {ms} ms");
+                Self { retry_after: Some(retry_after), ..Self::with_detail(Code::RoomBlocked, detail) }
+            }
+            Refusal::TooManyWatched { watched_max } => Self::with_detail(
+                Code::WatchTooMany,
+                format!("this session would watch more users than it may, at most {watched_max} are allowed"),
+            ),
             Refusal::JoinCancelled => Self::new(Code::JoinCancelled),
         }
     }
@@ -77,6 +91,7 @@ mod tests {
     use super::Problem;
     use crate::code::Code;
     use herenow_core::refusal::Refusal;
+    use std::time::Duration;
 
     #[test]
     fn a_refusal_names_its_limit() {
@@ -85,12 +100,22 @@ mod tests {
             (Refusal::TooManyTargets { targets_max: 9 }, Code::TypingTooManyTargets, "9"),
             (Refusal::StateTooLarge { bytes: 5000, bytes_max: 4096 }, Code::StateTooLarge, "4096"),
             (Refusal::StateTooManyKeys { keys_max: 65 }, Code::StateTooManyKeys, "65"),
+            (Refusal::TooManyLocks { locks_max: 33 }, Code::LockTooMany, "33"),
+            (Refusal::TooManyWatched { watched_max: 1001 }, Code::WatchTooMany, "1001"),
+            (Refusal::Blocked { retry_after: Duration::from_millis(2500) }, Code::RoomBlocked, "2500 ms"),
         ];
         for (refusal, code, limit) in cases {
             let problem = Problem::from(refusal);
             assert_eq!(problem.code, code);
             assert!(problem.message().contains(limit), "{}", problem.message());
         }
+    }
+
+    #[test]
+    fn only_what_ends_by_itself_says_when_to_try_again() {
+        let retry_after = Duration::from_millis(2500);
+        assert_eq!(Problem::from(Refusal::Blocked { retry_after }).retry_after, Some(retry_after));
+        assert_eq!(Problem::from(Refusal::LockNotHeld).retry_after, None);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What a client claims to want, whatever its dialect. The driver checks it against rights and rates.
 use herenow_core::{
     command::{Interest, Message, Patch},
-    id::{RequestId, RoomId, Target},
+    cursors::Point,
+    id::{LockName, RequestId, RoomId, Target, UserId},
     profile::Status,
     version::Version,
 };
@@ -37,7 +38,7 @@ pub enum Request {
         state: Option<Patch>,
         /// The version that the client has already.
         since: Option<Version>,
-        /// Hear about each session of a user as well.
+        /// Hear about each session of a user as well, and where its pointer is.
         sessions: bool,
     },
     /// To be out of a room.
@@ -65,6 +66,39 @@ pub enum Request {
         room: RoomId,
         /// What changes; sorted by key.
         patch: Patch,
+    },
+    /// Where the session's pointer is; `None` hides it.
+    Point {
+        /// Which room.
+        room: RoomId,
+        /// Where.
+        point: Option<Point>,
+    },
+    /// To hold a lock.
+    Lock {
+        /// Which room.
+        room: RoomId,
+        /// Which lock.
+        name: LockName,
+        /// Get in line where another session holds it.
+        wait: bool,
+    },
+    /// To hold a lock, or wait for it, no more.
+    Unlock {
+        /// Which room.
+        room: RoomId,
+        /// Which lock.
+        name: LockName,
+    },
+    /// To hear whether users are online, and each change of that.
+    Watch {
+        /// Whom: 1 to [`USERS_MAX`], sorted, each once.
+        users: Vec<UserId>,
+    },
+    /// To hear of users no more.
+    Unwatch {
+        /// Whom: 1 to [`USERS_MAX`], sorted, each once.
+        users: Vec<UserId>,
     },
     /// The session is active or idle.
     SetStatus {
@@ -95,3 +129,5 @@ pub const NESTING_MAX: usize = 32;
 pub const REQUEST_ID_BYTES_MAX: usize = 64;
 /// Longest key of a state, in bytes.
 pub const STATE_KEY_BYTES_MAX: usize = 64;
+/// Most users that one frame of a client names. (A frame of 16 KiB may hold fewer, by the length of their ids.)
+pub const USERS_MAX: usize = 1000;

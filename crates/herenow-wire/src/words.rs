@@ -24,6 +24,14 @@ pub(crate) const fn status(status: Status) -> &'static str {
     }
 }
 
+/// Of a user in whatever room or none; `None` is offline.
+pub(crate) const fn dot(of: Option<Status>) -> &'static str {
+    match of {
+        Some(online) => status(online),
+        None => "offline",
+    }
+}
+
 pub(crate) fn parse_status(word: &str) -> Option<Status> {
     [Status::Active, Status::Idle].into_iter().find(|&known| status(known) == word)
 }

@@ -1,10 +1,12 @@
 //! Whatever a client sends, reading it ends in a request or a problem; whatever a name holds, it arrives.
-use crate::people::{bob_viewing, full_room, target};
+use crate::people::{BOB_S, bob, bob_viewing, full_room, target};
 use herenow_core::{
     command::{Interest, Message},
-    event::{Event, RosterView, Typist, Viewer},
+    cursors::Point,
+    event::{Event, LockView, RosterView, Typist, Viewer},
     id::RoomId,
-    profile::Profile,
+    people::Dot,
+    profile::{Profile, Status},
 };
 use herenow_wire::{
     board, native,
@@ -17,14 +19,30 @@ use proptest::{
     sample::select,
 };
 use serde_json::Value;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 const FIELDS: &[&str] = &[
-    "boardId", "data", "echo", "event", "id", "interest", "observe", "resume", "room", "sessions", "since", "state",
-    "status", "target", "to", "token", "type", "other",
+    "boardId", "data", "echo", "event", "id", "interest", "name", "observe", "on", "resume", "room", "sessions",
+    "since", "state", "status", "target", "to", "token", "type", "users", "wait", "x", "y", "other",
 ];
-const TYPES: &[&str] =
-    &["auth", "join", "leave", "typing", "stop_typing", "update", "status", "message", "sync", "ping", "nothing"];
+const TYPES: &[&str] = &[
+    "auth",
+    "join",
+    "leave",
+    "typing",
+    "stop_typing",
+    "update",
+    "cursor",
+    "lock",
+    "unlock",
+    "status",
+    "message",
+    "watch",
+    "unwatch",
+    "sync",
+    "ping",
+    "nothing",
+];
 
 /// JSON that may have layout, escapes, halves of surrogate pairs and numbers out of range.
 fn json() -> impl Strategy<Value = String> {
@@ -48,7 +66,8 @@ fn json() -> impl Strategy<Value = String> {
 /// Objects with fields of ours, right or wrong.
 fn frame() -> impl Strategy<Value = String> {
     let kind = prop_oneof![9 => select(TYPES).prop_map(|kind| format!("\"{kind}\"")), 1 => json()];
-    let fields = vec((select(FIELDS), prop_oneof![json(), Just("\"board-1\"".to_owned())]), 0..6);
+    let likely = prop_oneof![Just("\"board-1\""), Just("0.25"), Just("true"), Just("[\"u1\",\"u1\"]")];
+    let fields = vec((select(FIELDS), prop_oneof![json(), likely.prop_map(str::to_owned)]), 0..6);
     (kind, fields).prop_map(|(kind, fields)| {
         let fields = fields.iter().map(|(name, value)| format!(",\"{name}\":{value}"));
         format!("{{\"type\":{kind}{}}}", fields.collect::<String>())
@@ -66,15 +85,36 @@ fn check(answer: Result<Asked, Problem>) {
             if let Some(re) = re {
                 serde_json::from_str::<Value>(&native::ack(&re)).unwrap();
             }
-            if let Request::Send { room, message } = request {
-                let event = Event::Message { room, from: None, message: Arc::new(message) };
-                for frame in [native::encode(&event), board::encode(&event)] {
-                    let frame = frame.unwrap();
-                    assert!(!frame.contains(['\n', '\r']), "{frame}");
-                    serde_json::from_str::<Value>(&frame).unwrap();
-                }
+            let passed_on = passed_on(request);
+            for frame in passed_on.iter().flat_map(|event| [native::encode(event), board::encode(event)]).flatten() {
+                assert!(!frame.contains(['\n', '\r']), "{frame}");
+                serde_json::from_str::<Value>(&frame).unwrap();
             }
         }
+    }
+}
+
+/// What others may hear of a request, without asking whether it is granted.
+fn passed_on(request: Request) -> Option<Event> {
+    match request {
+        Request::Send { room, message } => Some(Event::Message { room, from: None, message: Arc::new(message) }),
+        Request::StartTyping { room, target } => Some(Event::Typing { room, profile: bob(), target, on: true }),
+        Request::StopTyping { room, target } => Some(Event::Typing { room, profile: bob(), target, on: false }),
+        Request::Point { room, point } => Some(Event::Cursors { room, at: vec![(BOB_S, point)] }),
+        Request::Lock { room, name, .. } => {
+            Some(Event::Lock { room, lock: LockView { name, holder: Some((bob(), BOB_S)), fence: 1 } })
+        }
+        Request::Unlock { room, name } => Some(Event::Lock { room, lock: LockView { name, holder: None, fence: 1 } }),
+        Request::Watch { users } | Request::Unwatch { users } => {
+            Some(Event::Statuses(users.into_iter().map(|user| Dot { user, status: Some(Status::Idle) }).collect()))
+        }
+        Request::Auth { .. }
+        | Request::Join { .. }
+        | Request::Leave { .. }
+        | Request::Update { .. }
+        | Request::SetStatus { .. }
+        | Request::Sync { .. }
+        | Request::Ping => None,
     }
 }
 
@@ -138,5 +178,29 @@ proptest! {
             Event::Message { room: RoomId::parse("r").unwrap(), from: None, message: Arc::new(message.clone()) };
         let frame: Value = serde_json::from_str(&native::encode(&event).unwrap()).unwrap();
         assert_eq!(frame["data"], sent);
+    }
+
+    #[test]
+    fn a_pointer_arrives_where_it_is_to_five_decimals(x in 0.0..=1.0_f64, y in 0.0..=1.0_f64) {
+        let text = format!(r#"{{"type":"cursor","room":"r","x":{x:e},"y":{y}}}"#);
+        let Asked { request, .. } = native::decode(&text).unwrap();
+        let frame: Value = serde_json::from_str(&native::encode(&passed_on(request).unwrap()).unwrap()).unwrap();
+        for (at, sent) in [(1, x), (2, y)] {
+            let told = frame["at"][0][at].as_f64().unwrap();
+            assert!((0.0..=1.0).contains(&told) && (told - sent).abs() <= 0.500_001 / f64::from(Point::WHOLE), "{frame}");
+            assert!(frame["at"][0][at].to_string().len() <= "0.00000".len(), "{frame}");
+        }
+    }
+
+    #[test]
+    fn users_arrive_once_each(ids in vec("[a-c\"\\\\😀]{1,2}", 1..20)) {
+        let text = format!(r#"{{"type":"watch","users":{}}}"#, Value::from(ids.clone()));
+        let Asked { request, .. } = native::decode(&text).unwrap();
+        let frame = native::encode(&passed_on(request).unwrap()).unwrap();
+        let told: Value = serde_json::from_str(&frame).unwrap();
+        let (told, sent): (BTreeSet<_>, BTreeSet<_>) =
+            (told["users"].as_object().unwrap().keys().collect(), ids.iter().collect());
+        assert_eq!(frame.matches("\"status\"").count(), sent.len());
+        assert_eq!(told, sent);
     }
 }

@@ -2,14 +2,15 @@
 use crate::{
     files::{assert_decodes, assert_encodes, frames},
     people::{
-        TWO, alice, alice_viewing, bob, bob_viewing, empty_room, full_room, no_change, profile, re, room, target, user,
-        version,
+        BOB_S, TWO, alice, alice_viewing, bob, bob_in_detail, bob_viewing, empty_room, full_room, lock, no_change,
+        profile, re, room, target, user, version,
     },
 };
 use herenow_core::{
     command::{Interest, Message, Reason},
     event::{CountView, Event, FIRST_MAX, Gear, RosterView, StepView},
     id::RequestId,
+    people::Dot,
     profile::Profile,
     refusal::Refusal,
     version::Version,
@@ -80,7 +81,7 @@ fn room_frames() -> Vec<(&'static str, String)> {
         ("message", passing("task_moved", r#"{"task":{"id":"task-5","listId":"list-done"}}"#)),
         ("message_own_names", passing("note", r#"{"type":"presence","text":"hi","\u0072oom":"r","boardId":"b"}"#)),
         ("message_plain", passing("tick", "[1,2]")),
-        ("removed", encoded(&Event::Removed { room: room(), reason: Reason::Expired })),
+        ("removed", encoded(&Event::Removed { room: room(), reason: Reason::Expired, block: None })),
     ]
 }
 
@@ -92,8 +93,10 @@ fn step(version: Version, profile: Arc<Profile>, left: Option<Reason>) -> Event 
 fn problems() -> Vec<(&'static str, String)> {
     let not_json = board::decode("{").unwrap_err();
     let retry_after = Some(Duration::from_millis(1500));
+    let blocked = Refusal::Blocked { retry_after: Duration::from_secs(60) };
     vec![
         ("error_json", board::error(&not_json)),
+        ("error_blocked", encoded(&Event::Refused { re: None, room: room(), refusal: blocked })),
         ("error_not_joined", encoded(&Event::Refused { re: re("1"), room: room(), refusal: Refusal::NotJoined })),
         ("error_retry", board::error(&Problem { retry_after, ..Problem::new(Code::RateLimited) })),
         ("unauthorized", board::error(&Problem::new(Code::AuthMissing))),
@@ -128,11 +131,30 @@ fn a_list_ends_at_its_limit_and_the_count_does_not() {
 }
 
 #[test]
+fn how_long_a_removed_one_is_kept_out_is_not_told() {
+    let removed = |block| encoded(&Event::Removed { room: room(), reason: Reason::Kicked, block });
+    assert_eq!(removed(Some(Duration::from_secs(60))), removed(None));
+}
+
+#[test]
+fn what_cannot_be_asked_for_is_refused_all_the_same() {
+    let refused = Event::WatchRefused { re: re("1"), refusal: Refusal::TooManyWatched { watched_max: 1000 } };
+    let frame: Value = serde_json::from_str(&encoded(&refused)).unwrap();
+    assert_eq!((&frame["type"], &frame["code"]), (&Value::from("error"), &Value::from("watch.too_many")));
+    assert_eq!(frame.get("room"), None);
+}
+
+#[test]
 fn what_only_other_dialects_know_is_not_told() {
     let counted = CountView { room: room(), version: version(1), gear: Gear::Live, count: TWO, faces: Vec::new() };
     let untold = [
-        Event::Diff { re: None, view: Arc::new(no_change()), typing: None },
+        Event::Diff { re: None, view: Arc::new(no_change()), typing: None, locks: None },
         Event::Count(Arc::new(counted)),
+        Event::Sessions { room: room(), user: user("u2"), list: bob_in_detail() },
+        Event::Cursors { room: room(), at: vec![(BOB_S, None)] },
+        Event::Statuses([Dot { user: user("u2"), status: None }].into()),
+        Event::Lock { room: room(), lock: lock("card-3", None, 7) },
+        Event::LockAnswer { re: RequestId("1".into()), held: true, fence: 7 },
         Event::Ack { re: RequestId("1".into()), sessions: None },
     ];
     for event in untold {

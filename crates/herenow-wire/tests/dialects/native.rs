@@ -2,14 +2,16 @@
 use crate::{
     files::{assert_decodes, assert_encodes, frames},
     people::{
-        NOBODY, NOON, TWO, alice, alice_viewing, bob, bob_viewing, empty_room, full_room, no_change, profile, re, room,
-        target, typist, user, version,
+        ALICE_S, ALICE_S_TOO, BOB_S, NOBODY, NOON, TWO, alice, alice_in_detail, alice_viewing, bob, bob_in_detail,
+        bob_viewing, empty_room, full_room, lock, no_change, profile, re, room, target, typist, user, version,
     },
 };
 use herenow_core::{
     command::{Interest, Message, Patch, Reason},
-    event::{CountView, DiffView, Event, Gear, StepView, Typist},
-    id::{RequestId, RoomId, SessionId},
+    cursors::Point,
+    event::{Count, CountView, DiffView, Event, Gear, RosterView, StepView},
+    id::{LockName, RequestId, RoomId, SessionId},
+    people::Dot,
     profile::{Profile, Status},
     refusal::Refusal,
     time::Time,
@@ -25,7 +27,9 @@ use std::{sync::Arc, time::Duration};
 
 #[test]
 fn client_frames_are_read_as_they_are_meant() {
-    assert_decodes("native/client", native::decode, &client_frames());
+    let mut all = client_frames();
+    all.extend(detail_requests());
+    assert_decodes("native/client", native::decode, &all);
 }
 
 fn client_frames() -> Vec<(&'static str, Result<Asked, Problem>)> {
@@ -74,6 +78,34 @@ fn client_frames() -> Vec<(&'static str, Result<Asked, Problem>)> {
     cases.into_iter().map(|(name, re, request)| (name, Ok(Asked { re, request }))).collect()
 }
 
+fn detail_requests() -> Vec<(&'static str, Result<Asked, Problem>)> {
+    let name = || LockName::parse("card-3").unwrap();
+    let sessions = Request::Join {
+        room: room(),
+        interest: Interest::Auto,
+        observe: false,
+        state: None,
+        since: None,
+        sessions: true,
+    };
+    let cases = [
+        ("join_sessions", re("7"), sessions),
+        ("cursor", None, point(25_000, 66_667, None)),
+        ("cursor_on", None, point(0, Point::WHOLE, Some("card-3"))),
+        ("cursor_hidden", re("13"), Request::Point { room: room(), point: None }),
+        ("lock", re("14"), Request::Lock { room: room(), name: name(), wait: false }),
+        ("lock_wait", re("15"), Request::Lock { room: room(), name: name(), wait: true }),
+        ("unlock", re("16"), Request::Unlock { room: room(), name: name() }),
+        ("watch", re("17"), Request::Watch { users: ["u1", "u2", "u9"].map(user).into() }),
+        ("unwatch", re("18"), Request::Unwatch { users: vec![user("u9")] }),
+    ];
+    cases.into_iter().map(|(name, re, request)| (name, Ok(Asked { re, request }))).collect()
+}
+
+fn point(x: u32, y: u32, on: Option<&str>) -> Request {
+    Request::Point { room: room(), point: Some(Point { x, y, on: on.and_then(target) }) }
+}
+
 fn join(interest: Interest) -> Request {
     Request::Join { room: room(), interest, observe: false, state: None, since: None, sessions: false }
 }
@@ -87,6 +119,7 @@ fn server_frames_are_written_as_they_stand() {
     let mut all = roster_frames();
     all.extend(diff_frames());
     all.extend(other_frames());
+    all.extend(detail_frames());
     all.extend(answers());
     assert_encodes("native/server", &all);
 }
@@ -98,10 +131,29 @@ fn encoded(event: &Event) -> String {
 fn roster_frames() -> Vec<(&'static str, String)> {
     let counted =
         CountView { room: room(), version: version(42), gear: Gear::Live, count: TWO, faces: vec![alice(), bob()] };
+    let crowd = CountView {
+        version: version(1043),
+        gear: Gear::Crowd,
+        count: Count { users: 1001, sessions: 1100 },
+        faces: vec![alice()],
+        ..counted.clone()
+    };
+    let detailed = RosterView {
+        gear: Gear::Batched,
+        sessions: Some(vec![alice_in_detail(), bob_in_detail()]),
+        ..(*full_room()).clone()
+    };
+    let many = RosterView { gear: Gear::Crowd, ..(*empty_room()).clone() };
+    let roster = |re: Option<RequestId>, interest, view: &RosterView| {
+        native::roster_head(re.as_ref(), interest) + &native::roster_body(view)
+    };
     vec![
-        ("roster", native::roster_head(re("7").as_ref(), Interest::Auto) + &native::roster_body(&full_room())),
-        ("roster_empty", native::roster_head(None, Interest::Full) + &native::roster_body(&empty_room())),
+        ("roster", roster(re("7"), Interest::Auto, &full_room())),
+        ("roster_empty", roster(None, Interest::Full, &empty_room())),
+        ("roster_sessions", roster(re("7"), Interest::Auto, &detailed)),
+        ("roster_crowd", roster(None, Interest::Full, &many)),
         ("count", encoded(&Event::Count(Arc::new(counted)))),
+        ("count_crowd", encoded(&Event::Count(Arc::new(crowd)))),
     ]
 }
 
@@ -126,23 +178,35 @@ fn diff_frames() -> Vec<(&'static str, String)> {
     let joined = DiffView { version: version(43), joined: vec![bob_viewing()], ..no_change() };
     let reasons = DiffView { version: version(49), left: all_left, count: NOBODY, ..no_change() };
     let missed = DiffView { from: 41, updated: vec![bob_viewing()], ..no_change() };
-    let typing: Arc<[Typist]> = [typist(alice(), vec![None])].into();
+    let answer = Event::Diff {
+        re: re("\"j-1\""),
+        view: Arc::new(missed),
+        typing: Some([typist(alice(), vec![None])].into()),
+        locks: Some([lock("card-3", Some((alice(), ALICE_S)), 7), lock("title", Some((bob(), BOB_S)), 9)].into()),
+    };
+    let nothing = Event::Diff {
+        re: re("11"),
+        view: Arc::new(no_change()),
+        typing: Some(Arc::default()),
+        locks: Some(Arc::default()),
+    };
     vec![
-        ("diff", encoded(&diff(None, mixed, None))),
-        ("diff_joined", encoded(&diff(None, joined, None))),
-        ("diff_reasons", encoded(&diff(None, reasons, None))),
-        ("diff_answer", encoded(&diff(re("\"j-1\""), missed, Some(typing)))),
-        ("diff_nothing", encoded(&diff(re("11"), no_change(), Some(Arc::default())))),
+        ("diff", encoded(&diff(mixed))),
+        ("diff_joined", encoded(&diff(joined))),
+        ("diff_reasons", encoded(&diff(reasons))),
+        ("diff_answer", encoded(&answer)),
+        ("diff_nothing", encoded(&nothing)),
     ]
 }
 
-fn diff(re: Option<RequestId>, view: DiffView, typing: Option<Arc<[Typist]>>) -> Event {
-    Event::Diff { re, view: Arc::new(view), typing }
+fn diff(view: DiffView) -> Event {
+    Event::Diff { re: None, view: Arc::new(view), typing: None, locks: None }
 }
 
 fn other_frames() -> Vec<(&'static str, String)> {
     let typing = |target, on| encoded(&Event::Typing { room: room(), profile: bob(), target, on });
     let passing = |from, message| encoded(&Event::Message { room: room(), from, message: Arc::new(message) });
+    let removed = |reason, block| encoded(&Event::Removed { room: room(), reason, block });
     let wild = Event::Typing {
         room: RoomId::parse("a \"room\"").unwrap(),
         profile: profile("u\\1", "\\\" <b> \u{202e}evil\u{2028}\u{2069} 😀 \0\n"),
@@ -156,14 +220,37 @@ fn other_frames() -> Vec<(&'static str, String)> {
         ("names", encoded(&wild)),
         ("message", passing(Some(bob()), message("wave", r#"{"to":["everybody"]}"#))),
         ("message_app", passing(None, message("task_deleted", "null"))),
-        ("removed", encoded(&Event::Removed { room: room(), reason: Reason::Kicked })),
+        ("removed", removed(Reason::Kicked, None)),
+        ("removed_block", removed(Reason::Kicked, Some(Duration::from_secs(60)))),
+    ]
+}
+
+fn detail_frames() -> Vec<(&'static str, String)> {
+    let sessions = |id, list| encoded(&Event::Sessions { room: room(), user: user(id), list });
+    let cursors = |at| encoded(&Event::Cursors { room: room(), at });
+    let changed = |lock| encoded(&Event::Lock { room: room(), lock });
+    let point = |x, y, on: Option<&str>| Some(Point { x, y, on: on.and_then(target) });
+    let dots = |dots: &[(&str, Option<Status>)]| {
+        let dot = |(id, status): &(&str, _)| Dot { user: user(id), status: *status };
+        encoded(&Event::Statuses(dots.iter().map(dot).collect()))
+    };
+    vec![
+        ("sessions", sessions("u1", alice_in_detail())),
+        ("sessions_none", sessions("u1", Vec::new())),
+        ("cursors", cursors(vec![(ALICE_S, point(25_000, 66_667, None)), (BOB_S, point(1, 99_990, Some("card-3")))])),
+        ("cursors_hidden", cursors(vec![(ALICE_S, None), (ALICE_S_TOO, point(0, Point::WHOLE, None))])),
+        ("lock", changed(lock("card-3", Some((bob(), BOB_S)), 8))),
+        ("lock_free", changed(lock("card-3", None, 8))),
+        ("statuses", dots(&[("u1", Some(Status::Active)), ("u2", Some(Status::Idle)), ("u\"9", None)])),
+        ("statuses_change", dots(&[("u1", None)])),
     ]
 }
 
 fn answers() -> Vec<(&'static str, String)> {
     let an_hour_on = Some(NOON + Duration::from_secs(3600));
-    let refused =
-        Event::Refused { re: re("9"), room: room(), refusal: Refusal::StateTooLarge { bytes: 5000, bytes_max: 4096 } };
+    let refused = |id, refusal| encoded(&Event::Refused { re: re(id), room: room(), refusal });
+    let unwatched = Event::WatchRefused { re: re("17"), refusal: Refusal::TooManyWatched { watched_max: 1000 } };
+    let lock = |held| encoded(&Event::LockAnswer { re: RequestId("14".into()), held, fence: 7 });
     let retry_after = Some(Duration::from_millis(1500));
     let retry = Problem { retry_after, ..Problem::new(Code::RateLimited) };
     vec![
@@ -181,7 +268,13 @@ fn answers() -> Vec<(&'static str, String)> {
         ("ack_auth", native::renewed(re("1").as_ref(), an_hour_on)),
         ("pong", native::pong(re("12").as_ref(), NOON)),
         ("pong_plain", native::pong(None, NOON)),
-        ("error", encoded(&refused)),
+        ("ack_lock", lock(true)),
+        ("ack_lock_taken", lock(false)),
+        ("error", refused("9", Refusal::StateTooLarge { bytes: 5000, bytes_max: 4096 })),
+        ("error_blocked", refused("7", Refusal::Blocked { retry_after: Duration::from_secs(60) })),
+        ("error_lock", refused("16", Refusal::LockNotHeld)),
+        ("error_locks", refused("14", Refusal::TooManyLocks { locks_max: 32 })),
+        ("error_watch", encoded(&unwatched)),
         ("error_retry", native::error(&retry)),
     ]
 }

@@ -1,7 +1,7 @@
 //! The rooms and users that the fixtures are about.
 use herenow_core::{
-    event::{Count, DiffView, Gear, RosterView, State, Typist, Viewer},
-    id::{RequestId, RoomId, Target, UserId},
+    event::{Count, DiffView, Gear, LockView, RosterView, SessionView, State, Typist, Viewer},
+    id::{LockName, RequestId, RoomId, SessionId, Target, UserId},
     profile::{Profile, Status},
     time::Time,
     version::{Epoch, Version},
@@ -44,15 +44,24 @@ pub(crate) fn bob() -> Arc<Profile> {
     profile("u2", "Bob")
 }
 
+/// Bob's only session.
+pub(crate) const BOB_S: SessionId = SessionId(255);
+/// Alice's older session.
+pub(crate) const ALICE_S: SessionId = SessionId(0x0a11_ce00_0000_0001);
+/// Alice's newer session.
+pub(crate) const ALICE_S_TOO: SessionId = SessionId(0x0a11_ce00_0000_0002);
+
+pub(crate) fn state<const N: usize>(members: [(&str, &str); N]) -> State {
+    members.into_iter().map(|(key, json)| (key.into(), json.into())).collect()
+}
+
 pub(crate) fn alice_viewing() -> Viewer {
-    let state: [(Arc<str>, Arc<str>); 2] =
-        [("editing".into(), r#""card-3""#.into()), ("pos".into(), "[1,2.50]".into())];
     Viewer {
         profile: alice(),
         status: Status::Active,
         joined_at: NOON,
         sessions: 2,
-        state: Arc::new(State::from(state)),
+        state: Arc::new(state([("editing", r#""card-3""#), ("pos", "[1,2.50]")])),
     }
 }
 
@@ -64,6 +73,21 @@ pub(crate) fn bob_viewing() -> Viewer {
         sessions: 1,
         state: Arc::default(),
     }
+}
+
+pub(crate) fn alice_in_detail() -> Vec<SessionView> {
+    vec![
+        SessionView { session: ALICE_S, status: Status::Idle, state: state([("editing", r#""card-3""#)]) },
+        SessionView { session: ALICE_S_TOO, status: Status::Active, state: state([("pos", "[1,2.50]")]) },
+    ]
+}
+
+pub(crate) fn bob_in_detail() -> Vec<SessionView> {
+    vec![SessionView { session: BOB_S, status: Status::Idle, state: state([]) }]
+}
+
+pub(crate) fn lock(name: &str, holder: Option<(Arc<Profile>, SessionId)>, fence: u64) -> LockView {
+    LockView { name: LockName::parse(name).unwrap(), holder, fence }
 }
 
 pub(crate) fn typist(profile: Arc<Profile>, targets: Vec<Option<Target>>) -> Typist {
@@ -79,6 +103,8 @@ pub(crate) fn full_room() -> Arc<RosterView> {
         viewers: vec![alice_viewing(), bob_viewing()],
         count: TWO,
         typing: typing.into(),
+        locks: [lock("card-3", Some((alice(), ALICE_S)), 7)].into(),
+        sessions: None,
     })
 }
 
@@ -90,6 +116,8 @@ pub(crate) fn empty_room() -> Arc<RosterView> {
         viewers: Vec::new(),
         count: NOBODY,
         typing: Arc::default(),
+        locks: Arc::default(),
+        sessions: None,
     })
 }
 
