@@ -145,7 +145,8 @@ impl Resumes {
 /// The session and the secret in a token.
 fn parse(token: &str) -> Option<(SessionId, u128)> {
     let (session, secret) = token.split_once('.')?;
-    if session.len() != 16 || secret.len() != 32 || !token.bytes().all(|byte| byte == b'.' || byte.is_ascii_hexdigit()) {
+    if session.len() != 16 || secret.len() != 32 || !token.bytes().all(|byte| byte == b'.' || byte.is_ascii_hexdigit())
+    {
         return None;
     }
     Some((SessionId(u64::from_str_radix(session, 16).ok()?), u128::from_str_radix(secret, 16).ok()?))

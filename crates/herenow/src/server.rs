@@ -1,5 +1,9 @@
 //! The HTTP side of the process: which routes there are, and the loop that accepts connections.
-use crate::{presence::Presence, problem::Problem, transport::{debug, ws}};
+use crate::{
+    presence::Presence,
+    problem::Problem,
+    transport::{debug, ws},
+};
 use axum::{Json, Router, body::Body, routing::any, routing::get};
 use http::{Request, StatusCode};
 use hyper::{body::Incoming, server::conn::http1};

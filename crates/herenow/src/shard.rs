@@ -294,7 +294,9 @@ impl Shard {
             }
         } else {
             // A connection that replaces another gets a seat of its own, so that the hubs see that it is another.
-            let key = self.seats.insert(Seat { partitions, ..Seat::new(connection, Arc::clone(&profile)) });
+            let mut seat = Seat::new(connection, Arc::clone(&profile));
+            seat.partitions = partitions;
+            let key = self.seats.insert(seat);
             let key = ConnectionKey(u32::try_from(key).expect("a process has fewer connections than 2^32"));
             if let Some(before) = self.keys.insert(session, key) {
                 self.seats.try_remove(before.0 as usize);

@@ -114,12 +114,7 @@ impl Conversation {
     }
 
     /// Begins with what the request said of who it is: known, refused, or `None` where a first frame has to say it.
-    pub fn greet(
-        &mut self,
-        known: Option<Result<Identity, AuthError>>,
-        resume: Option<String>,
-        inputs: &mut Inputs,
-    ) {
+    pub fn greet(&mut self, known: Option<Result<Identity, AuthError>>, resume: Option<String>, inputs: &mut Inputs) {
         match known {
             None => self.resume = resume.map(String::into_boxed_str),
             Some(Ok(identity)) => self.begin(identity, resume.as_deref(), inputs),
@@ -239,14 +234,14 @@ impl Conversation {
     }
 
     /// What has to be settled before this connection can begin.
-    pub fn take_contest(&mut self) -> Option<Box<Contest>> {
-        self.contest.take()
+    pub fn take_contest(&mut self) -> Option<Contest> {
+        self.contest.take().map(|contest| *contest)
     }
 
     /// Gives the session to this connection where its holder showed no sign of life, and otherwise a new one: then the
     /// token was copied along with a tab.
-    pub fn settle_contest(&mut self, contest: Box<Contest>, is_alive: bool, inputs: &mut Inputs) {
-        let Contest { identity, session, holder, heard } = *contest;
+    pub fn settle_contest(&mut self, contest: Contest, is_alive: bool, inputs: &mut Inputs) {
+        let Contest { identity, session, holder, heard } = contest;
         if is_alive {
             self.welcome(identity, None, inputs);
         } else {
@@ -328,7 +323,8 @@ impl Conversation {
             };
             if !stays {
                 let (whom, reason) = (Evictee::Session(session), Reason::Kicked);
-                inputs.push((presence.shard_of(room), ToShard::Evict { room: room.clone(), whom, reason, block: None }));
+                inputs
+                    .push((presence.shard_of(room), ToShard::Evict { room: room.clone(), whom, reason, block: None }));
             }
             stays
         });

@@ -47,7 +47,8 @@ pub async fn explain(
         return Err(problem.hint("use a token with the claim \"admin\": true"));
     }
     let bad = |what: &str, error: &dyn std::fmt::Display| {
-        Problem::new(StatusCode::BAD_REQUEST, "http.bad_path", "this cannot be asked for").detail(format!("{what} {error}"))
+        Problem::new(StatusCode::BAD_REQUEST, "http.bad_path", "this cannot be asked for")
+            .detail(format!("{what} {error}"))
     };
     let room = RoomId::parse(&room).map_err(|error| bad("the room", &error))?;
     let user = UserId::parse(&user).map_err(|error| bad("the user", &error))?;
@@ -84,7 +85,8 @@ fn shown(known: &Explanation, now: Time) -> Value {
             "stops_in_ms": millis(*until, now),
         })
     };
-    let lock = |(name, session): &(LockName, SessionId)| json!({ "name": name.as_str(), "session": session.to_string() });
+    let lock =
+        |(name, session): &(LockName, SessionId)| json!({ "name": name.as_str(), "session": session.to_string() });
     json!({
         "is_viewer": known.is_viewer,
         "entries": known.entries.iter().map(entry).collect::<Vec<_>>(),
