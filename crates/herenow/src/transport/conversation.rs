@@ -10,7 +10,7 @@ use crate::{
 use herenow_core::{
     command::{Command, Ending, Evictee, Patch, Reason},
     id::{RequestId, RoomId},
-    profile::Profile,
+    profile::{Profile, Status},
     refusal::Refusal,
     roster,
     time::Time,
@@ -41,6 +41,7 @@ pub struct Conversation {
     /// Rooms that the client asked to be in and did not leave, and as what.
     rooms: Vec<(RoomId, Place)>,
     shards: u64,
+    status: Status,
 }
 
 /// How a session is in a room.
@@ -57,7 +58,7 @@ impl Conversation {
     /// The beginning of a talk.
     pub fn new(presence: Presence, connection: Arc<Connection>) -> Self {
         let decoder = Decoder::new(presence.settings().frame_bytes_max);
-        Self { presence, connection, decoder, identity: None, rooms: Vec::new(), shards: 0 }
+        Self { presence, connection, decoder, identity: None, rooms: Vec::new(), shards: 0, status: Status::default() }
     }
 
     /// The connection it is held over.
@@ -126,7 +127,12 @@ impl Conversation {
         let re = asked.as_ref().ok().and_then(|asked| asked.re.clone());
         match asked.and_then(|asked| admit(&identity.grants, asked)) {
             Ok(Admitted::InRoom(room, command)) => self.ask(room, re, command, inputs),
-            Ok(Admitted::Everywhere(command)) => self.ask_everywhere(re, &command, inputs),
+            Ok(Admitted::Everywhere(command)) => {
+                if let Command::SetStatus { status } = command {
+                    self.status = status;
+                }
+                self.ask_everywhere(re, &command, inputs);
+            }
             Ok(Admitted::Pong) => self.say(&native::pong(re.as_ref(), self.now())),
             Ok(Admitted::Auth { token, resume: _ }) => self.renew(&token, re, inputs),
             Err(problem) => self.complain(&problem),
@@ -243,6 +249,11 @@ impl Conversation {
             inputs.push((shard, self.introduction(&profile)));
         }
         let (session, partition) = (self.connection.session(), Partition::of(&room));
+        if matches!(command, Command::Join { .. }) && self.status != Status::default() {
+            // The hub of the room may be one that has not been told.
+            let command = Command::SetStatus { status: self.status };
+            inputs.push((shard, ToShard::Ask { session, partition, re: None, command }));
+        }
         inputs.push((shard, ToShard::Ask { session, partition, re, command }));
     }
 
