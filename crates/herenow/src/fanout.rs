@@ -11,7 +11,7 @@ use herenow_core::{
     event::{Audience, Event, RosterView},
     hub::Hub,
     id::{ConnectionKey, SessionId},
-    profile::{Profile, Status},
+    profile::Profile,
     time::Time,
 };
 use herenow_wire::{board, code::Code, dialect::Dialect, native, problem::Problem, websocket::encoder};
@@ -27,8 +27,6 @@ pub struct Seat {
     pub profile: Arc<Profile>,
     /// The partitions of this shard that know the session, one bit each.
     pub partitions: u64,
-    /// Whether it is active, as it said last.
-    pub status: Status,
     /// What it speaks; here because fan-out asks for each receiver.
     pub dialect: Dialect,
     /// Where its frames of this turn begin and end in the list.
@@ -39,7 +37,7 @@ impl Seat {
     /// A connection without frames.
     pub fn new(connection: Arc<Connection>, profile: Arc<Profile>) -> Self {
         let dialect = connection.dialect();
-        Self { connection, profile, partitions: 0, status: Status::default(), dialect, queue: None }
+        Self { connection, profile, partitions: 0, dialect, queue: None }
     }
 }
 

@@ -12,7 +12,7 @@ use herenow_core::{
     hub::Hub,
     id::{ConnectionKey, RequestId, RoomId, SessionId, UserId},
     limits::Limits,
-    profile::{Profile, Status},
+    profile::Profile,
     time::Time,
     version::Epoch,
 };
@@ -248,11 +248,6 @@ impl Shard {
                 }
             }
             ToShard::AskEverywhere { session, command } => {
-                if let Command::SetStatus { status } = command
-                    && let Some(seat) = self.seat_mut(session)
-                {
-                    seat.status = status;
-                }
                 for at in self.hubs_of(session) {
                     self.tell(now, at, Input::Asked { session, re: None, command: command.clone() });
                 }
@@ -330,12 +325,8 @@ impl Shard {
         let bit = 1 << at;
         if seat.partitions & bit == 0 {
             seat.partitions |= bit;
-            let (profile, status) = (Arc::clone(&seat.profile), seat.status);
+            let profile = Arc::clone(&seat.profile);
             self.tell(now, at, Input::Attached { session, profile, connection: key });
-            if status != Status::default() {
-                let command = Command::SetStatus { status };
-                self.tell(now, at, Input::Asked { session, re: None, command });
-            }
         }
         true
     }

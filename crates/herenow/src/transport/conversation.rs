@@ -12,7 +12,7 @@ use crate::{
 use herenow_core::{
     command::{Command, Ending, Evictee, Patch, Reason},
     id::{RequestId, RoomId, SessionId, UserId},
-    profile::Profile,
+    profile::{Profile, Status},
     refusal::Refusal,
     roster,
     time::Time,
@@ -48,6 +48,7 @@ pub struct Conversation {
     /// Rooms that the client asked to be in and did not leave, and as what.
     rooms: Vec<(RoomId, Place)>,
     shards: u64,
+    status: Status,
     /// Users of whose green dots the client is told.
     watched: BTreeSet<UserId>,
     rates: Rates,
@@ -95,6 +96,7 @@ impl Conversation {
             identity: None,
             rooms: Vec::new(),
             shards: 0,
+            status: Status::default(),
             watched: BTreeSet::new(),
             rates: Rates::default(),
             resume: None,
@@ -191,7 +193,12 @@ impl Conversation {
         }
         match asked.and_then(|asked| admit(&identity.grants, asked)) {
             Ok(Admitted::InRoom(room, command)) => self.ask(room, re, command, inputs),
-            Ok(Admitted::Everywhere(command)) => self.ask_everywhere(re, &command, inputs),
+            Ok(Admitted::Everywhere(command)) => {
+                if let Command::SetStatus { status } = command {
+                    self.status = status;
+                }
+                self.ask_everywhere(re, &command, inputs);
+            }
             Ok(Admitted::Watch(users)) => self.watch(re, users, inputs),
             Ok(Admitted::Unwatch(users)) => self.unwatch(re, users, inputs),
             Ok(Admitted::Pong) => self.say(&native::pong(re.as_ref(), self.now())),
@@ -359,6 +366,11 @@ impl Conversation {
         let Some(profile) = self.identity.as_ref().map(|identity| Arc::clone(&identity.profile)) else { return };
         let (session, partition) = (self.connection.session(), Partition::of(&room));
         let shard = self.reach(partition, &profile, inputs);
+        if matches!(command, Command::Join { .. }) && self.status != Status::default() {
+            // The hub of the room may be one that has not been told.
+            let command = Command::SetStatus { status: self.status };
+            inputs.push((shard, ToShard::Ask { session, partition, re: None, command }));
+        }
         inputs.push((shard, ToShard::Ask { session, partition, re, command }));
     }
 

@@ -265,6 +265,22 @@ async fn t_23_a_user_is_idle_once_all_sessions_are() {
 }
 
 #[tokio::test]
+async fn an_idle_session_is_idle_in_each_room_that_it_joins() {
+    let server = TestServer::start(|config| config.server.shards = Some(7)).await;
+    let (bob, _events) = server.native("bob").await;
+    bob.request(&Request::Status { status: "idle" }).await.unwrap();
+    for n in 0..20 {
+        let seen = roster(bob.join(&format!("room-{n}")).await.unwrap());
+        assert_eq!(seen.viewers[0].status, "idle", "room-{n}");
+    }
+    bob.request(&Request::Status { status: "active" }).await.unwrap();
+    for n in 10..30 {
+        let seen = roster(bob.join(&format!("room-{n}")).await.unwrap());
+        assert_eq!(seen.viewers[0].status, "active", "room-{n}");
+    }
+}
+
+#[tokio::test]
 async fn t_47_a_state_is_merged_over_keys_and_sessions() {
     let (server, (_alice, mut events), (bob, _)) = alice_and_bob().await;
     bob.update(ROOM, &map(json!({"tool":"pen","at":{"x":1}}))).await.unwrap();
