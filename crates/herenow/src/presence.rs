@@ -138,12 +138,13 @@ impl Presence {
             let (answer, load) = oneshot::channel();
             self.tell(shard, ToShard::Measure(answer)).await;
             let load = load.await.unwrap_or_default();
-            sum.connections += load.connections;
+            sum.seats += load.seats;
             sum.rooms += load.rooms;
             sum.sessions += load.sessions;
             sum.people += load.people;
             sum.deadlines += load.deadlines;
         }
+        sum.connections = self.connections();
         sum
     }
 

@@ -68,11 +68,17 @@ fn each_key_can_be_set_in_a_file() {
         ping_interval = "4s"
         pong_timeout = "500ms"
         typing_lease = "7s"
+        resume_window = "8s"
         [limits]
         frame_bytes = "32KiB"
         state_bytes = 2048
         outbox_bytes = "1MiB"
         rooms_per_connection = 7
+        message_rate = 1
+        typing_rate = 2
+        cursor_rate = 3
+        update_rate = 4
+        other_rate = 0
         [demo]
         enabled = false
         database = "tasks.db"
@@ -98,6 +104,9 @@ fn each_key_can_be_set_in_a_file() {
     assert_eq!(config.presence.ping_interval, Duration::from_secs(4));
     assert_eq!(config.presence.pong_timeout, Duration::from_millis(500));
     assert_eq!(config.presence.typing_lease, Duration::from_secs(7));
+    assert_eq!(config.presence.resume_window, Duration::from_secs(8));
+    let rates = RateLimits { message: 1, typing: 2, cursor: 3, update: 4, other: 0 };
+    assert_eq!(config.limits.rates, rates);
     assert_eq!((config.limits.frame_bytes, config.limits.state_bytes), (32 << 10, 2048));
     assert_eq!((config.limits.outbox_bytes, config.limits.rooms_per_connection), (1 << 20, 7));
     assert_eq!((config.demo.enabled, config.demo.database), (Some(false), Some(PathBuf::from("tasks.db"))));

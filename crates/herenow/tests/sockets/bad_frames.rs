@@ -247,7 +247,7 @@ async fn a_frame_of_16_kib_in_pieces_is_taken_whole() {
 async fn the_101st_bad_frame_in_10_s_ends_the_connection() {
     let server = TestServer::start(|_| {}).await;
     for native in [false, true] {
-        for refused in ["nonsense", r#"{"type":"typing","room":"elsewhere"}"#] {
+        for refused in ["nonsense", r#"{"type":"stop_typing","room":"elsewhere"}"#] {
             let mut alice = if native { server.native_raw("alice").await } else { server.board("alice").await };
             for n in 0..100 {
                 alice.0.text(refused).await.unwrap();

@@ -70,8 +70,18 @@ async fn the_welcome_says_who_where_and_what_is_allowed() {
     let server = TestServer::start(|_| {}).await;
     let opening = herenow_client::raw::connect(&server.bearing(&token("alice"))).protocol("herenow.v1").open().await;
     let welcome = Peer(opening.unwrap()).hear().await;
-    let expected =
-        ["expires_at_ms", "limits", "node", "ping_interval_ms", "resumed", "session", "time_ms", "type", "user"];
+    let expected = [
+        "expires_at_ms",
+        "limits",
+        "node",
+        "ping_interval_ms",
+        "resume",
+        "resumed",
+        "session",
+        "time_ms",
+        "type",
+        "user",
+    ];
     assert_eq!(keys(&welcome), expected);
     assert_eq!(welcome["resumed"], false);
     assert_eq!(welcome["ping_interval_ms"], 20_000);
@@ -329,7 +339,10 @@ async fn who_observes_hears_and_is_in_no_roster() {
 async fn a_client_may_ask_for_counts_or_for_messages_only() {
     let (server, _alice, (bob, _)) = alice_and_bob().await;
     let (counting, mut counts) = server.native("counting").await;
-    counting.join_as(ROOM, &Join { interest: Some("count".into()), ..Join::default() }).await.unwrap();
+    let join = |interest: &str| Join { interest: Some(interest.into()), ..Join::default() };
+    let ask = |join: Join| async move { join };
+    let asked = ask(join("count")).await;
+    counting.request(&Request::Join { room: ROOM, join: &asked }).await.unwrap();
     let (silent, mut messages) = server.native("silent").await;
     silent.join_as(ROOM, &Join { interest: Some("none".into()), ..Join::default() }).await.unwrap();
     bob.typing(ROOM, None).await.unwrap();
