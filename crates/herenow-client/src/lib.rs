@@ -4,6 +4,7 @@
 //! of a room; [`raw`] sends and receives bare texts, for other dialects and for bad input. [`frame`] and [`request`]
 //! name what goes over the wire. No TLS, no reconnecting: a caller that needs them wraps this crate.
 pub mod client;
+mod driver;
 pub mod error;
 pub mod frame;
 pub mod raw;
