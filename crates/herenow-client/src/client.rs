@@ -2,6 +2,7 @@
 //!
 //! Time limits are the only clock here: no reconnecting, no renewing of typing leases.
 use crate::{
+    detail::Point,
     driver::{Driver, Order, Waiting, unreadable},
     error::{ConnectError, Ended, RequestError},
     frame::{Ack, Diff, Pong, Roster, ServerFrame, Version, Welcome},
@@ -143,13 +144,15 @@ pub struct Client {
     welcome: Arc<Welcome>,
 }
 
-/// Answer to a join or a sync. The same frame also comes as an event, in its place among the others.
+/// Answer to a join or a sync. A roster or diff also comes as an event, in its place among the others.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Synced {
     /// The whole truth.
     Roster(Roster),
     /// What was missed since the version that the request named.
     Diff(Diff),
+    /// Done, and no list: the room or the interest is one that tells counts, which come as an event, or nothing.
+    Acked(Ack),
 }
 
 impl Client {
@@ -204,6 +207,47 @@ impl Client {
     /// Where the server refuses, or does not answer.
     pub async fn update(&self, room: &str, state: &Map<String, Value>) -> Result<Ack, RequestError> {
         acked(self.request(&Request::Update { room, state }).await?)
+    }
+
+    /// Says where this session's pointer is; `None` hides it.
+    ///
+    /// # Errors
+    /// Where the server refuses, or does not answer.
+    pub async fn cursor(&self, room: &str, at: Option<&Point>) -> Result<Ack, RequestError> {
+        acked(self.request(&Request::Cursor { room, at }).await?)
+    }
+
+    /// Asks for a lock; `wait` gets in line where another session holds it. The answer says in `held` whether this
+    /// session holds it, and in `fence` the number of whoever does; a lock that passes on comes as an event.
+    ///
+    /// # Errors
+    /// Where the server refuses, or does not answer.
+    pub async fn lock(&self, room: &str, name: &str, wait: bool) -> Result<Ack, RequestError> {
+        acked(self.request(&Request::Lock { room, name, wait }).await?)
+    }
+
+    /// Gives a lock back, or a place in the line for it.
+    ///
+    /// # Errors
+    /// Where the server refuses, or does not answer.
+    pub async fn unlock(&self, room: &str, name: &str) -> Result<Ack, RequestError> {
+        acked(self.request(&Request::Unlock { room, name }).await?)
+    }
+
+    /// Asks whether users are online, 1 to 1,000 at once, and for each change of that: both come as events.
+    ///
+    /// # Errors
+    /// Where the server refuses, or does not answer.
+    pub async fn watch(&self, users: &[&str]) -> Result<Ack, RequestError> {
+        acked(self.request(&Request::Watch { users }).await?)
+    }
+
+    /// Asks for no more news of users.
+    ///
+    /// # Errors
+    /// Where the server refuses, or does not answer.
+    pub async fn unwatch(&self, users: &[&str]) -> Result<Ack, RequestError> {
+        acked(self.request(&Request::Unwatch { users }).await?)
     }
 
     /// Sends a passing event to the others in a room.
@@ -316,6 +360,7 @@ fn synced(frame: ServerFrame) -> Result<Synced, RequestError> {
     match frame {
         ServerFrame::Roster(roster) => Ok(Synced::Roster(roster)),
         ServerFrame::Diff(diff) => Ok(Synced::Diff(diff)),
+        ServerFrame::Ack(ack) => Ok(Synced::Acked(ack)),
         other => Err(RequestError::Unexpected(Box::new(other))),
     }
 }
