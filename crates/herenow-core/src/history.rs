@@ -12,6 +12,8 @@ pub struct Change {
     pub profile: Arc<Profile>,
     /// What.
     pub kind: Kind,
+    /// When.
+    pub at: Time,
 }
 
 /// Which transition.
@@ -71,6 +73,11 @@ impl History {
         let wanted = usize::try_from(self.number.checked_sub(from)?).ok()?;
         let skipped = self.changes.len().checked_sub(wanted)?;
         Some((from + 1..).zip(self.changes.range(skipped..)))
+    }
+
+    /// Every change that is remembered, with the version that it took.
+    pub fn all(&self) -> impl Iterator<Item = (u64, &Change)> {
+        (self.number + 1 - self.changes.len() as u64..).zip(&self.changes)
     }
 
     /// The net meaning of all changes after version `from` for each user that they touch; `None` as in `since`.

@@ -8,6 +8,7 @@ use crate::{
     command::{Command, Ending, Evictee, Input, Reason},
     deadlines::{Deadlines, Timer},
     event::{Audience, Event, Mark, Output},
+    explain::Explanation,
     history::History,
     id::{ConnectionKey, RequestId, RoomId, SessionId, UserId},
     limits::Limits,
@@ -191,6 +192,23 @@ impl Hub {
     /// The versions of a room; `None` as in [`Hub::roster`].
     pub fn history(&self, room: &RoomId) -> Option<&History> {
         self.rooms.get(room).map(|room| &room.history)
+    }
+
+    /// What is known of a user in a room; `None` where nobody is in the room and the user is not kept out of it.
+    /// O(changes that the room remembers).
+    pub fn explain(&self, room: &RoomId, user: &UserId) -> Option<Explanation> {
+        let blocked_until = self.blocks.get(&(room.clone(), user.clone())).copied();
+        let known = self.rooms.get(room).map(|room| room.explain(user));
+        let nothing = || Explanation {
+            is_viewer: false,
+            entries: Vec::new(),
+            transitions: Vec::new(),
+            typing: Vec::new(),
+            locks: Vec::new(),
+            blocked_until: None,
+        };
+        let known = known.or_else(|| blocked_until.map(|_| nothing()))?;
+        Some(Explanation { blocked_until, ..known })
     }
 
     /// All rooms that somebody is in or hears, by name.

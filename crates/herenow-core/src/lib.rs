@@ -9,6 +9,7 @@ pub mod command;
 pub mod cursors;
 mod deadlines;
 pub mod event;
+pub mod explain;
 mod gear;
 pub mod history;
 pub mod hub;

@@ -512,7 +512,7 @@ impl Room {
             return;
         }
         self.roster.note_told(&profile.user);
-        self.history.push(Change { profile, kind });
+        self.history.push(Change { profile, kind, at: desk.now });
     }
 
     /// Takes back what a session is owed; a join that nobody answered is answered by that.

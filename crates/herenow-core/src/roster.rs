@@ -3,6 +3,7 @@
 use crate::{
     command::{Patch, Reason},
     event::{Count, SessionView, State, Viewer},
+    explain::EntryFact,
     id::{SessionId, UserId},
     limits::Limits,
     profile::{Profile, Status},
@@ -236,6 +237,20 @@ impl Roster {
         entries.iter().map(view).collect()
     }
 
+    /// What keeps a user here.
+    pub fn facts(&self, user: &UserId) -> Vec<EntryFact> {
+        let entries = self.members.get(user).map(|member| member.entries.as_slice());
+        let fact = |entry: &Entry| EntryFact {
+            session: entry.session,
+            status: entry.status,
+            grace: match entry.seat {
+                Seat::Connected => None,
+                Seat::Grace { until, reason } => Some((until, reason)),
+            },
+        };
+        entries.unwrap_or_default().iter().map(fact).collect()
+    }
+
     /// The user's sessions in the room, those in grace included.
     pub fn sessions(&self, user: &UserId) -> Vec<SessionId> {
         let entries = self.members.get(user).map(|member| member.entries.as_slice());
@@ -315,6 +330,14 @@ impl Member {
             state: Arc::clone(&self.state),
         }
     }
+}
+
+/// Says whether a session may come with this state into a room where it has none yet. O(keys).
+///
+/// # Errors
+/// Where the state is over the limits.
+pub fn check_first_state(state: &Patch, limits: &Limits) -> Result<(), Refusal> {
+    apply(&mut BTreeMap::new(), state, 0, limits)
 }
 
 /// Merges a patch into a session's state, unless the result would be over the limits.

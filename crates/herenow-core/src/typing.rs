@@ -104,6 +104,12 @@ impl TypingSet {
         typists
     }
 
+    /// A user's leases: into what, in which session, and until when.
+    pub fn leases_of(&self, user: &UserId) -> Vec<(Place, SessionId, Time)> {
+        let leases = self.leases.iter().filter(|((held, ..), _)| held == user);
+        leases.map(|((_, place, session), until)| (place.clone(), *session, *until)).collect()
+    }
+
     /// Whether nobody types.
     pub fn is_empty(&self) -> bool {
         self.leases.is_empty()

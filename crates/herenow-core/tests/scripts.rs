@@ -8,6 +8,8 @@ use herenow_core::{
     command::{Command, Ending, Evictee, Input, Interest, Message, Patch, Reason},
     cursors::Point,
     event::{Count, Event, LockView, Notice, Output, SessionView, Viewer},
+    explain::Explanation,
+    history::Kind,
     hub::Hub,
     id::{ConnectionKey, LockName, RequestId, RoomId, SessionId, Target, UserId},
     limits::Limits,
@@ -125,6 +127,10 @@ impl Play {
             ["expire", user, r] => self.evict(user, r, Reason::Expired, None),
             ["app", "says", event, "in", r] => self.publish(event, r, None),
             ["app", "says", event, "in", r, "to", user] => self.publish(event, r, Some(user)),
+            ["why", user, r] => {
+                let why = self.hub.explain(&room(r), &UserId::parse(user).unwrap());
+                writeln!(out, "{}", show_why(why.as_ref())).unwrap();
+            }
             ["arrive", s] => self.hub.handle(self.now, Input::Arrived { session: session(s) }),
             ["behind", s] => self.hub.handle(self.now, Input::FellBehind { session: session(s) }),
             ["reads", s] => self.hub.handle(self.now, Input::CaughtUp { session: session(s) }),
@@ -384,6 +390,36 @@ fn show_sessions(list: &[SessionView]) -> String {
         format!(" (s{}{}{state})", view.session.0, if view.status == Status::Idle { " idle" } else { "" })
     };
     if list.is_empty() { " no session".into() } else { list.iter().map(one).collect() }
+}
+
+fn show_why(why: Option<&Explanation>) -> String {
+    let Some(why) = why else { return "nothing is known".into() };
+    let mut text = if why.is_viewer { "is shown".to_owned() } else { "is not shown".to_owned() };
+    for entry in &why.entries {
+        write!(text, ", s{}", entry.session.0).unwrap();
+        match entry.grace {
+            Some((until, how)) => write!(text, " {} until {until}", reason(how)).unwrap(),
+            None => text.push_str(" connected"),
+        }
+    }
+    for transition in &why.transitions {
+        let what = match transition.kind {
+            Kind::Joined => "joined".to_owned(),
+            Kind::Updated => "changed".to_owned(),
+            Kind::Left { reason: why, .. } => format!("left, {}", reason(why)),
+        };
+        write!(text, "; {} at {}: {what}", transition.version, transition.at).unwrap();
+    }
+    for (_, session, until) in &why.typing {
+        write!(text, "; types in s{} until {until}", session.0).unwrap();
+    }
+    for (name, session) in &why.locks {
+        write!(text, "; lock {name} in s{}", session.0).unwrap();
+    }
+    if let Some(until) = why.blocked_until {
+        write!(text, "; kept out until {until}").unwrap();
+    }
+    text
 }
 
 fn show_re(re: Option<&RequestId>) -> String {

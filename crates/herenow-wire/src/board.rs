@@ -110,6 +110,7 @@ pub fn error_text(problem: &Problem) -> &str {
         | Code::LockNotHeld
         | Code::LockTooMany
         | Code::WatchTooMany
+        | Code::WatchForbidden
         | Code::JoinCancelled
         | Code::MessageReservedEvent
         | Code::AuthUserChanged

@@ -123,6 +123,10 @@ codes! {
     WatchTooMany = "watch.too_many",
         "this session would watch more users than it may",
         "send unwatch for users that are no longer shown";
+    /// The token does not allow to watch a user.
+    WatchForbidden = "watch.forbidden",
+        "the token does not allow to watch this user",
+        "ask the app for a token whose watch patterns cover the user";
     /// The session left the room before its join was answered.
     JoinCancelled = "join.cancelled",
         "the join was cancelled by a leave",

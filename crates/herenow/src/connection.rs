@@ -15,17 +15,20 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 use tokio::net::TcpStream;
 
 /// A connection, shared by its task, the shards of its rooms and the heartbeat.
 #[derive(Debug)]
 pub struct Connection {
-    session: SessionId,
+    /// The session it serves; changes at most once, before anybody else knows it.
+    session: AtomicU64,
     dialect: Dialect,
     socket: Socket,
     outbox: Mutex<Outbox>,
     outbox_bytes_max: usize,
+    patience: Mutex<Patience>,
     /// When the peer was last heard, in milliseconds since the Unix epoch.
     heard_at_ms: AtomicU64,
     /// When the token ends, in milliseconds since the Unix epoch; [`UNKNOWN`] until the peer has said who it is.
@@ -70,11 +73,12 @@ impl Connection {
     pub fn new(setup: ConnectionSetup) -> Self {
         let ConnectionSetup { session, dialect, socket, outbox_bytes_max, now } = setup;
         Self {
-            session,
+            session: AtomicU64::new(session.0),
             dialect,
             socket,
             outbox: Mutex::default(),
             outbox_bytes_max,
+            patience: Mutex::default(),
             heard_at_ms: AtomicU64::new(now.as_millis()),
             expires_at_ms: AtomicU64::new(UNKNOWN),
         }
@@ -82,7 +86,12 @@ impl Connection {
 
     /// The session it serves.
     pub fn session(&self) -> SessionId {
-        self.session
+        SessionId(self.session.load(Ordering::Relaxed))
+    }
+
+    /// Has it serve another session, which it goes on with. Before anybody was told of the one that it was made for.
+    pub fn go_on_with(&self, session: SessionId) {
+        self.session.store(session.0, Ordering::Relaxed);
     }
 
     /// What its peer speaks.
@@ -119,15 +128,20 @@ impl Connection {
         (at != UNKNOWN).then(|| Time::from_millis(at))
     }
 
+    /// Counts a frame that was refused, by whomever; true where it is one too many.
+    pub fn note_refused(&self, now: Time) -> bool {
+        self.patience.lock().unwrap_or_else(PoisonError::into_inner).is_over(now)
+    }
+
     /// Writes frames; what the socket does not take now waits. While much waits already, frames that can be missed are not
     /// said, and the peer has fallen behind; where more would wait than is allowed all the same, the connection ends with
-    /// 4503. One frame of any size is let into an empty outbox.
+    /// 4503. The largest part that waits does not count.
     pub fn send(&self, parts: &[&Part], scratch: &mut Vec<u8>, now: Time) -> Said {
         let mut outbox = self.outbox();
         if outbox.farewell().is_some() {
             return Said::All;
         }
-        if outbox.waiting_bytes() > self.outbox_bytes_max / BEHIND_PART && parts.iter().any(|part| part.can_be_missed) {
+        if outbox.bounded_bytes() > self.outbox_bytes_max / BEHIND_PART && parts.iter().any(|part| part.can_be_missed) {
             outbox.note_behind();
             let must: Vec<&Part> = parts.iter().copied().filter(|part| !part.can_be_missed).collect();
             self.write(&mut outbox, &must, scratch, now);
@@ -160,7 +174,7 @@ impl Connection {
         if outbox.is_empty() {
             return;
         }
-        if outbox.waiting_bytes() > self.outbox_bytes_max && !(was_empty && is_one_frame(parts)) {
+        if outbox.bounded_bytes() > self.outbox_bytes_max {
             return outbox.end(Ending::Lost, Some(encoder::close(SLOW, "come back")), false, now);
         }
         if was_empty {
@@ -214,6 +228,26 @@ impl Connection {
     }
 }
 
+/// How much nonsense is borne: [`Self::REFUSED_MAX`] refused frames in [`Self::WINDOW`].
+#[derive(Debug, Default)]
+struct Patience {
+    began: Time,
+    refused: u32,
+}
+
+impl Patience {
+    const WINDOW: Duration = Duration::from_secs(10);
+    const REFUSED_MAX: u32 = 100;
+
+    fn is_over(&mut self, now: Time) -> bool {
+        if now.since(self.began) >= Self::WINDOW {
+            *self = Self { began: now, refused: 0 };
+        }
+        self.refused += 1;
+        self.refused > Self::REFUSED_MAX
+    }
+}
+
 /// Writes what the socket takes now; how many bytes that is.
 fn write_now(stream: &TcpStream, parts: &[&Part], scratch: &mut Vec<u8>) -> io::Result<usize> {
     let total: usize = parts.iter().map(|part| part.bytes.len()).sum();
@@ -235,11 +269,6 @@ fn write_now(stream: &TcpStream, parts: &[&Part], scratch: &mut Vec<u8>) -> io::
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
         tried => tried,
     }
-}
-
-/// Whether all parts are one frame.
-fn is_one_frame(parts: &[&Part]) -> bool {
-    parts.iter().filter(|part| part.ends_frame).count() <= 1
 }
 
 const UNKNOWN: u64 = u64::MAX;

@@ -2,16 +2,19 @@
 //! each connection gets one write a turn.
 use crate::{
     connection::{Connection, Said},
+    heartbeat::refuse,
     outbox::Part,
 };
 use bytes::Bytes;
 use herenow_core::{
+    command::Ending,
     event::{Audience, Event, RosterView},
     hub::Hub,
     id::{ConnectionKey, SessionId},
+    profile::Profile,
     time::Time,
 };
-use herenow_wire::{board, dialect::Dialect, native, problem::Problem, websocket::encoder};
+use herenow_wire::{board, code::Code, dialect::Dialect, native, problem::Problem, websocket::encoder};
 use slab::Slab;
 use std::sync::Arc;
 
@@ -21,7 +24,7 @@ pub struct Seat {
     /// The connection.
     pub connection: Arc<Connection>,
     /// Whose it is.
-    pub profile: Arc<herenow_core::profile::Profile>,
+    pub profile: Arc<Profile>,
     /// The partitions of this shard that know the session, one bit each.
     pub partitions: u64,
     /// What it speaks; here because fan-out asks for each receiver.
@@ -32,7 +35,7 @@ pub struct Seat {
 
 impl Seat {
     /// A connection without frames.
-    pub fn new(connection: Arc<Connection>, profile: Arc<herenow_core::profile::Profile>) -> Self {
+    pub fn new(connection: Arc<Connection>, profile: Arc<Profile>) -> Self {
         let dialect = connection.dialect();
         Self { connection, profile, partitions: 0, dialect, queue: None }
     }
@@ -48,6 +51,8 @@ pub struct Fanout {
     /// Rosters encoded in this turn.
     rosters: Vec<(Arc<RosterView>, Dialect, u32)>,
     scratch: Vec<u8>,
+    /// Who was refused something in this turn, once a refusal.
+    refused: Vec<ConnectionKey>,
 }
 
 impl Fanout {
@@ -68,6 +73,9 @@ impl Fanout {
                 .get_or_insert_with(|| encode(seat.dialect, event).map(|text| self.add(text, can_be_missed(event))));
             if let Some(part) = part {
                 self.link(seat, key, part);
+            }
+            if let Event::Refused { .. } = event {
+                self.refused.push(key);
             }
         }
     }
@@ -91,10 +99,17 @@ impl Fanout {
                 behind.push(seat.connection.session());
             }
         }
+        for key in self.refused.drain(..) {
+            let Some(seat) = seats.get(key.0 as usize) else { continue };
+            if seat.connection.note_refused(now) {
+                refuse(&seat.connection, Code::RateFlood, Ending::Lost, now);
+            }
+        }
         self.links.clear();
         self.rosters.clear();
         self.parts.clear();
         shrink(&mut self.links);
+        shrink(&mut self.refused);
         shrink(&mut self.scratch);
         behind
     }
@@ -193,8 +208,19 @@ fn encode(dialect: Dialect, event: &Event) -> Option<String> {
 fn can_be_missed(event: &Event) -> bool {
     match event {
         Event::Roster { re, .. } | Event::Diff { re, .. } => re.is_none(),
-        Event::Step(_) | Event::Count(_) | Event::Typing { .. } => true,
-        Event::Message { .. } | Event::Removed { .. } | Event::Ack { .. } | Event::Refused { .. } => false,
+        Event::Step(_)
+        | Event::Count(_)
+        | Event::Typing { .. }
+        | Event::Sessions { .. }
+        | Event::Cursors { .. }
+        | Event::Lock { .. } => true,
+        Event::Message { .. }
+        | Event::Removed { .. }
+        | Event::Statuses(_)
+        | Event::LockAnswer { .. }
+        | Event::Ack { .. }
+        | Event::WatchRefused { .. }
+        | Event::Refused { .. } => false,
     }
 }
 

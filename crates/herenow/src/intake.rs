@@ -1,6 +1,9 @@
 //! Where a request becomes a command: after the rights of who asks were looked at. The only place that does so.
 use crate::auth::rights::{Grants, Rights};
-use herenow_core::{command::Command, id::RoomId};
+use herenow_core::{
+    command::Command,
+    id::{RoomId, UserId},
+};
 use herenow_wire::{
     code::Code,
     problem::Problem,
@@ -14,6 +17,10 @@ pub enum Admitted {
     InRoom(RoomId, Command),
     /// Have every hub that knows the session decide.
     Everywhere(Command),
+    /// Have the users' homes tell whether they are online.
+    Watch(Vec<UserId>),
+    /// Have the users' homes tell so no more.
+    Unwatch(Vec<UserId>),
     /// Say what time it is.
     Pong,
     /// Look at a token.
@@ -35,9 +42,19 @@ pub fn admit(grants: &Grants, asked: Asked) -> Result<Admitted, Problem> {
         Request::Auth { token, resume } => return Ok(Admitted::Auth { token, resume }),
         Request::Ping => return Ok(Admitted::Pong),
         Request::SetStatus { status } => return Ok(Admitted::Everywhere(Command::SetStatus { status })),
-        Request::Join { room, interest, observe, state, since, sessions: _ } => {
+        Request::Watch { users } => match users.iter().find(|user| !grants.may_watch(user)) {
+            None => return Ok(Admitted::Watch(users)),
+            Some(user) => {
+                let detail = format!("the token does not allow to watch the user {user}");
+                return Err(Problem { re, ..Problem::with_detail(Code::WatchForbidden, detail) });
+            }
+        },
+        Request::Unwatch { users } => return Ok(Admitted::Unwatch(users)),
+        Request::Join { room, interest, observe, state, since, sessions } => {
             let wanted = if observe { Rights::OBSERVE } else { Rights::JOIN };
-            let command = Command::Join { room: room.clone(), interest, observe, state, since };
+            // Who is invisible sees the room as an observer does.
+            let observe = observe || grants.is_invisible();
+            let command = Command::Join { room: room.clone(), interest, observe, state, since, sessions };
             (room, wanted, command)
         }
         Request::Leave { room } => (room.clone(), Rights::NONE, Command::Leave { room }),
@@ -45,6 +62,9 @@ pub fn admit(grants: &Grants, asked: Asked) -> Result<Admitted, Problem> {
         Request::StartTyping { room, target } => (room.clone(), Rights::TYPE, Command::StartTyping { room, target }),
         Request::StopTyping { room, target } => (room.clone(), Rights::TYPE, Command::StopTyping { room, target }),
         Request::Update { room, patch } => (room.clone(), Rights::UPDATE, Command::Update { room, patch }),
+        Request::Point { room, point } => (room.clone(), Rights::UPDATE, Command::Point { room, point }),
+        Request::Lock { room, name, wait } => (room.clone(), Rights::UPDATE, Command::Lock { room, name, wait }),
+        Request::Unlock { room, name } => (room.clone(), Rights::UPDATE, Command::Unlock { room, name }),
         Request::Send { room, message } => (room.clone(), Rights::MESSAGE, Command::Send { room, message }),
     };
     let held = if wanted.is_empty() { wanted } else { grants.rights(&room) };

@@ -17,6 +17,8 @@ pub mod intake;
 pub mod outbox;
 pub mod presence;
 pub mod problem;
+pub mod rate;
+pub mod resume;
 pub mod serve;
 pub mod server;
 pub mod shard;

@@ -35,6 +35,9 @@ pub struct Farewell {
 pub struct Outbox {
     waiting: VecDeque<Part>,
     waiting_bytes: usize,
+    /// What is left of the largest piece, and how many bytes go before it.
+    largest: usize,
+    before_largest: usize,
     /// Whether the front of `waiting` is what is left of a frame that was written in part.
     front_begun: bool,
     /// When bytes began to wait, or were last taken.
@@ -53,6 +56,9 @@ impl Outbox {
             self.front_begun = taken > 0;
         }
         let bytes = part.bytes.slice(taken..);
+        if bytes.len() > self.largest {
+            (self.largest, self.before_largest) = (bytes.len(), self.waiting_bytes);
+        }
         self.waiting_bytes += bytes.len();
         self.waiting.push_back(Part { bytes, ..*part });
     }
@@ -71,6 +77,8 @@ impl Outbox {
     /// Takes away what was written.
     pub fn advance(&mut self, mut written: usize, now: Time) {
         self.waiting_bytes -= written.min(self.waiting_bytes);
+        self.largest -= written.saturating_sub(self.before_largest).min(self.largest);
+        self.before_largest = self.before_largest.saturating_sub(written);
         while written > 0 {
             let Some(front) = self.waiting.front_mut() else { break };
             if written < front.bytes.len() {
@@ -137,6 +145,11 @@ impl Outbox {
         self.waiting_bytes
     }
 
+    /// Bytes that wait besides the largest piece: one roster of any size is let in, whatever comes behind it.
+    pub fn bounded_bytes(&self) -> usize {
+        self.waiting_bytes.saturating_sub(self.largest)
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
@@ -192,6 +205,25 @@ mod tests {
         outbox.advance(4, NOW);
         assert!(outbox.is_empty() && outbox.waiting_bytes() == 0 && outbox.blocked_since().is_none());
         assert_eq!(outbox.waiting.capacity(), 0);
+    }
+
+    #[test]
+    fn the_largest_piece_does_not_count_wherever_it_stands() {
+        let mut outbox = Outbox::default();
+        outbox.push(&part("12345", true), 0, NOW);
+        outbox.push(&part("123456789", true), 0, NOW);
+        outbox.push(&part("1234", true), 0, NOW);
+        assert_eq!((outbox.waiting_bytes(), outbox.bounded_bytes()), (18, 9));
+        outbox.advance(3, NOW);
+        assert_eq!(outbox.bounded_bytes(), 6);
+        outbox.advance(5, NOW);
+        assert_eq!((outbox.waiting_bytes(), outbox.bounded_bytes()), (10, 4));
+        outbox.push(&part("1234567", true), 0, NOW);
+        assert_eq!(outbox.bounded_bytes(), 10, "what is left of it counts as its size");
+        outbox.advance(6, NOW);
+        assert_eq!((outbox.waiting_bytes(), outbox.bounded_bytes()), (11, 4));
+        outbox.advance(11, NOW);
+        assert_eq!((outbox.waiting_bytes(), outbox.bounded_bytes()), (0, 0));
     }
 
     #[test]

@@ -4,10 +4,13 @@ use crate::{
     clock::Clock,
     connection::Connection,
     heartbeat::{Heartbeat, Rhythm},
+    rate::RateLimits,
+    resume::Resumes,
     shard::{NoticeSink, Partition, Shard, ShardLoad, ShardSetup, ToShard},
 };
 use herenow_core::{
     command::{Ending, Evictee, Message, Reason},
+    explain::Explanation,
     id::{RoomId, UserId},
     limits::Limits,
     version::Epoch,
@@ -37,6 +40,7 @@ struct Inner {
     node: String,
     shards: Vec<mpsc::Sender<ToShard>>,
     heartbeat: Arc<Heartbeat>,
+    resumes: Resumes,
     connections: AtomicUsize,
 }
 
@@ -53,8 +57,12 @@ pub struct Settings {
     pub frame_bytes_max: u32,
     /// Bytes that may wait for one connection.
     pub outbox_bytes_max: usize,
+    /// How often one connection may ask.
+    pub rates: RateLimits,
     /// Name of the cookie that may hold a token.
     pub cookie_name: String,
+    /// How long a session can be gone on with after its connection ended. Default 60 s.
+    pub resume_window: Duration,
 }
 
 /// What a [`Presence`] is made from.
@@ -94,8 +102,9 @@ impl Presence {
             .collect();
         let heartbeat = Arc::new(Heartbeat::new(settings.rhythm, clock));
         tokio::spawn(Heartbeat::run(Arc::downgrade(&heartbeat)));
-        let connections = AtomicUsize::new(0);
-        Ok(Self(Arc::new(Inner { clock, settings, verifier, origins, node, shards, heartbeat, connections })))
+        let (connections, resumes) = (AtomicUsize::new(0), Resumes::new(settings.resume_window));
+        let inner = Inner { clock, settings, verifier, origins, node, shards, heartbeat, resumes, connections };
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Sends an event of the app to who is in a room: `event` is its name, `data` any JSON.
@@ -109,10 +118,17 @@ impl Presence {
         Ok(())
     }
 
-    /// Puts a user out of a room, with all their sessions; they may come back.
-    pub async fn kick(&self, room: RoomId, user: UserId) {
+    /// Puts a user out of a room, with all their sessions; they may come back after `block`, or at once without it.
+    pub async fn kick(&self, room: RoomId, user: UserId, block: Option<Duration>) {
         let (whom, reason) = (Evictee::User(user), Reason::Kicked);
-        self.tell(self.shard_of(&room), ToShard::Evict { room, whom, reason }).await;
+        self.tell(self.shard_of(&room), ToShard::Evict { room, whom, reason, block }).await;
+    }
+
+    /// What is known of a user in a room, for whoever looks into a complaint; `None` where nothing is.
+    pub async fn explain(&self, room: RoomId, user: UserId) -> Option<Explanation> {
+        let (answer, explained) = oneshot::channel();
+        self.tell(self.shard_of(&room), ToShard::Explain { room, user, answer }).await;
+        explained.await.ok().flatten()
     }
 
     /// How much the process holds, summed over its shards once each has done what it was told before.
@@ -125,6 +141,7 @@ impl Presence {
             sum.connections += load.connections;
             sum.rooms += load.rooms;
             sum.sessions += load.sessions;
+            sum.people += load.people;
             sum.deadlines += load.deadlines;
         }
         sum
@@ -138,12 +155,12 @@ impl Presence {
     /// Closes every connection with 1001, so that clients go elsewhere or come back later; waits until they are gone,
     /// at most `grace`.
     pub async fn drain(&self, grace: Duration) {
-        let now = self.0.clock.now();
-        for connection in self.0.heartbeat.connections() {
-            connection.close(GOING_AWAY, "server is stopping", Ending::Drained, now);
-        }
         let gone = async {
             while self.connections() > 0 {
+                // Each time anew: one that was just opened, or that the heartbeat is looking at, may not be listed yet.
+                for connection in self.0.heartbeat.connections() {
+                    connection.close(GOING_AWAY, "server is stopping", Ending::Drained, self.0.clock.now());
+                }
                 tokio::time::sleep(DRAIN_LOOK).await;
             }
         };
@@ -171,6 +188,11 @@ impl Presence {
         &self.0.origins
     }
 
+    /// The sessions that can be gone on with.
+    pub fn resumes(&self) -> &Resumes {
+        &self.0.resumes
+    }
+
     /// The name of this node, new at each start.
     pub fn node(&self) -> &str {
         &self.0.node
@@ -185,7 +207,12 @@ impl Presence {
 
     /// Which shard owns a room.
     pub(crate) fn shard_of(&self, room: &RoomId) -> usize {
-        Partition::of(room).index() % self.0.shards.len()
+        self.shard_owning(Partition::of(room))
+    }
+
+    /// Which shard owns a partition.
+    pub(crate) fn shard_owning(&self, partition: Partition) -> usize {
+        partition.index() % self.0.shards.len()
     }
 
     /// Tells a shard something, unless its inbox is full: then what it was to be told comes back.

@@ -7,10 +7,16 @@ use crate::{
     demo::{self, Demo, error::DemoError},
     heartbeat::Rhythm,
     presence::{Presence, PresenceSetup, Settings},
+    problem::Problem,
     server,
     shard::NoticeSink,
 };
-use axum::Router;
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
 use herenow_core::id::RoomId;
 use std::{fmt, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::mpsc};
@@ -99,7 +105,12 @@ impl Server {
                 }
             }
         });
-        self.router = self.router.merge(demo::router(demo.clone()));
+        let mut routes = demo::router(demo.clone());
+        if self.presence.origins().is_dev {
+            // A name that an attacker points at this machine must not reach the boards either.
+            routes = routes.layer(middleware::from_fn_with_state(self.presence.clone(), guard_dev));
+        }
+        self.router = self.router.merge(routes);
         self.demo = Some(demo);
         Ok(self)
     }
@@ -136,6 +147,13 @@ pub fn stop_signal() -> Result<impl Future<Output = ()>, ServeError> {
     })
 }
 
+async fn guard_dev(State(presence): State<Presence>, request: Request, next: Next) -> Response {
+    match presence.origins().check_dev(request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => Problem::from(error).into_response(),
+    }
+}
+
 fn presence(config: &Config, mode: &Mode, notices: NoticeSink) -> Result<Presence, getrandom::Error> {
     let settings = Settings {
         shards: config.shard_count(),
@@ -148,7 +166,9 @@ fn presence(config: &Config, mode: &Mode, notices: NoticeSink) -> Result<Presenc
         },
         frame_bytes_max: u32::try_from(config.limits.frame_bytes).unwrap_or(u32::MAX),
         outbox_bytes_max: config.limits.outbox_bytes,
+        rates: config.limits.rates,
         cookie_name: config.auth.cookie_name.clone(),
+        resume_window: config.presence.resume_window,
     };
     let verifier = Verifier::new(mode.secret(), config.default_grants(mode.is_dev()));
     let origins = OriginPolicy { allowed: config.server.allowed_origins.clone(), is_dev: mode.is_dev() };

@@ -1,5 +1,9 @@
 //! The HTTP side of the process: which routes there are, and the loop that accepts connections.
-use crate::{presence::Presence, problem::Problem, transport::ws};
+use crate::{
+    presence::Presence,
+    problem::Problem,
+    transport::{debug, ws},
+};
 use axum::{Json, Router, body::Body, routing::any, routing::get};
 use http::{Request, StatusCode};
 use hyper::{body::Incoming, server::conn::http1};
@@ -14,6 +18,7 @@ pub fn router(presence: Presence) -> Router {
     let health = presence.clone();
     Router::new()
         .route("/ws", any(ws::upgrade))
+        .route("/v1/debug/rooms/{room}/users/{user}", get(debug::explain))
         .with_state(presence)
         .route(
             "/healthz",

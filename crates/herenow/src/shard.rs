@@ -8,8 +8,9 @@ use hashbrown::HashMap;
 use herenow_core::{
     command::{Command, Ending, Evictee, Input, Message, Reason},
     event::{Notice, Output},
+    explain::Explanation,
     hub::Hub,
-    id::{ConnectionKey, RequestId, RoomId, SessionId},
+    id::{ConnectionKey, RequestId, RoomId, SessionId, UserId},
     limits::Limits,
     profile::Profile,
     time::Time,
@@ -17,7 +18,7 @@ use herenow_core::{
 };
 use slab::Slab;
 use std::{sync::Arc, time::Duration};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Which of the [`Partition::COUNT`] hubs a room belongs to; the same on every node.
@@ -31,6 +32,11 @@ impl Partition {
     /// The partition of a room.
     pub fn of(room: &RoomId) -> Self {
         Self((xxh3_64(room.as_str().as_bytes()) % Self::COUNT as u64) as u8)
+    }
+
+    /// The partition that is a user's home.
+    pub fn of_user(user: &UserId) -> Self {
+        Self((xxh3_64(user.as_str().as_bytes()) % Self::COUNT as u64) as u8)
     }
 
     /// A number below [`Self::COUNT`].
@@ -48,6 +54,13 @@ pub enum ToShard {
         connection: Arc<Connection>,
         /// Whose it is.
         profile: Arc<Profile>,
+    },
+    /// A connection says who it is to the home of its user: it counts for the green dot. After `Attach`.
+    Arrive {
+        /// Its session.
+        session: SessionId,
+        /// The home of its user.
+        partition: Partition,
     },
     /// A session asks for something in a room.
     Ask {
@@ -74,8 +87,8 @@ pub enum ToShard {
     },
     /// A connection has ended.
     Detach {
-        /// Its session.
-        session: SessionId,
+        /// Which one: another may serve its session by now.
+        connection: Arc<Connection>,
         /// In which way.
         how: Ending,
     },
@@ -94,9 +107,20 @@ pub enum ToShard {
         whom: Evictee,
         /// Why.
         reason: Reason,
+        /// How long a user who is put out may not come back.
+        block: Option<Duration>,
+    },
+    /// Answers with what is known of a user in a room, once everything before it is done.
+    Explain {
+        /// Which room.
+        room: RoomId,
+        /// Whom.
+        user: UserId,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Option<Explanation>>,
     },
     /// Answers with how much the shard holds, once everything before it is done.
-    Measure(tokio::sync::oneshot::Sender<ShardLoad>),
+    Measure(oneshot::Sender<ShardLoad>),
 }
 
 /// How much a shard holds at a moment.
@@ -108,6 +132,8 @@ pub struct ShardLoad {
     pub rooms: usize,
     /// Sessions, counted once a partition.
     pub sessions: usize,
+    /// Users who are online or watched.
+    pub people: usize,
     /// Timers.
     pub deadlines: usize,
 }
@@ -215,6 +241,12 @@ impl Shard {
                     self.tell(now, at, Input::Asked { session, re, command });
                 }
             }
+            ToShard::Arrive { session, partition } => {
+                let at = self.hub_of(partition);
+                if self.introduce(now, session, at) {
+                    self.tell(now, at, Input::Arrived { session });
+                }
+            }
             ToShard::AskEverywhere { session, command } => {
                 for at in self.hubs_of(session) {
                     self.tell(now, at, Input::Asked { session, re: None, command: command.clone() });
@@ -225,14 +257,19 @@ impl Shard {
                     self.tell(now, at, Input::CaughtUp { session });
                 }
             }
-            ToShard::Detach { session, how } => self.detach(now, session, how),
+            ToShard::Detach { connection, how } => self.detach(now, &connection, how),
             ToShard::Publish { room, message } => {
                 let at = self.hub_of(Partition::of(&room));
                 self.tell(now, at, Input::Published { room, message });
             }
-            ToShard::Evict { room, whom, reason } => {
+            ToShard::Evict { room, whom, reason, block } => {
                 let at = self.hub_of(Partition::of(&room));
-                self.tell(now, at, Input::Evicted { room, whom, reason });
+                self.tell(now, at, Input::Evicted { room, whom, reason, block });
+            }
+            ToShard::Explain { room, user, answer } => {
+                let at = self.hub_of(Partition::of(&room));
+                // Who asked may have gone.
+                let _ = answer.send(self.hubs[at].explain(&room, &user));
             }
             ToShard::Measure(answer) => {
                 // Who asked may have gone.
@@ -243,22 +280,36 @@ impl Shard {
 
     fn attach(&mut self, now: Time, connection: Arc<Connection>, profile: Arc<Profile>) {
         let session = connection.session();
-        let Some(key) = self.keys.get(&session).copied() else {
-            let key = self.seats.insert(Seat::new(connection, profile));
+        let known = self.keys.get(&session).and_then(|key| self.seats.get(key.0 as usize));
+        let is_same = known.is_some_and(|seat| Arc::ptr_eq(&seat.connection, &connection));
+        let partitions = known.map_or(0, |seat| seat.partitions);
+        if is_same {
+            if let Some(seat) = self.seat_mut(session) {
+                seat.profile = Arc::clone(&profile);
+            }
+        } else {
+            // A connection that replaces another gets a seat of its own, so that the hubs see that it is another.
+            let mut seat = Seat::new(connection, Arc::clone(&profile));
+            seat.partitions = partitions;
+            let key = self.seats.insert(seat);
             let key = ConnectionKey(u32::try_from(key).expect("a process has fewer connections than 2^32"));
-            self.keys.insert(session, key);
-            return;
-        };
-        if let Some(seat) = self.seats.get_mut(key.0 as usize) {
-            seat.profile = Arc::clone(&profile);
+            if let Some(before) = self.keys.insert(session, key) {
+                self.seats.try_remove(before.0 as usize);
+            }
         }
+        let Some(key) = self.keys.get(&session).copied() else { return };
         for at in self.hubs_of(session) {
             let profile = Arc::clone(&profile);
             self.tell(now, at, Input::Attached { session, profile, connection: key });
         }
     }
 
-    fn detach(&mut self, now: Time, session: SessionId, how: Ending) {
+    /// Forgets a connection, unless another serves its session by now.
+    fn detach(&mut self, now: Time, connection: &Arc<Connection>, how: Ending) {
+        let session = connection.session();
+        if !self.seat_mut(session).is_some_and(|seat| Arc::ptr_eq(&seat.connection, connection)) {
+            return;
+        }
         for at in self.hubs_of(session) {
             self.tell(now, at, Input::Detached { session, how });
         }
@@ -278,6 +329,11 @@ impl Shard {
             self.tell(now, at, Input::Attached { session, profile, connection: key });
         }
         true
+    }
+
+    fn seat_mut(&mut self, session: SessionId) -> Option<&mut Seat> {
+        let key = self.keys.get(&session)?;
+        self.seats.get_mut(key.0 as usize)
     }
 
     fn tell(&mut self, now: Time, at: usize, input: Input) {
@@ -312,6 +368,7 @@ impl Shard {
             let held = hub.load();
             load.rooms += held.rooms;
             load.sessions += held.sessions;
+            load.people += held.people;
             load.deadlines += held.deadlines;
         }
         load

@@ -1,5 +1,5 @@
 //! What a token lets its bearer do, in which rooms.
-use herenow_core::id::RoomId;
+use herenow_core::id::{RoomId, UserId};
 use std::{
     collections::HashSet,
     fmt,
@@ -124,8 +124,13 @@ impl Pattern {
     /// stars is looked for once, from where the one before ended; the leftmost place is always as good as any later
     /// one.
     pub fn matches(&self, room: &RoomId) -> bool {
+        self.matches_text(room.as_str())
+    }
+
+    /// As [`Self::matches`], for any text.
+    pub fn matches_text(&self, text: &str) -> bool {
         let mut pieces = self.0.split('*');
-        let Some(rest) = pieces.next().and_then(|head| room.as_str().strip_prefix(head)) else { return false };
+        let Some(rest) = pieces.next().and_then(|head| text.strip_prefix(head)) else { return false };
         let Some(tail) = pieces.next_back() else { return rest.is_empty() };
         let Some(mut rest) = rest.strip_suffix(tail) else { return false };
         for piece in pieces {
@@ -153,7 +158,13 @@ impl std::error::Error for PatternError {}
 /// Which rights a token gives in which rooms. Kept sorted and without repetition, so that tokens that say the same in
 /// another order are equal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Grants(Vec<(Pattern, Rights)>);
+pub struct Grants {
+    rooms: Vec<(Pattern, Rights)>,
+    /// Users whose green dots may be watched; all of them where absent.
+    watch: Option<Vec<Pattern>>,
+    is_invisible: bool,
+    is_admin: bool,
+}
 
 impl Grants {
     /// Patterns that one token may list.
@@ -171,12 +182,51 @@ impl Grants {
             same
         });
         grants.shrink_to_fit();
-        Self(grants)
+        Self { rooms: grants, watch: None, is_invisible: false, is_admin: false }
+    }
+
+    /// Lets only users be watched whose ids match one of the patterns.
+    #[must_use]
+    pub fn watching(mut self, users: impl IntoIterator<Item = Pattern>) -> Self {
+        let mut users: Vec<Pattern> = users.into_iter().collect();
+        users.sort_unstable();
+        users.dedup();
+        self.watch = Some(users);
+        self
+    }
+
+    /// Makes the bearer see without being seen: in no roster, count, typing or green dot.
+    #[must_use]
+    pub fn invisible(mut self) -> Self {
+        self.is_invisible = true;
+        self
+    }
+
+    /// Lets the bearer ask what only operators may.
+    #[must_use]
+    pub fn admin(mut self) -> Self {
+        self.is_admin = true;
+        self
+    }
+
+    /// Whether the bearer may ask what only operators may.
+    pub fn is_admin(&self) -> bool {
+        self.is_admin
+    }
+
+    /// Whether the bearer sees without being seen.
+    pub fn is_invisible(&self) -> bool {
+        self.is_invisible
+    }
+
+    /// Whether the green dot of a user may be watched.
+    pub fn may_watch(&self, user: &UserId) -> bool {
+        self.watch.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches_text(user.as_str())))
     }
 
     /// The rights in a room: those of all patterns that match it.
     pub fn rights(&self, room: &RoomId) -> Rights {
-        self.0
+        self.rooms
             .iter()
             .filter(|(pattern, _)| pattern.matches(room))
             .fold(Rights::NONE, |rights, (_, more)| rights.union(*more))
@@ -184,7 +234,7 @@ impl Grants {
 
     /// The patterns with their rights, sorted by pattern.
     pub fn iter(&self) -> impl Iterator<Item = (&Pattern, Rights)> {
-        self.0.iter().map(|(pattern, rights)| (pattern, *rights))
+        self.rooms.iter().map(|(pattern, rights)| (pattern, *rights))
     }
 }
 

@@ -75,6 +75,9 @@ impl Verifier {
     ///   without an error: a picture must not keep a person out.
     /// - `exp`: needed. `nbf`: if there. Both in seconds since the Unix epoch, with [`Self::LEEWAY`].
     /// - `aud`: if there, it names [`Self::AUDIENCE`].
+    /// - `watch`: a list of patterns of user ids whose green dots may be watched; without it, all may.
+    /// - `invisible`: true for who sees without being seen.
+    /// - `admin`: true for an operator, who may ask why somebody is shown.
     /// - `rooms`: a list of patterns, each with [`Rights::DEFAULT`], or an object of patterns with lists of rights.
     ///
     /// # Errors
@@ -91,12 +94,28 @@ impl Verifier {
         };
         let name = shown_name(name, user.as_str()).into();
         let avatar = claims.get("avatar").and_then(Value::as_str).filter(|text| is_avatar(text)).map(Arc::from);
-        let grants = match claims.get("rooms") {
-            None | Some(Value::Null) => Arc::clone(&self.default_rooms),
-            Some(rooms) => self.pool.share(grants_of(rooms)?),
-        };
+        let grants = self.grants(&claims)?;
         let expires_at = Time::from_millis(expires_at_s * 1000);
         Ok(Identity { profile: Arc::new(Profile { user, name, avatar }), grants, expires_at })
+    }
+
+    fn grants(&self, claims: &Map<String, Value>) -> Result<Arc<Grants>, AuthError> {
+        let (rooms, watch) = (given(claims, "rooms"), given(claims, "watch"));
+        let (is_invisible, is_admin) = (flag(claims, "invisible")?, flag(claims, "admin")?);
+        if rooms.is_none() && watch.is_none() && !is_invisible && !is_admin {
+            return Ok(Arc::clone(&self.default_rooms));
+        }
+        let mut grants = rooms.map_or_else(|| Ok(Grants::clone(&self.default_rooms)), grants_of)?;
+        if let Some(watch) = watch {
+            grants = grants.watching(watch_of(watch)?);
+        }
+        if is_invisible {
+            grants = grants.invisible();
+        }
+        if is_admin {
+            grants = grants.admin();
+        }
+        Ok(self.pool.share(grants))
     }
 
     fn verified_claims(&self, token: &str) -> Result<Map<String, Value>, AuthError> {
@@ -197,6 +216,27 @@ pub fn user_id(value: &Value) -> Result<UserId, Cow<'static, str>> {
         Value::Bool(_) | Value::Array(_) | Value::Object(_) => return Err("must be a string or a whole number".into()),
     };
     UserId::parse(&text).map_err(|error| error.to_string().into())
+}
+
+/// A claim that is there and not null.
+fn given<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    claims.get(name).filter(|value| !value.is_null())
+}
+
+/// A claim that is true or false; false where it is absent.
+fn flag(claims: &Map<String, Value>, name: &'static str) -> Result<bool, AuthError> {
+    match given(claims, name) {
+        None => Ok(false),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(_) => Err(claim(name, "must be true or false")),
+    }
+}
+
+fn watch_of(watch: &Value) -> Result<Vec<Pattern>, AuthError> {
+    let wrong = || claim("watch", "must be a list of at most 256 patterns of user ids");
+    let list = watch.as_array().filter(|list| list.len() <= Grants::PATTERNS_MAX).ok_or_else(wrong)?;
+    let pattern = |text: &Value| text.as_str().and_then(|text| Pattern::parse(text).ok()).ok_or_else(wrong);
+    list.iter().map(pattern).collect()
 }
 
 fn grants_of(rooms: &Value) -> Result<Grants, AuthError> {

@@ -41,6 +41,7 @@ enum Slot {
     Shards { at: At<Option<usize>>, max: usize },
     Size { at: At<usize>, min: usize, max: usize },
     Count { at: At<usize>, max: usize },
+    Rate(At<u32>),
 }
 
 impl Key {
@@ -73,6 +74,7 @@ impl Key {
             Slot::Patterns(_) => "a list of room patterns such as board-* (a star is any run of characters)".into(),
             Slot::Secret(_) => format!("a text of at least {} bytes", Secret::BYTES_MIN).into(),
             Slot::Shards { max, .. } | Slot::Count { max, .. } => format!("a whole number from 1 to {max}").into(),
+            Slot::Rate(_) => format!("a whole number from 0 to {RATE_MAX}").into(),
             Slot::Size { min, max, .. } => {
                 format!("a size from {} to {}, such as 16KiB", format_size(*min), format_size(*max)).into()
             }
@@ -101,6 +103,7 @@ impl Key {
             Slot::Shards { at, .. } => at(config).map_or_else(unset, |value| value.to_string()),
             Slot::Size { at, .. } => format_size(*at(config)),
             Slot::Count { at, .. } => at(config).to_string(),
+            Slot::Rate(at) => at(config).to_string(),
         }
     }
 
@@ -142,6 +145,10 @@ impl Key {
             Slot::Size { at, min, max } => {
                 let size = raw.text().map_or_else(|| raw.whole(), parse_size);
                 *at(config) = size.filter(|value| (min..=max).contains(&value))?;
+            }
+            Slot::Rate(at) => {
+                let rate = raw.whole().and_then(|rate| u32::try_from(rate).ok());
+                *at(config) = rate.filter(|rate| *rate <= RATE_MAX)?;
             }
             Slot::Count { at, max } => *at(config) = raw.whole().filter(|value| (1..=*max).contains(value))?,
         }
@@ -205,7 +212,7 @@ pub const VARIABLE_PREFIX: &str = "HERENOW_";
 pub const SECRET_VARIABLE: &str = "HERENOW_SECRET";
 
 /// All keys, section by section.
-pub static KEYS: [Key; 22] = [
+pub static KEYS: [Key; 28] = [
     Key {
         name: "server.listen",
         doc: "Where the server listens; port 0 takes a free one. An address that others can reach needs `auth.secret`.",
@@ -300,6 +307,13 @@ pub static KEYS: [Key; 22] = [
         slot: Slot::Duration { at: |c| &mut c.presence.typing_lease, min: ms(100), max: minutes(10) },
     },
     Key {
+        name: "presence.resume_window",
+        doc: "How long a session can be gone on with after its connection ended. Longer: more is kept of who is gone; \
+              shorter: who comes back later gets a new session.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.presence.resume_window, min: ms(0), max: minutes(60) },
+    },
+    Key {
         name: "limits.frame_bytes",
         doc: "Size of one frame from a client; a larger one ends the connection (1009). Larger: one client can make \
               the server read more at once.",
@@ -327,6 +341,36 @@ pub static KEYS: [Key; 22] = [
         slot: Slot::Count { at: |c| &mut c.limits.rooms_per_connection, max: 10_000 },
     },
     Key {
+        name: "limits.message_rate",
+        doc: "Messages a second from one connection, twice as many at once; 0 is no limit. More are refused with `rate.limited`.",
+        unset: "",
+        slot: Slot::Rate(|c| &mut c.limits.rates.message),
+    },
+    Key {
+        name: "limits.typing_rate",
+        doc: "Starts of typing a second from one connection; 0 is no limit. More are dropped; stops are free.",
+        unset: "",
+        slot: Slot::Rate(|c| &mut c.limits.rates.typing),
+    },
+    Key {
+        name: "limits.cursor_rate",
+        doc: "Places of a pointer a second from one connection; 0 is no limit. More are dropped: the next one counts.",
+        unset: "",
+        slot: Slot::Rate(|c| &mut c.limits.rates.cursor),
+    },
+    Key {
+        name: "limits.update_rate",
+        doc: "Changes of state and status a second from one connection; 0 is no limit. More are refused with `rate.limited`.",
+        unset: "",
+        slot: Slot::Rate(|c| &mut c.limits.rates.update),
+    },
+    Key {
+        name: "limits.other_rate",
+        doc: "Joins, leaves, syncs, locks and the like a second from one connection, 120 at once; 0 is no limit.",
+        unset: "",
+        slot: Slot::Rate(|c| &mut c.limits.rates.other),
+    },
+    Key {
         name: "demo.enabled",
         doc: "Whether the task board at `/demo` is served.",
         unset: "true in dev mode, otherwise false",
@@ -351,3 +395,6 @@ pub static KEYS: [Key; 22] = [
         slot: Slot::Level(|c| &mut c.log.level),
     },
 ];
+
+/// More a second than this is no limit worth having.
+const RATE_MAX: u32 = 1_000_000;

@@ -1,8 +1,11 @@
 //! The settings themselves, each with its default. What may be written for each is in [`super::keys`].
-use crate::auth::{
-    origin::Origin,
-    rights::{Grants, Pattern, Rights},
-    secret::Secret,
+use crate::{
+    auth::{
+        origin::Origin,
+        rights::{Grants, Pattern, Rights},
+        secret::Secret,
+    },
+    rate::RateLimits,
 };
 use herenow_core::limits::Limits;
 use std::{
@@ -71,6 +74,8 @@ pub struct PresenceConfig {
     pub pong_timeout: Duration,
     /// How long one `typing` counts without a repeat. Default 6 s.
     pub typing_lease: Duration,
+    /// How long a session can be gone on with after its connection ended. Default 60 s.
+    pub resume_window: Duration,
 }
 
 /// How much one client may ask for.
@@ -84,6 +89,8 @@ pub struct LimitsConfig {
     pub outbox_bytes: usize,
     /// Rooms that one connection may be in. Default 50.
     pub rooms_per_connection: usize,
+    /// How often one connection may ask.
+    pub rates: RateLimits,
 }
 
 /// The task board that comes with the server.
@@ -202,6 +209,7 @@ impl Default for PresenceConfig {
             ping_interval: Duration::from_secs(20),
             pong_timeout: Duration::from_secs(10),
             typing_lease: core.typing_lease,
+            resume_window: Duration::from_secs(60),
         }
     }
 }
@@ -214,6 +222,7 @@ impl Default for LimitsConfig {
             state_bytes: core.state_bytes_max,
             outbox_bytes: 256 << 10,
             rooms_per_connection: core.rooms_per_session_max,
+            rates: RateLimits::default(),
         }
     }
 }

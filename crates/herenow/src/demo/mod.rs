@@ -4,6 +4,7 @@
 //! callback to whoever else wants to know. Who is there and who is typing is no business of this module: the page asks
 //! the presence server itself for that.
 
+mod boards;
 mod bus;
 mod clock;
 mod database;
@@ -19,29 +20,22 @@ mod tests;
 
 use crate::assets;
 use axum::Router;
+use boards::Boards;
 use bus::Bus;
 use error::DemoError;
 use serde_json::Value;
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 use store::Store;
-use tokio::sync::Semaphore;
 
 /// The boards and those who follow them. Cheap to clone; all clones are the same demo.
 #[derive(Clone, Debug)]
 pub struct Demo {
-    inner: Arc<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    store: Store,
-    bus: Arc<Bus>,
-    readers: Arc<Semaphore>,
+    boards: Boards,
 }
 
 impl Demo {
     /// How many streams and long polls may be open at a time; more are answered 503. Each costs about 10 KiB.
-    pub const READERS_MAX: usize = 1_000;
+    pub const READERS_MAX: usize = Boards::READERS_MAX;
 
     /// How many events are kept for readers that come back.
     pub const EVENTS_MAX: usize = 1_000;
@@ -58,18 +52,17 @@ impl Demo {
         P: Fn(&str, &str, Value) + Send + Sync + 'static,
     {
         let store = Store::open(database)?;
-        let bus = Arc::new(Bus::new(Self::EVENTS_MAX, Box::new(publish)));
-        let readers = Arc::new(Semaphore::new(Self::READERS_MAX));
-        Ok(Self { inner: Arc::new(Inner { store, bus, readers }) })
+        let bus = Bus::new(Self::EVENTS_MAX, Box::new(publish));
+        Ok(Self { boards: Boards::new(store, bus) })
     }
 
     /// Ends all open streams and long polls, now and in future, so that a shutdown need not wait for them.
     pub fn close(&self) {
-        self.inner.bus.close();
+        self.boards.bus.close();
     }
 }
 
 /// The board's pages at `/demo` and its interface at `/tasks`, `/boards` and `/events`.
 pub fn router(demo: Demo) -> Router {
-    routes::api(demo).merge(assets::demo_pages())
+    routes::api(demo.boards).merge(assets::demo_pages())
 }

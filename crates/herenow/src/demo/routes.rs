@@ -1,7 +1,7 @@
 //! The board's HTTP interface: what the addresses mean and what their bodies look like.
 
 use super::{
-    Demo,
+    boards::Boards,
     bus::{About, EventKind},
     database::Database,
     error::StoreError,
@@ -24,7 +24,7 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
-pub(super) fn api(demo: Demo) -> Router {
+pub(super) fn api(boards: Boards) -> Router {
     Router::new()
         .route("/tasks", post(create_task))
         .route("/tasks/{id}", patch(rename_task).delete(delete_task))
@@ -40,7 +40,7 @@ pub(super) fn api(demo: Demo) -> Router {
         .layer(middleware::from_fn(same_origin_writes))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::map_response(never_sniffed))
-        .with_state(demo)
+        .with_state(boards)
 }
 
 async fn never_sniffed(mut response: Response) -> Response {
@@ -59,7 +59,7 @@ struct CreateTask {
     assignee_id: Option<String>,
 }
 
-async fn create_task(State(demo): State<Demo>, Body(asked): Body<CreateTask>) -> Result<Response, Problem> {
+async fn create_task(State(boards): State<Boards>, Body(asked): Body<CreateTask>) -> Result<Response, Problem> {
     let description = asked.description.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     if let Some(text) = &description {
         at_most(text, DESCRIPTION_CHARS_MAX, "description")?;
@@ -69,7 +69,7 @@ async fn create_task(State(demo): State<Demo>, Body(asked): Body<CreateTask>) ->
     }
     let title = checked_title(&asked.title)?;
     let new = NewTask { list_id: asked.list_id, title, description, assignee_id: asked.assignee_id };
-    let task = write(&demo, EventKind::Created, |database| database.create_task(new)).await?;
+    let task = write(&boards, EventKind::Created, |database| database.create_task(new)).await?;
     Ok((StatusCode::CREATED, Json(json!({"task": task}))).into_response())
 }
 
@@ -79,12 +79,12 @@ struct RenameTask {
 }
 
 async fn rename_task(
-    State(demo): State<Demo>,
+    State(boards): State<Boards>,
     Id(id): Id,
     Body(asked): Body<RenameTask>,
 ) -> Result<Json<Value>, Problem> {
     let title = checked_title(&asked.title)?;
-    let task = write(&demo, EventKind::Updated, move |database| database.rename_task(&id, &title)).await?;
+    let task = write(&boards, EventKind::Updated, move |database| database.rename_task(&id, &title)).await?;
     Ok(Json(json!({"task": task})))
 }
 
@@ -96,34 +96,34 @@ struct MoveTask {
 }
 
 async fn move_task(
-    State(demo): State<Demo>,
+    State(boards): State<Boards>,
     Id(task_id): Id,
     Body(asked): Body<MoveTask>,
 ) -> Result<Json<Value>, Problem> {
     let to = Move { task_id, list_id: asked.list_id, position: asked.position };
-    let task = write(&demo, EventKind::Moved, move |database| database.move_task(&to)).await?;
+    let task = write(&boards, EventKind::Moved, move |database| database.move_task(&to)).await?;
     Ok(Json(json!({"task": task})))
 }
 
-async fn delete_task(State(demo): State<Demo>, Id(id): Id) -> Result<StatusCode, Problem> {
-    write(&demo, EventKind::Deleted, move |database| database.delete_task(&id)).await?;
+async fn delete_task(State(boards): State<Boards>, Id(id): Id) -> Result<StatusCode, Problem> {
+    write(&boards, EventKind::Deleted, move |database| database.delete_task(&id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Changes a task and tells everybody, both on the database thread, so that nobody hears of changes in another order
 /// than they were made in.
-async fn write<W>(demo: &Demo, kind: EventKind, change: W) -> Result<Task, StoreError>
+async fn write<W>(boards: &Boards, kind: EventKind, change: W) -> Result<Task, StoreError>
 where
     W: FnOnce(&mut Database) -> Result<Task, StoreError> + Send + 'static,
 {
-    let bus = Arc::clone(&demo.inner.bus);
+    let bus = Arc::clone(&boards.bus);
     let work = move |database: &mut Database| {
         let task = change(database)?;
         let about = About { board: &task.board_id, task_id: &task.id, data: told(kind, &task) };
         bus.publish(kind, about);
         Ok(task)
     };
-    demo.inner.store.run(work).await
+    boards.store.run(work).await
 }
 
 fn told(kind: EventKind, task: &Task) -> Map<String, Value> {
@@ -138,9 +138,9 @@ fn told(kind: EventKind, task: &Task) -> Map<String, Value> {
     Map::from_iter([(key.to_owned(), value)])
 }
 
-async fn board(State(demo): State<Demo>, Id(id): Id) -> Result<Json<Value>, Problem> {
-    let bus = Arc::clone(&demo.inner.bus);
-    let (snapshot, cursor) = demo.inner.store.run(move |database| Ok((database.board(&id)?, bus.head().id))).await?;
+async fn board(State(boards): State<Boards>, Id(id): Id) -> Result<Json<Value>, Problem> {
+    let bus = Arc::clone(&boards.bus);
+    let (snapshot, cursor) = boards.store.run(move |database| Ok((database.board(&id)?, bus.head().id))).await?;
     Ok(Json(json!({
         "board": snapshot.board,
         "lists": snapshot.lists,
@@ -155,32 +155,32 @@ struct SinceQuery {
 }
 
 async fn updates(
-    State(demo): State<Demo>,
+    State(boards): State<Boards>,
     Id(id): Id,
     Asked(SinceQuery { since }): Asked<SinceQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let changes = demo.inner.store.run(move |database| database.changes(&id, since.as_deref())).await?;
+    let changes = boards.store.run(move |database| database.changes(&id, since.as_deref())).await?;
     Ok(Json(json!({"data": changes.tasks, "taskIds": changes.task_ids, "timestamp": changes.timestamp})))
 }
 
 async fn poll(
-    State(demo): State<Demo>,
+    State(boards): State<Boards>,
     Id(id): Id,
     Asked(SinceQuery { since }): Asked<SinceQuery>,
 ) -> Result<Json<long_poll::Answer>, Problem> {
-    let _permit = admit(&demo)?;
-    let (bus, store) = (Arc::clone(&demo.inner.bus), demo.inner.store.clone());
+    let _permit = admit(&boards)?;
+    let (bus, store) = (Arc::clone(&boards.bus), boards.store.clone());
     let reader = long_poll::Reader { bus, store, board: id };
     Ok(Json(reader.poll(Seen::parse(since)).await?))
 }
 
 async fn board_events(
-    State(demo): State<Demo>,
+    State(boards): State<Boards>,
     Id(id): Id,
     Asked(SinceQuery { since }): Asked<SinceQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    follow(&demo, vec![id], Resume::from_request(&headers, since.as_deref())).await
+    follow(&boards, vec![id], Resume::from_request(&headers, since.as_deref())).await
 }
 
 #[derive(Deserialize)]
@@ -191,32 +191,32 @@ struct EventsQuery {
 }
 
 async fn events(
-    State(demo): State<Demo>,
+    State(boards): State<Boards>,
     Asked(asked): Asked<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let mut boards: Vec<_> = asked.boards.split(',').filter(|id| !id.is_empty()).map(str::to_owned).collect();
-    boards.sort();
-    boards.dedup();
-    if boards.is_empty() || boards.len() > BOARDS_MAX {
+    let mut ids: Vec<_> = asked.boards.split(',').filter(|id| !id.is_empty()).map(str::to_owned).collect();
+    ids.sort();
+    ids.dedup();
+    if ids.is_empty() || ids.len() > BOARDS_MAX {
         let title = "boards has to name some boards, separated by commas";
         return Err(Problem::new(StatusCode::BAD_REQUEST, "boards.invalid", title)
-            .detail(format!("{} were given, 1 to {BOARDS_MAX} are allowed", boards.len())));
+            .detail(format!("{} were given, 1 to {BOARDS_MAX} are allowed", ids.len())));
     }
-    follow(&demo, boards, Resume::from_request(&headers, asked.since.as_deref())).await
+    follow(&boards, ids, Resume::from_request(&headers, asked.since.as_deref())).await
 }
 
-async fn follow(demo: &Demo, boards: Vec<String>, resume: Resume) -> Result<Response, Problem> {
-    let permit = admit(demo)?;
-    let asked = boards.clone();
-    demo.inner.store.run(move |database| asked.iter().try_for_each(|board| database.check_board(board))).await?;
-    Ok(sse::respond(Follow { bus: Arc::clone(&demo.inner.bus), boards, resume, permit }))
+async fn follow(boards: &Boards, ids: Vec<String>, resume: Resume) -> Result<Response, Problem> {
+    let permit = admit(boards)?;
+    let asked = ids.clone();
+    boards.store.run(move |database| asked.iter().try_for_each(|board| database.check_board(board))).await?;
+    Ok(sse::respond(Follow { bus: Arc::clone(&boards.bus), boards: ids, resume, permit }))
 }
 
 /// Lets a reader in that stays for a while, if there is room.
-fn admit(demo: &Demo) -> Result<OwnedSemaphorePermit, Problem> {
-    Arc::clone(&demo.inner.readers).try_acquire_owned().map_err(|_| {
-        let readers_max = Demo::READERS_MAX;
+fn admit(boards: &Boards) -> Result<OwnedSemaphorePermit, Problem> {
+    Arc::clone(&boards.readers).try_acquire_owned().map_err(|_| {
+        let readers_max = Boards::READERS_MAX;
         busy("readers.full", "too many follow the boards").detail(format!("at most {readers_max} may at a time"))
     })
 }

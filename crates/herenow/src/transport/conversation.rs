@@ -1,16 +1,20 @@
 //! What a connection says and is told, from the first byte to the last: frames to requests, requests to the shards.
 use crate::{
-    auth::{error::AuthError, token::Identity},
+    auth::{error::AuthError, rights::Rights, token::Identity},
     connection::Connection,
     heartbeat::refuse_with,
     intake::{Admitted, admit},
     presence::Presence,
+    rate::Rates,
+    resume::Claim,
     shard::{Partition, ToShard},
 };
 use herenow_core::{
-    command::{Command, Ending, Evictee, Reason},
-    id::{RequestId, RoomId},
-    profile::Profile,
+    command::{Command, Ending, Evictee, Patch, Reason},
+    id::{RequestId, RoomId, SessionId, UserId},
+    profile::{Profile, Status},
+    refusal::Refusal,
+    roster,
     time::Time,
 };
 use herenow_wire::{
@@ -26,7 +30,12 @@ use herenow_wire::{
         incoming::{CloseFrame, Incoming},
     },
 };
-use std::{ops::ControlFlow, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
+    sync::Arc,
+    time::Duration,
+};
 
 /// One connection's side of the talk.
 ///
@@ -36,10 +45,41 @@ pub struct Conversation {
     connection: Arc<Connection>,
     decoder: Decoder,
     identity: Option<Identity>,
-    /// Rooms that the client asked to be in and did not leave.
-    rooms: Vec<RoomId>,
+    /// Rooms that the client asked to be in and did not leave, and as what.
+    rooms: Vec<(RoomId, Place)>,
     shards: u64,
-    patience: Patience,
+    status: Status,
+    /// Users of whose green dots the client is told.
+    watched: BTreeSet<UserId>,
+    rates: Rates,
+    /// The session to go on with that the request named, until the client has said who it is.
+    resume: Option<Box<str>>,
+    contest: Option<Box<Contest>>,
+    /// Whether the client has yet to be heard since its session goes on here.
+    is_unconfirmed: bool,
+}
+
+/// A claim to a session that another connection seems to hold.
+pub struct Contest {
+    identity: Identity,
+    session: SessionId,
+    holder: Arc<Connection>,
+    /// What the client has said meanwhile.
+    heard: Vec<Box<str>>,
+}
+
+impl Contest {
+    /// The connection that seems to hold the session.
+    pub fn holder(&self) -> &Connection {
+        &self.holder
+    }
+}
+
+/// How a session is in a room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Viewer,
+    Observer,
 }
 
 /// What goes to which shard, in order.
@@ -49,8 +89,20 @@ impl Conversation {
     /// The beginning of a talk.
     pub fn new(presence: Presence, connection: Arc<Connection>) -> Self {
         let decoder = Decoder::new(presence.settings().frame_bytes_max);
-        let patience = Patience { began: Time::default(), refused: 0 };
-        Self { presence, connection, decoder, identity: None, rooms: Vec::new(), shards: 0, patience }
+        Self {
+            presence,
+            connection,
+            decoder,
+            identity: None,
+            rooms: Vec::new(),
+            shards: 0,
+            status: Status::default(),
+            watched: BTreeSet::new(),
+            rates: Rates::default(),
+            resume: None,
+            contest: None,
+            is_unconfirmed: false,
+        }
     }
 
     /// The connection it is held over.
@@ -64,10 +116,10 @@ impl Conversation {
     }
 
     /// Begins with what the request said of who it is: known, refused, or `None` where a first frame has to say it.
-    pub fn greet(&mut self, known: Option<Result<Identity, AuthError>>) {
+    pub fn greet(&mut self, known: Option<Result<Identity, AuthError>>, resume: Option<String>, inputs: &mut Inputs) {
         match known {
-            None => {}
-            Some(Ok(identity)) => self.welcome(identity),
+            None => self.resume = resume.map(String::into_boxed_str),
+            Some(Ok(identity)) => self.begin(identity, resume.as_deref(), inputs),
             Some(Err(error)) => self.refuse(&problem_of(&error)),
         }
     }
@@ -98,10 +150,11 @@ impl Conversation {
 
     /// Tells the shards that it is over.
     pub async fn end(&mut self, how: Ending) {
-        let session = self.connection.session();
         for shard in bits(std::mem::take(&mut self.shards)) {
-            self.presence.tell(shard, ToShard::Detach { session, how }).await;
+            let connection = Arc::clone(&self.connection);
+            self.presence.tell(shard, ToShard::Detach { connection, how }).await;
         }
+        self.presence.resumes().release(&self.connection, how, self.now());
     }
 
     fn hear(&mut self, incoming: Incoming<'_>, inputs: &mut Inputs) {
@@ -117,15 +170,37 @@ impl Conversation {
     }
 
     fn hear_text(&mut self, text: &str, inputs: &mut Inputs) {
+        if let Some(contest) = &mut self.contest {
+            // What a client says before it knows whether its session goes on waits for that.
+            if contest.heard.len() < HEARD_EARLY_MAX {
+                return contest.heard.push(text.into());
+            }
+            return self.refuse(&Problem::new(Code::RateFlood));
+        }
         let asked = match self.connection.dialect() {
             Dialect::Native => native::decode(text),
             Dialect::Board => board::decode(text),
         };
-        let Some(identity) = &self.identity else { return self.hear_stranger(asked) };
+        let Some(identity) = &self.identity else { return self.hear_stranger(asked, inputs) };
+        if std::mem::take(&mut self.is_unconfirmed) {
+            self.presence.resumes().confirm(self.connection.session());
+        }
         let re = asked.as_ref().ok().and_then(|asked| asked.re.clone());
+        if let Ok(asked) = &asked
+            && let Err(retry_after) = self.rates.take(&asked.request, &self.presence.settings().rates, self.now())
+        {
+            return self.say_too_often(&asked.request, re, retry_after);
+        }
         match asked.and_then(|asked| admit(&identity.grants, asked)) {
             Ok(Admitted::InRoom(room, command)) => self.ask(room, re, command, inputs),
-            Ok(Admitted::Everywhere(command)) => self.ask_everywhere(re, &command, inputs),
+            Ok(Admitted::Everywhere(command)) => {
+                if let Command::SetStatus { status } = command {
+                    self.status = status;
+                }
+                self.ask_everywhere(re, &command, inputs);
+            }
+            Ok(Admitted::Watch(users)) => self.watch(re, users, inputs),
+            Ok(Admitted::Unwatch(users)) => self.unwatch(re, users, inputs),
             Ok(Admitted::Pong) => self.say(&native::pong(re.as_ref(), self.now())),
             Ok(Admitted::Auth { token, resume: _ }) => self.renew(&token, re, inputs),
             Err(problem) => self.complain(&problem),
@@ -133,10 +208,13 @@ impl Conversation {
     }
 
     /// Hears somebody who has not said yet who they are.
-    fn hear_stranger(&mut self, asked: Result<Asked, Problem>) {
+    fn hear_stranger(&mut self, asked: Result<Asked, Problem>, inputs: &mut Inputs) {
         match asked {
-            Ok(Asked { request: Request::Auth { token, .. }, .. }) => match self.verify(&token) {
-                Ok(identity) => self.welcome(identity),
+            Ok(Asked { request: Request::Auth { token, resume }, .. }) => match self.verify(&token) {
+                Ok(identity) => {
+                    let resume = resume.map(String::into_boxed_str).or_else(|| self.resume.take());
+                    self.begin(identity, resume.as_deref(), inputs);
+                }
                 Err(error) => self.refuse(&problem_of(&error)),
             },
             Ok(Asked { re, .. }) => self.refuse(&Problem { re, ..Problem::new(Code::AuthMissing) }),
@@ -148,22 +226,71 @@ impl Conversation {
         }
     }
 
-    fn welcome(&mut self, identity: Identity) {
+    /// Begins with a new session, or goes on with an old one. Where another connection seems to hold that one, the answer
+    /// waits for [`Self::settle_contest`].
+    fn begin(&mut self, identity: Identity, resume: Option<&str>, inputs: &mut Inputs) {
+        let user = &identity.profile.user;
+        let claim = resume.map_or(Claim::New, |token| self.presence.resumes().claim(token, user, self.now()));
+        match claim {
+            Claim::New => self.welcome(identity, None, inputs),
+            Claim::Free(session) => self.welcome(identity, Some(session), inputs),
+            Claim::Contested(session, holder) => {
+                self.contest = Some(Box::new(Contest { identity, session, holder, heard: Vec::new() }));
+            }
+        }
+    }
+
+    /// What has to be settled before this connection can begin.
+    pub fn take_contest(&mut self) -> Option<Contest> {
+        self.contest.take().map(|contest| *contest)
+    }
+
+    /// Gives the session to this connection where its holder showed no sign of life, and otherwise a new one: then the
+    /// token was copied along with a tab.
+    pub fn settle_contest(&mut self, contest: Contest, is_alive: bool, inputs: &mut Inputs) {
+        let Contest { identity, session, holder, heard } = contest;
+        if is_alive {
+            self.welcome(identity, None, inputs);
+        } else {
+            holder.close(REPLACED, "replaced by a newer connection", Ending::Closed, self.now());
+            self.welcome(identity, Some(session), inputs);
+        }
+        for text in heard {
+            self.hear_text(&text, inputs);
+        }
+    }
+
+    fn welcome(&mut self, identity: Identity, resumed: Option<SessionId>, inputs: &mut Inputs) {
         self.connection.note_known(identity.ends_at());
+        if let Some(session) = resumed {
+            self.connection.go_on_with(session);
+        }
         let text = match self.connection.dialect() {
-            Dialect::Native => self.welcome_frame(&identity),
+            Dialect::Native => {
+                let resume = self.presence.resumes().hold(&self.connection, &identity.profile.user);
+                if let Err(error) = &resume {
+                    tracing::error!(%error, "no random number for a resume token");
+                }
+                self.welcome_frame(&identity, resume.ok().as_deref(), resumed.is_some())
+            }
             Dialect::Board => board::connected(&identity.profile),
         };
+        self.is_unconfirmed = resumed.is_some();
+        if !identity.grants.is_invisible() {
+            let partition = Partition::of_user(&identity.profile.user);
+            let shard = self.reach(partition, &identity.profile, inputs);
+            inputs.push((shard, ToShard::Arrive { session: self.connection.session(), partition }));
+        }
         self.identity = Some(identity);
         self.say(&text);
     }
 
-    fn welcome_frame(&self, identity: &Identity) -> String {
+    fn welcome_frame(&self, identity: &Identity, resume: Option<&str>, resumed: bool) -> String {
         let settings = self.presence.settings();
         native::welcome(&Welcome {
             session: self.connection.session(),
-            resume: None,
-            resumed: false,
+            resume,
+            resumed,
             profile: &identity.profile,
             node: self.presence.node(),
             now: self.now(),
@@ -195,13 +322,18 @@ impl Conversation {
         }
         let session = self.connection.session();
         let presence = &self.presence;
-        self.rooms.retain(|room| {
-            let reads = identity.grants.rights(room).reads();
-            if !reads {
+        self.rooms.retain(|(room, place)| {
+            let rights = identity.grants.rights(room);
+            let stays = match place {
+                Place::Viewer => rights.contains(Rights::JOIN),
+                Place::Observer => rights.reads(),
+            };
+            if !stays {
                 let (whom, reason) = (Evictee::Session(session), Reason::Kicked);
-                inputs.push((presence.shard_of(room), ToShard::Evict { room: room.clone(), whom, reason }));
+                inputs
+                    .push((presence.shard_of(room), ToShard::Evict { room: room.clone(), whom, reason, block: None }));
             }
-            reads
+            stays
         });
         self.connection.note_known(identity.ends_at());
         let text = match self.connection.dialect() {
@@ -214,26 +346,93 @@ impl Conversation {
 
     fn ask(&mut self, room: RoomId, re: Option<RequestId>, command: Command, inputs: &mut Inputs) {
         match &command {
-            Command::Join { .. } if !self.rooms.contains(&room) => {
-                let rooms_max = self.presence.settings().limits.rooms_per_session_max;
-                if self.rooms.len() >= rooms_max {
-                    let refusal = herenow_core::refusal::Refusal::TooManyRooms { rooms_max };
-                    return self.complain(&Problem::refused(re, room, refusal));
+            Command::Join { state, observe, .. } => {
+                let place = if *observe { Place::Observer } else { Place::Viewer };
+                match self.rooms.iter_mut().find(|(held, _)| *held == room) {
+                    Some(held) => held.1 = place,
+                    None => {
+                        // What the hub would refuse must not count as a room of the session.
+                        if let Err(refusal) = self.admit_room(state.as_ref()) {
+                            return self.complain(&Problem::refused(re, room, refusal));
+                        }
+                        self.rooms.reserve_exact(1);
+                        self.rooms.push((room.clone(), place));
+                    }
                 }
-                self.rooms.reserve_exact(1);
-                self.rooms.push(room.clone());
             }
-            Command::Leave { .. } => self.rooms.retain(|held| *held != room),
+            Command::Leave { .. } => self.rooms.retain(|(held, _)| *held != room),
             _ => {}
         }
-        let shard = self.presence.shard_of(&room);
-        if self.shards & (1 << shard) == 0 {
-            let Some(profile) = self.identity.as_ref().map(|identity| Arc::clone(&identity.profile)) else { return };
-            self.shards |= 1 << shard;
-            inputs.push((shard, self.introduction(&profile)));
-        }
+        let Some(profile) = self.identity.as_ref().map(|identity| Arc::clone(&identity.profile)) else { return };
         let (session, partition) = (self.connection.session(), Partition::of(&room));
+        let shard = self.reach(partition, &profile, inputs);
+        if matches!(command, Command::Join { .. }) && self.status != Status::default() {
+            // The hub of the room may be one that has not been told.
+            let command = Command::SetStatus { status: self.status };
+            inputs.push((shard, ToShard::Ask { session, partition, re: None, command }));
+        }
         inputs.push((shard, ToShard::Ask { session, partition, re, command }));
+    }
+
+    /// The shard that owns a partition; it is told of the session first, where it was not yet.
+    fn reach(&mut self, partition: Partition, profile: &Arc<Profile>, inputs: &mut Inputs) -> usize {
+        let shard = self.presence.shard_owning(partition);
+        if self.shards & (1 << shard) == 0 {
+            self.shards |= 1 << shard;
+            inputs.push((shard, self.introduction(profile)));
+        }
+        shard
+    }
+
+    fn watch(&mut self, re: Option<RequestId>, users: Vec<UserId>, inputs: &mut Inputs) {
+        let fresh: Vec<UserId> = users.iter().filter(|user| !self.watched.contains(*user)).cloned().collect();
+        let watched_max = self.presence.settings().limits.watched_per_session_max;
+        if self.watched.len() + fresh.len() > watched_max {
+            let refusal = Refusal::TooManyWatched { watched_max };
+            return self.complain(&Problem { re, ..Problem::from(refusal) });
+        }
+        self.watched.extend(fresh);
+        self.ask_homes(users, |users| Command::Watch { users }, inputs);
+        self.acknowledge(re);
+    }
+
+    fn unwatch(&mut self, re: Option<RequestId>, users: Vec<UserId>, inputs: &mut Inputs) {
+        for user in &users {
+            self.watched.remove(user);
+        }
+        self.ask_homes(users, |users| Command::Unwatch { users }, inputs);
+        self.acknowledge(re);
+    }
+
+    /// Asks the home of each user, those of one home together.
+    fn ask_homes(&mut self, users: Vec<UserId>, command: impl Fn(Vec<UserId>) -> Command, inputs: &mut Inputs) {
+        let Some(profile) = self.identity.as_ref().map(|identity| Arc::clone(&identity.profile)) else { return };
+        let mut homes: BTreeMap<usize, (Partition, Vec<UserId>)> = BTreeMap::new();
+        for user in users {
+            let home = Partition::of_user(&user);
+            homes.entry(home.index()).or_insert_with(|| (home, Vec::new())).1.push(user);
+        }
+        let session = self.connection.session();
+        for (partition, users) in homes.into_values() {
+            let shard = self.reach(partition, &profile, inputs);
+            inputs.push((shard, ToShard::Ask { session, partition, re: None, command: command(users) }));
+        }
+    }
+
+    fn acknowledge(&self, re: Option<RequestId>) {
+        if let Some(re) = re {
+            self.say(&native::ack(&re));
+        }
+    }
+
+    /// Refuses one more room, or a first state, that is over the limits.
+    fn admit_room(&self, state: Option<&Patch>) -> Result<(), Refusal> {
+        let limits = &self.presence.settings().limits;
+        let rooms_max = limits.rooms_per_session_max;
+        if self.rooms.len() >= rooms_max {
+            return Err(Refusal::TooManyRooms { rooms_max });
+        }
+        state.map_or(Ok(()), |state| roster::check_first_state(state, limits))
     }
 
     fn ask_everywhere(&mut self, re: Option<RequestId>, command: &Command, inputs: &mut Inputs) {
@@ -241,9 +440,7 @@ impl Conversation {
         for shard in bits(self.shards) {
             inputs.push((shard, ToShard::AskEverywhere { session, command: command.clone() }));
         }
-        if let Some(re) = re {
-            self.say(&native::ack(&re));
-        }
+        self.acknowledge(re);
     }
 
     fn introduction(&self, profile: &Arc<Profile>) -> ToShard {
@@ -254,9 +451,24 @@ impl Conversation {
         self.presence.verifier().verify(token, self.now().as_millis() / 1000)
     }
 
+    /// Says that a request was not done because there are too many; where no answer is owed, once a minute. Asking too
+    /// often does not end a connection: what is dropped is made good by the next of its kind.
+    fn say_too_often(&mut self, request: &Request, re: Option<RequestId>, retry_after: Duration) {
+        let answer_is_owed = re.is_some() || matches!(request, Request::Send { .. });
+        if !answer_is_owed && !self.rates.may_warn(self.now()) {
+            return;
+        }
+        let problem = Problem { re, retry_after: Some(retry_after), ..Problem::new(Code::RateLimited) };
+        let text = match self.connection.dialect() {
+            Dialect::Native => native::error(&problem),
+            Dialect::Board => board::error(&problem),
+        };
+        self.say(&text);
+    }
+
     /// Says what is wrong; the connection goes on, unless that goes on too.
-    fn complain(&mut self, problem: &Problem) {
-        if self.patience.is_over(self.now()) {
+    fn complain(&self, problem: &Problem) {
+        if self.connection.note_refused(self.now()) {
             return self.refuse(&Problem::new(Code::RateFlood));
         }
         let text = match self.connection.dialect() {
@@ -280,26 +492,6 @@ impl Conversation {
     }
 }
 
-/// How much nonsense is borne: [`Self::REFUSED_MAX`] refused frames in [`Self::WINDOW_MS`].
-struct Patience {
-    began: Time,
-    refused: u32,
-}
-
-impl Patience {
-    const WINDOW_MS: u128 = 10_000;
-    const REFUSED_MAX: u32 = 100;
-
-    /// Counts a refused frame; true where it is one too many.
-    fn is_over(&mut self, now: Time) -> bool {
-        if now.since(self.began).as_millis() >= Self::WINDOW_MS {
-            *self = Self { began: now, refused: 0 };
-        }
-        self.refused += 1;
-        self.refused > Self::REFUSED_MAX
-    }
-}
-
 /// What the rooms are told of a client that closes with this frame.
 fn ending_of(frame: &CloseFrame<'_>) -> Ending {
     match frame.code {
@@ -311,6 +503,11 @@ fn ending_of(frame: &CloseFrame<'_>) -> Ending {
         Some(_) => Ending::Closed,
     }
 }
+
+/// Frames that a client may send before it is welcomed.
+const HEARD_EARLY_MAX: usize = 64;
+/// The close code for a connection whose session goes on over another.
+const REPLACED: u16 = 4409;
 
 /// An error of authentication as an error frame.
 pub fn problem_of(error: &AuthError) -> Problem {

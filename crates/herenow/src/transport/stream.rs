@@ -1,7 +1,9 @@
 //! The two kinds of stream below a WebSocket: a TCP socket that shards write to as well, and anything else.
 use crate::connection::Connection;
+use socket2::SockRef;
 use std::{
     io::{self, IoSlice},
+    net::Shutdown,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -74,6 +76,16 @@ impl Stream {
         match self {
             Self::Shared => Poll::Ready(Ok(())),
             Self::Owned(stream) => stream.as_mut().poll_flush(cx),
+        }
+    }
+
+    /// Tells the peer that nothing more will be written; what it writes can still be read.
+    pub fn poll_shutdown(&mut self, connection: &Connection, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Shared => {
+                Poll::Ready(connection.tcp().map_or(Ok(()), |tcp| SockRef::from(tcp).shutdown(Shutdown::Write)))
+            }
+            Self::Owned(stream) => stream.as_mut().poll_shutdown(cx),
         }
     }
 }

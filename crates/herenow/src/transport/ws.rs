@@ -2,7 +2,7 @@
 use crate::{
     auth::{
         error::AuthError,
-        source::{TokenSource, find_token},
+        source::{TokenSource, find_token, query_value},
         token::Identity,
     },
     connection::{Connection, ConnectionSetup, SLICES_MAX, Socket},
@@ -58,9 +58,10 @@ pub async fn upgrade(State(presence): State<Presence>, mut request: Request<Body
         }
     };
     let known = identify(&presence, &parts);
+    let resume = query_value(&parts.uri, "resume");
     tokio::spawn(async move {
         let Ok(upgraded) = upgrading.await else { return };
-        let opening = Opening { presence, session, dialect: choice.dialect, known };
+        let opening = Opening { presence, session, dialect: choice.dialect, known, resume };
         match upgraded.downcast::<TokioIo<TcpStream>>() {
             // A task of its own, so that what the upgrade needed is not kept for as long as the connection lives.
             Ok(tcp) => {
@@ -81,6 +82,8 @@ struct Opening {
     session: SessionId,
     dialect: Dialect,
     known: Option<Result<Identity, AuthError>>,
+    /// The session that it wants to go on with.
+    resume: Option<String>,
 }
 
 /// Checks that a request is an upgrade to WebSocket that is understood here; the dialect and the key to answer.
@@ -164,13 +167,13 @@ fn refused(problem: Problem) -> Response {
 /// Serves a connection from its first byte to its last, in a task of its own. What is needed only at the start stays
 /// out of that task, and what is needed only at the end is boxed: both would count for as long as the connection lives.
 fn open(opening: Opening, socket: Socket, stream: Stream, early: Bytes) {
-    let Opening { presence, session, dialect, known } = opening;
+    let Opening { presence, session, dialect, known, resume } = opening;
     let now = presence.clock().now();
     let outbox_bytes_max = presence.settings().outbox_bytes_max;
     let connection = Arc::new(Connection::new(ConnectionSetup { session, dialect, socket, outbox_bytes_max, now }));
     let mut conversation = Box::new(Conversation::new(presence, connection));
-    conversation.greet(known);
     let mut inputs = Inputs::new();
+    conversation.greet(known, resume, &mut inputs);
     if !early.is_empty() {
         conversation.take(&mut early.to_vec(), &mut inputs);
     }
@@ -179,6 +182,10 @@ fn open(opening: Opening, socket: Socket, stream: Stream, early: Bytes) {
         let _counted = admission;
         let mut stream = stream;
         let how = loop {
+            if let Some(contest) = conversation.take_contest() {
+                let is_alive = Box::pin(probe(&conversation, contest.holder())).await;
+                conversation.settle_contest(contest, is_alive, &mut inputs);
+            }
             if let Some(held_back) = tell_now(&conversation, &mut inputs) {
                 Box::pin(tell(&conversation, held_back)).await;
             }
@@ -188,6 +195,23 @@ fn open(opening: Opening, socket: Socket, stream: Stream, early: Bytes) {
         };
         Box::pin(end(*conversation, stream, how)).await;
     });
+}
+
+/// Asks the connection that holds a session for a sign of life; whether it gives one in time.
+async fn probe(conversation: &Conversation, holder: &Connection) -> bool {
+    let clock = conversation.presence().clock();
+    let asked_at = clock.now();
+    holder.send_one(PROBE, asked_at);
+    let sign = async {
+        while holder.heard_at() <= asked_at {
+            if holder.farewell().is_some() {
+                return false;
+            }
+            tokio::time::sleep(PROBE_LOOK).await;
+        }
+        true
+    };
+    tokio::time::timeout(PROBE_TIMEOUT, sign).await.unwrap_or(false)
 }
 
 /// Tells the shards as long as none has a full inbox; what is left then.
@@ -274,7 +298,8 @@ fn poll_drain(
     stream.poll_flush(cx)
 }
 
-/// Writes the rest, and reads on until the peer has closed as well. Nothing that it says is heard any more.
+/// Writes the rest, ends the stream, and reads on until the peer has closed as well. Nothing that it says is heard any
+/// more.
 async fn linger(conversation: Conversation, mut stream: Stream) {
     let connection = Arc::clone(conversation.connection());
     let now = conversation.presence().clock().now();
@@ -282,6 +307,10 @@ async fn linger(conversation: Conversation, mut stream: Stream) {
     let written =
         poll_fn(|cx| connection.poll_outbox(cx, |outbox, cx| poll_drain(&connection, outbox, &mut stream, cx, now)));
     if written.await.is_err() {
+        return;
+    }
+    // The peer waits for this: RFC 6455 has the server end the stream, and browsers tell no page of a close before it.
+    if poll_fn(|cx| stream.poll_shutdown(&connection, cx)).await.is_err() {
         return;
     }
     let over = poll_fn(|cx| {
@@ -304,5 +333,10 @@ thread_local! {
 
 /// Bytes that one read takes at the most.
 const READ_BYTES_MAX: usize = 64 * 1024;
+/// A ping, which the peer's browser answers by itself.
+const PROBE: Bytes = Bytes::from_static(&[0x89, 0]);
+/// How long the holder of a session may take to show that it is there.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+const PROBE_LOOK: Duration = Duration::from_millis(20);
 /// How long a connection that was closed may take to say goodbye.
 const LINGER: Duration = Duration::from_secs(2);

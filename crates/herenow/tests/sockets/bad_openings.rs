@@ -71,6 +71,36 @@ async fn what_is_no_upgrade_is_told_so_in_problem_json() {
     }
 }
 
+#[tokio::test]
+async fn what_is_sent_together_with_the_upgrade_is_heard() {
+    let server = TestServer::start(|_| {}).await;
+    let mut bytes = format!(
+        "GET /ws?token={} HTTP/1.1\r\nHost: {}\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
+        token("alice"),
+        server.address
+    )
+    .into_bytes();
+    for frame in [r#"{"type":"join","boardId":"a"}"#, r#"{"type":"join","boardId":"b"}"#, "nonsense"] {
+        bytes.extend([0x81, 0x80 | frame.len() as u8, 0, 0, 0, 0]);
+        bytes.extend(frame.as_bytes());
+    }
+    bytes.extend([0x88, 0x80, 0, 0, 0, 0]);
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(&bytes).await.unwrap();
+    let mut answer = Vec::new();
+    tokio::time::timeout(LIMIT, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    let (head, frames) = text.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 101 ") && !head.to_ascii_lowercase().contains("extensions"), "{head}");
+    assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
+    assert!(frames.contains(r#""type":"connected""#) && frames.contains("Invalid JSON"), "{frames}");
+    assert!(answer.ends_with(&[0x88, 0]), "the close without a code is answered likewise: {frames}");
+    drop(stream);
+    assert_eq!(server.rest().await, Default::default());
+}
+
 /// How a token that is no good is said in both dialects.
 async fn check_refused(server: &TestServer, what: &str, opening: RawConnector, (code, native, words): Refusal) {
     for dialect in ["herenow.v1", "board.v1"] {

@@ -174,6 +174,40 @@ async fn a_token_is_taken_from_header_query_cookie_or_first_frame() {
 }
 
 #[tokio::test]
+async fn t_38_a_number_and_its_text_are_the_same_user() {
+    let server = TestServer::start(|_| {}).await;
+    let mut bob = server.board_in("bob", "board-1").await;
+    let key = jsonwebtoken::EncodingKey::from_secret(crate::common::SECRET.as_bytes());
+    for (sub, n) in [(json!(7), 0), (json!("7"), 1)] {
+        let claims = json!({"sub":sub,"name":"Seven","exp":now_unix_s() + 60,"rooms":["*"]});
+        let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap();
+        let mut peer = Peer(raw::connect(&server.bearing(&token)).open().await.unwrap());
+        peer.expect_frame(json!({"type":"connected","user":{"id":"7","name":"Seven"}})).await;
+        assert_eq!(peer.join("board-1").await["count"], 2);
+        if n == 0 {
+            assert_eq!(bob.hear().await["type"], "user_joined");
+        }
+        server.mark("board-1", n).await;
+        bob.expect_silence_until("board-1", n).await;
+    }
+}
+
+#[tokio::test]
+async fn t_76_the_101st_viewer_is_let_in_counted_and_not_listed() {
+    let server = TestServer::start(|_| {}).await;
+    let mut crowd = Vec::new();
+    for n in 0..100 {
+        crowd.push(server.board_in(&format!("user-{n:03}"), "board-1").await);
+    }
+    let mut last = server.board("last").await;
+    let answer = last.join("board-1").await;
+    assert_eq!((&answer["count"], answer["viewers"].as_array().unwrap().len()), (&json!(101), 100));
+    last.say(json!({"type":"typing","boardId":"board-1"})).await;
+    let first = &mut crowd[0];
+    while first.hear().await["type"] != "user_typing" {}
+}
+
+#[tokio::test]
 async fn the_chosen_subprotocol_is_echoed() {
     let server = TestServer::start(|_| {}).await;
     for (offered, chosen) in
@@ -187,7 +221,7 @@ async fn the_chosen_subprotocol_is_echoed() {
 #[tokio::test]
 async fn a_kicked_user_is_told_removed_and_may_come_back() {
     let (server, mut alice, mut bob) = alice_and_bob(2).await;
-    server.presence.kick(RoomId::parse("board-1").unwrap(), UserId::parse("bob").unwrap()).await;
+    server.presence.kick(RoomId::parse("board-1").unwrap(), UserId::parse("bob").unwrap(), None).await;
     bob.expect_frame(json!({"type":"removed","room":"board-1","boardId":"board-1","reason":"kicked"})).await;
     let left = alice.hear().await;
     assert_eq!((&left["type"], &left["reason"]), (&json!("user_left"), &json!("kicked")));

@@ -150,6 +150,13 @@ async fn t_04_a_thousand_fast_reloads_leave_nothing_behind() {
         }
         lanes.join_all().await;
         assert_eq!(server.rest().await, ShardLoad::default(), "{shards} shards");
+        let mut here = BTreeSet::new();
+        for (room, user, came) in server.moves.lock().unwrap().drain(..) {
+            let entry = (room, user);
+            let alternates = if came { here.insert(entry.clone()) } else { here.remove(&entry) };
+            assert!(alternates, "{entry:?} came {came} twice in a row");
+        }
+        assert_eq!(here, BTreeSet::new(), "who came has left");
         let mut late = server.board("late").await;
         for n in 0..13 {
             assert_eq!(late.join(&format!("board-{n}")).await["count"], 1);

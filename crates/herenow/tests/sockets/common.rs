@@ -17,13 +17,16 @@ use herenow_client::{
     client::{self, Client, Events},
     error::Ended,
     frame::ServerFrame,
-    raw::{self, RawClient, RawFrame},
+    raw::{self, RawClient},
 };
-use herenow_core::id::{RoomId, UserId};
+use herenow_core::{
+    event::Notice,
+    id::{RoomId, UserId},
+};
 use serde_json::{Value, json};
 use std::{
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -35,10 +38,15 @@ pub const SECRET: &str = "a secret of the tests, long enough";
 /// Numbers of shards that the rooms are spread over: one, one a core here, and more than divide the partitions evenly.
 pub const SHARDS: [usize; 3] = [1, 2, 7];
 
+/// Who came and went, in order within each room.
+pub type Moves = Arc<Mutex<Vec<(String, String, bool)>>>;
+
 /// A server that runs in this process until it is dropped or stopped.
 pub struct TestServer {
     pub presence: Presence,
     pub address: SocketAddr,
+    /// Who came (true) and who left, by room and user.
+    pub moves: Moves,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
 }
@@ -53,14 +61,24 @@ impl TestServer {
         let mut config = Config::default();
         config.server.listen = "127.0.0.1:0".parse().unwrap();
         change(&mut config);
-        let server = Server::bind(&config, &mode, Arc::new(|_, _| {})).await.unwrap();
+        let moves = Moves::default();
+        let told = Arc::clone(&moves);
+        let note = move |_, notice: &Notice| {
+            let (room, profile, came) = match notice {
+                Notice::Joined { room, profile, .. } => (room, profile, true),
+                Notice::Left { room, profile, .. } => (room, profile, false),
+                Notice::Typing { .. } => return,
+            };
+            told.lock().unwrap().push((room.as_str().to_owned(), profile.user.as_str().to_owned(), came));
+        };
+        let server = Server::bind(&config, &mode, Arc::new(note)).await.unwrap();
         let (presence, address) = (server.presence().clone(), server.address());
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(server.run(async {
             // Dropping the sender stops it as well.
             let _ = stopped.await;
         }));
-        Self { presence, address, stop: Some(stop), running }
+        Self { presence, address, moves, stop: Some(stop), running }
     }
 
     pub fn url(&self) -> String {
@@ -184,16 +202,6 @@ impl Peer {
         self.0.close(code).await.unwrap();
         let ended = self.end().await;
         assert_eq!(ended, Ended::Closed { code, reason: String::new() });
-    }
-
-    /// The next frame of any kind that is no ping or pong.
-    pub async fn news(&mut self) -> RawFrame {
-        loop {
-            match self.0.next(LIMIT).await.unwrap() {
-                RawFrame::Ping(_) | RawFrame::Pong(_) => {}
-                other => return other,
-            }
-        }
     }
 }
 

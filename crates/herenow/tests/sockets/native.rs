@@ -150,7 +150,7 @@ async fn t_53_what_was_missed_comes_as_one_diff_and_of_another_epoch_as_a_roster
     assert_eq!((missed.from, ids(&missed.joined), missed.left.len()), (before.number, vec!["carol"], 1));
     assert_eq!(missed.typing.as_ref().unwrap()[0].targets, [Some("title".to_owned())]);
     assert!(missed.v.number > before.number && missed.count.users == 2);
-    let old = Version { epoch: "before-the-restart".to_owned(), ..missed.v.clone() };
+    let old = Version { epoch: "older".to_owned(), ..missed.v.clone() };
     assert_eq!(ids(&roster(alice.sync(ROOM, Some(&old)).await.unwrap()).viewers), ["alice", "carol"]);
     let future = Version { number: missed.v.number + 100, ..missed.v };
     assert_eq!(roster(alice.sync(ROOM, Some(&future)).await.unwrap()).count.users, 2);
@@ -185,6 +185,24 @@ async fn a_renewal_that_lacks_a_room_removes_from_it_and_from_no_other() {
     let removed = |frame: &&ServerFrame| matches!(frame, ServerFrame::Removed(removed) if removed.room == ROOM);
     assert_eq!(heard.iter().filter(removed).count(), 1, "{heard:?}");
     assert_eq!(roster(bob.join("lobby").await.unwrap()).count.users, 1);
+}
+
+#[tokio::test]
+async fn who_may_only_observe_after_a_renewal_is_no_viewer_any_more() {
+    let (server, (_alice, mut events), (bob, mut bob_events)) = alice_and_bob().await;
+    let (eye, mut seen) = server.native("eye").await;
+    eye.join_as(ROOM, &Join { observe: true, ..Join::default() }).await.unwrap();
+    for (user, client) in [("bob", &bob), ("eye", &eye)] {
+        let looking = Claims { rooms: vec![("*", Rights::OBSERVE)], ..Claims::of(user) }.sign(user);
+        client.request(&Request::Auth { token: &looking, resume: None }).await.unwrap();
+    }
+    let is_removed = |frame: &ServerFrame| matches!(frame, ServerFrame::Removed(_));
+    let mut heard = vec![bob_events.next_within(LIMIT).await.unwrap().unwrap()];
+    while !heard.last().is_some_and(is_removed) {
+        heard.push(bob_events.next_within(LIMIT).await.unwrap().expect("removed has to come"));
+    }
+    assert_eq!(only_diff(&server, &mut events, 1).await.left[0].id, "bob");
+    assert!(!until_marker(&mut seen, 1).await.iter().any(is_removed), "who observed may go on");
 }
 
 #[tokio::test]
@@ -244,6 +262,22 @@ async fn t_23_a_user_is_idle_once_all_sessions_are() {
     roster(bob.sync(ROOM, None).await.unwrap());
     assert_eq!(only_diff(&server, &mut events, 3).await.updated[0].status, "active");
     assert_eq!(refused(bob.request(&Request::Status { status: "away" }).await), "frame.bad_field");
+}
+
+#[tokio::test]
+async fn an_idle_session_is_idle_in_each_room_that_it_joins() {
+    let server = TestServer::start(|config| config.server.shards = Some(7)).await;
+    let (bob, _events) = server.native("bob").await;
+    bob.request(&Request::Status { status: "idle" }).await.unwrap();
+    for n in 0..20 {
+        let seen = roster(bob.join(&format!("room-{n}")).await.unwrap());
+        assert_eq!(seen.viewers[0].status, "idle", "room-{n}");
+    }
+    bob.request(&Request::Status { status: "active" }).await.unwrap();
+    for n in 10..30 {
+        let seen = roster(bob.join(&format!("room-{n}")).await.unwrap());
+        assert_eq!(seen.viewers[0].status, "active", "room-{n}");
+    }
 }
 
 #[tokio::test]

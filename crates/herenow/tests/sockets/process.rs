@@ -93,6 +93,7 @@ async fn a_token_of_the_command_line_opens_the_server_with_the_same_secret() {
     let other = token(folder.path(), &SECRET.replace('a', "e"), "*");
     let mut refused = Peer(raw::connect(&process.url(&other)).open().await.unwrap());
     assert_eq!(refused.hear().await["error"], "Invalid session");
+    drop(refused);
     let ended = tokio::spawn(async move { peer.close_code().await });
     let status = tokio::task::spawn_blocking(|| process.terminate()).await.unwrap();
     assert_eq!(status.code(), Some(0));

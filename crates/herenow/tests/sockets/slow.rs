@@ -10,7 +10,10 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio::io::DuplexStream;
-use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Message, client::IntoClientRequest},
+};
 use tower::ServiceExt;
 
 const ROOM: &str = "busy";
@@ -78,14 +81,19 @@ struct Piped(WebSocketStream<DuplexStream>);
 
 impl Piped {
     async fn open(server: &TestServer, user: &str, bytes: usize) -> Self {
+        Self::open_in("board.v1", server, (user, bytes)).await
+    }
+
+    async fn open_in(dialect: &'static str, server: &TestServer, (user, bytes): (&str, usize)) -> Self {
         let (ours, theirs) = tokio::io::duplex(bytes);
         let router = herenow::server::router(server.presence.clone());
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
             router.clone().oneshot(request.map(Body::new))
         });
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(theirs), service).with_upgrades());
-        let url = format!("ws://localhost/ws?token={}", token(user));
-        let (socket, _) = tokio_tungstenite::client_async(url, ours).await.unwrap();
+        let mut request = format!("ws://localhost/ws?token={}", token(user)).into_client_request().unwrap();
+        request.headers_mut().insert("sec-websocket-protocol", dialect.parse().unwrap());
+        let (socket, _) = tokio_tungstenite::client_async(request, ours).await.unwrap();
         let mut piped = Self(socket);
         assert_eq!(piped.hear().await["user"]["name"], name(user));
         piped
@@ -110,9 +118,13 @@ impl Piped {
 
 #[tokio::test]
 async fn a_stream_that_is_no_socket_serves_as_well() {
-    let server = TestServer::start(|config| config.presence.drop_grace = Duration::from_millis(200)).await;
+    let server = TestServer::start(|config| {
+        config.presence.drop_grace = Duration::from_millis(200);
+        config.presence.typing_lease = Duration::from_millis(500);
+    })
+    .await;
     let mut bob = server.board_in("bob", ROOM).await;
-    for bytes in [1, 64, 64 << 10] {
+    for bytes in [64, 1000, 64 << 10] {
         let mut alice = Piped::open(&server, "alice", bytes).await;
         alice.say(json!({"type":"join","boardId":ROOM})).await;
         assert_eq!(alice.hear().await["count"], 2);
@@ -159,6 +171,40 @@ async fn a_roster_larger_than_the_outbox_is_read_whole() {
     let mut bob = Piped::open(&server, "bob", 512).await;
     bob.say(json!({"type":"join","boardId":ROOM})).await;
     assert_eq!(bob.hear().await["viewers"].as_array().unwrap().len(), 42);
+}
+
+#[tokio::test]
+async fn what_comes_behind_a_large_roster_does_not_end_the_connection_that_reads_it() {
+    let server = TestServer::start(|config| config.limits.outbox_bytes = 16 << 10).await;
+    let mut crowd = Vec::new();
+    for n in 0..30 {
+        let mut peer = server.native_raw(&format!("user-{n}")).await;
+        peer.say(json!({"type":"join","room":ROOM,"interest":"none","state":{"about":"x".repeat(1000)}})).await;
+        peer.hear().await;
+        crowd.push(peer);
+    }
+    // The pipe takes 512 bytes at once; the rest of 30 KB waits, while there is other news.
+    let mut piped = Piped::open_in("herenow.v1", &server, ("slow", 512)).await;
+    piped.say(json!({"type":"join","room":ROOM})).await;
+    crowd[0].say(json!({"type":"sync","room":ROOM})).await;
+    while crowd[0].hear().await["count"]["users"] != 31 {
+        crowd[0].say(json!({"type":"sync","room":ROOM})).await;
+    }
+    for peer in &mut crowd[1..] {
+        peer.say(json!({"type":"leave","room":ROOM,"id":1})).await;
+        assert_eq!(peer.hear().await["re"], 1);
+    }
+    let roster = piped.hear().await;
+    let mut number = roster["v"][1].as_u64().unwrap();
+    assert_eq!((&roster["type"], roster["viewers"].as_array().unwrap().len()), (&json!("roster"), 31));
+    loop {
+        let diff = piped.hear().await;
+        assert_eq!((&diff["type"], &diff["from"]), (&json!("diff"), &json!(number)));
+        number = diff["v"][1].as_u64().unwrap();
+        if diff["count"]["users"] == 2 {
+            break;
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,248 @@
+//! Sessions that go on over another connection: who may claim one, and with which secret.
+//!
+//! A session's secret is good once: claiming the session makes a new one. The one before stays good until the new
+//! connection was heard, because its client may never have got the new one. Kept in memory only.
+use crate::connection::Connection;
+use hashbrown::HashMap;
+use herenow_core::{
+    command::Ending,
+    id::{SessionId, UserId},
+    time::Time,
+};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+/// The sessions of a process that can be gone on with.
+#[derive(Debug)]
+pub struct Resumes {
+    window: Duration,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    records: HashMap<SessionId, Record>,
+    /// Sessions whose connection ended, by when.
+    ended: VecDeque<(Time, SessionId)>,
+}
+
+#[derive(Debug)]
+struct Record {
+    user: UserId,
+    secret: u128,
+    /// The secret that was used to claim the session, until its new connection was heard.
+    claimed_with: Option<u128>,
+    connection: Weak<Connection>,
+    ended_at: Option<Time>,
+}
+
+/// What a claim to a session comes to.
+#[derive(Debug)]
+pub enum Claim {
+    /// There is nothing to go on with: a new session.
+    New,
+    /// The session's connection is gone: it goes on.
+    Free(SessionId),
+    /// The session has a connection that seems to be open: a copied secret, or a peer that the network cut off.
+    Contested(SessionId, Arc<Connection>),
+}
+
+impl Resumes {
+    /// Nothing to go on with. `window` is how long a session is kept after its connection ended.
+    pub fn new(window: Duration) -> Self {
+        Self { window, table: Mutex::default() }
+    }
+
+    /// Judges a claim. A wrong, old or foreign token is no error: its bearer gets a new session.
+    pub fn claim(&self, token: &str, user: &UserId, now: Time) -> Claim {
+        let Some((session, secret)) = parse(token) else { return Claim::New };
+        let table = self.table();
+        let Some(record) = table.records.get(&session).filter(|record| record.user == *user) else { return Claim::New };
+        let is_good = (record.secret == secret) | (record.claimed_with == Some(secret));
+        if !is_good || record.ended_at.is_some_and(|ended_at| now.since(ended_at) > self.window) {
+            return Claim::New;
+        }
+        match record.connection.upgrade() {
+            Some(connection) if record.ended_at.is_none() && connection.farewell().is_none() => {
+                Claim::Contested(session, connection)
+            }
+            Some(_) | None => Claim::Free(session),
+        }
+    }
+
+    /// Gives a session to a connection under a new secret; the token to hand out.
+    ///
+    /// # Errors
+    /// Where the system gives no random bytes.
+    pub fn hold(&self, connection: &Arc<Connection>, user: &UserId) -> Result<String, getrandom::Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)?;
+        let (session, secret) = (connection.session(), u128::from_be_bytes(bytes));
+        let mut table = self.table();
+        let claimed_with = table.records.get(&session).map(|record| record.secret);
+        let connection = Arc::downgrade(connection);
+        table.records.insert(session, Record { user: user.clone(), secret, claimed_with, connection, ended_at: None });
+        Ok(format!("{session}.{secret:032x}"))
+    }
+
+    /// Notes that the new connection of a session was heard: the secret before is good no more.
+    pub fn confirm(&self, session: SessionId) {
+        if let Some(record) = self.table().records.get_mut(&session) {
+            record.claimed_with = None;
+        }
+    }
+
+    /// Notes that a connection ended. Who left, was put out or has an expired token has nothing to go on with.
+    pub fn release(&self, connection: &Arc<Connection>, how: Ending, now: Time) {
+        let session = connection.session();
+        let mut table = self.table();
+        let is_its_own =
+            table.records.get(&session).is_some_and(|record| std::ptr::eq(record.connection.as_ptr(), &**connection));
+        if is_its_own {
+            match how {
+                Ending::Left | Ending::Kicked | Ending::Expired => {
+                    table.records.remove(&session);
+                }
+                Ending::Closed | Ending::Lost | Ending::TimedOut | Ending::Drained => {
+                    if let Some(record) = table.records.get_mut(&session) {
+                        record.ended_at = Some(now);
+                    }
+                    table.ended.push_back((now, session));
+                }
+            }
+        }
+        self.forget(&mut table, now);
+    }
+
+    /// How many sessions are kept, those with a connection included.
+    pub fn count(&self, now: Time) -> usize {
+        let mut table = self.table();
+        self.forget(&mut table, now);
+        table.records.len()
+    }
+
+    fn forget(&self, table: &mut Table, now: Time) {
+        while let Some((ended_at, session)) = table.ended.front().copied() {
+            if now.since(ended_at) <= self.window {
+                return;
+            }
+            table.ended.pop_front();
+            // It may have been claimed since, and ended again.
+            if table.records.get(&session).is_some_and(|record| record.ended_at == Some(ended_at)) {
+                table.records.remove(&session);
+            }
+        }
+    }
+
+    fn table(&self) -> std::sync::MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The session and the secret in a token.
+fn parse(token: &str) -> Option<(SessionId, u128)> {
+    let (session, secret) = token.split_once('.')?;
+    if session.len() != 16 || secret.len() != 32 || !token.bytes().all(|byte| byte == b'.' || byte.is_ascii_hexdigit())
+    {
+        return None;
+    }
+    Some((SessionId(u64::from_str_radix(session, 16).ok()?), u128::from_str_radix(secret, 16).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Claim, Resumes};
+    use crate::connection::{Connection, ConnectionSetup, Socket};
+    use herenow_core::{
+        command::Ending,
+        id::{SessionId, UserId},
+        time::Time,
+    };
+    use herenow_wire::dialect::Dialect;
+    use std::{sync::Arc, time::Duration};
+
+    fn connection(session: u64) -> Arc<Connection> {
+        Arc::new(Connection::new(ConnectionSetup {
+            session: SessionId(session),
+            dialect: Dialect::Native,
+            socket: Socket::Owned,
+            outbox_bytes_max: 1024,
+            now: at(0),
+        }))
+    }
+
+    fn at(second: u64) -> Time {
+        Time::from_millis(second * 1000)
+    }
+
+    fn user(name: &str) -> UserId {
+        UserId::parse(name).unwrap()
+    }
+
+    fn is_free(claim: &Claim) -> bool {
+        matches!(claim, Claim::Free(SessionId(7)))
+    }
+
+    #[test]
+    fn a_session_goes_on_once_within_the_window() {
+        let resumes = Resumes::new(Duration::from_secs(60));
+        let first = connection(7);
+        let token = resumes.hold(&first, &user("ann")).unwrap();
+        assert!(matches!(resumes.claim(&token, &user("ann"), at(1)), Claim::Contested(SessionId(7), _)));
+        resumes.release(&first, Ending::Lost, at(10));
+        assert!(is_free(&resumes.claim(&token, &user("ann"), at(70))));
+        assert!(matches!(resumes.claim(&token, &user("bob"), at(70)), Claim::New), "somebody else's");
+        assert!(matches!(resumes.claim(&token, &user("ann"), at(71)), Claim::New), "too late");
+
+        // The secret before is good until the new connection was heard.
+        let second = connection(7);
+        let renewed = resumes.hold(&second, &user("ann")).unwrap();
+        assert_ne!(token, renewed);
+        assert!(matches!(resumes.claim(&token, &user("ann"), at(20)), Claim::Contested(..)));
+        resumes.confirm(SessionId(7));
+        assert!(matches!(resumes.claim(&token, &user("ann"), at(20)), Claim::New), "used");
+        assert!(matches!(resumes.claim(&renewed, &user("ann"), at(20)), Claim::Contested(..)));
+    }
+
+    #[test]
+    fn nothing_goes_on_after_leaving_and_nothing_is_kept_for_ever() {
+        let resumes = Resumes::new(Duration::from_secs(60));
+        for (how, goes_on) in [
+            (Ending::Left, false),
+            (Ending::Kicked, false),
+            (Ending::Expired, false),
+            (Ending::Closed, true),
+            (Ending::Lost, true),
+            (Ending::TimedOut, true),
+            (Ending::Drained, true),
+        ] {
+            let connection = connection(7);
+            let token = resumes.hold(&connection, &user("ann")).unwrap();
+            resumes.release(&connection, how, at(10));
+            assert_eq!(is_free(&resumes.claim(&token, &user("ann"), at(11))), goes_on, "{how:?}");
+        }
+        assert_eq!(resumes.count(at(71)), 0);
+    }
+
+    #[test]
+    fn the_end_of_a_connection_that_was_replaced_changes_nothing() {
+        let resumes = Resumes::new(Duration::from_secs(60));
+        let (first, second) = (connection(7), connection(7));
+        resumes.hold(&first, &user("ann")).unwrap();
+        let token = resumes.hold(&second, &user("ann")).unwrap();
+        resumes.release(&first, Ending::Left, at(1));
+        assert!(matches!(resumes.claim(&token, &user("ann"), at(2)), Claim::Contested(..)));
+    }
+
+    #[test]
+    fn nonsense_is_a_new_session() {
+        let resumes = Resumes::new(Duration::from_secs(60));
+        let long = "f".repeat(10_000);
+        for token in ["", ".", "7.7", "zzzzzzzzzzzzzzzz.00000000000000000000000000000000", &long] {
+            assert!(matches!(resumes.claim(token, &user("ann"), at(0)), Claim::New), "{token}");
+        }
+    }
+}
