@@ -1,10 +1,11 @@
 //! The typed client: requests with answers, and a stream of everything else.
 //!
-//! One task owns the socket; it ends with the connection, or once every [`Client`] is gone. Time limits are the only
-//! clock here: no reconnecting, no renewing of typing leases.
+//! Time limits are the only clock here: no reconnecting, no renewing of typing leases.
 use crate::{
+    detail::Point,
+    driver::{Driver, Order, Waiting, unreadable},
     error::{ConnectError, Ended, RequestError},
-    frame::{Ack, Diff, Pong, RequestId, Roster, ServerFrame, Version, Welcome},
+    frame::{Ack, Diff, Pong, Roster, ServerFrame, Version, Welcome},
     request::{Addressing, Join, Request},
     socket::{self, Dial, Socket},
 };
@@ -143,13 +144,15 @@ pub struct Client {
     welcome: Arc<Welcome>,
 }
 
-/// Answer to a join or a sync. The same frame also comes as an event, in its place among the others.
+/// Answer to a join or a sync. A roster or diff also comes as an event, in its place among the others.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Synced {
     /// The whole truth.
     Roster(Roster),
     /// What was missed since the version that the request named.
     Diff(Diff),
+    /// Done, and no list: the room or the interest is one that tells counts, which come as an event, or nothing.
+    Acked(Ack),
 }
 
 impl Client {
@@ -204,6 +207,47 @@ impl Client {
     /// Where the server refuses, or does not answer.
     pub async fn update(&self, room: &str, state: &Map<String, Value>) -> Result<Ack, RequestError> {
         acked(self.request(&Request::Update { room, state }).await?)
+    }
+
+    /// Says where this session's pointer is; `None` hides it.
+    ///
+    /// # Errors
+    /// Where the server refuses, or does not answer.
+    pub async fn cursor(&self, room: &str, at: Option<&Point>) -> Result<Ack, RequestError> {
+        acked(self.request(&Request::Cursor { room, at }).await?)
+    }
+
+    /// Asks for a lock; `wait` gets in line where another session holds it. The answer says in `held` whether this
+    /// session holds it, and in `fence` the number of whoever does; a lock that passes on comes as an event.
+    ///
+    /// # Errors
+    /// Where the server refuses, or does not answer.
+    pub async fn lock(&self, room: &str, name: &str, wait: bool) -> Result<Ack, RequestError> {
+        acked(self.request(&Request::Lock { room, name, wait }).await?)
+    }
+
+    /// Gives a lock back, or a place in the line for it.
+    ///
+    /// # Errors
+    /// Where the server refuses, or does not answer.
+    pub async fn unlock(&self, room: &str, name: &str) -> Result<Ack, RequestError> {
+        acked(self.request(&Request::Unlock { room, name }).await?)
+    }
+
+    /// Asks whether users are online, 1 to 1,000 at once, and for each change of that: both come as events.
+    ///
+    /// # Errors
+    /// Where the server refuses, or does not answer.
+    pub async fn watch(&self, users: &[&str]) -> Result<Ack, RequestError> {
+        acked(self.request(&Request::Watch { users }).await?)
+    }
+
+    /// Asks for no more news of users.
+    ///
+    /// # Errors
+    /// Where the server refuses, or does not answer.
+    pub async fn unwatch(&self, users: &[&str]) -> Result<Ack, RequestError> {
+        acked(self.request(&Request::Unwatch { users }).await?)
     }
 
     /// Sends a passing event to the others in a room.
@@ -316,6 +360,7 @@ fn synced(frame: ServerFrame) -> Result<Synced, RequestError> {
     match frame {
         ServerFrame::Roster(roster) => Ok(Synced::Roster(roster)),
         ServerFrame::Diff(diff) => Ok(Synced::Diff(diff)),
+        ServerFrame::Ack(ack) => Ok(Synced::Acked(ack)),
         other => Err(RequestError::Unexpected(Box::new(other))),
     }
 }
@@ -331,145 +376,5 @@ fn how(ended: &OnceLock<Ended>) -> Ended {
     ended.get().cloned().unwrap_or(Ended::Local)
 }
 
-fn unreadable(text: &str, error: &serde_json::Error) -> Ended {
-    Ended::Unreadable { text: text.chars().take(1000).collect(), cause: error.to_string() }
-}
-
-/// What a handle tells the driver.
-#[derive(Debug)]
-enum Order {
-    Ask { text: String, id: u64, waiting: Waiting },
-    Forget { id: u64 },
-    Send { text: String },
-    Close { code: Option<u16> },
-    Abort,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    is_ping: bool,
-    answer: oneshot::Sender<ServerFrame>,
-}
-
-/// Owns the socket.
-struct Driver {
-    socket: Socket,
-    orders: mpsc::Receiver<Order>,
-    /// `None` once the caller does not want them any more.
-    events: Option<mpsc::Sender<ServerFrame>>,
-    events_max: usize,
-    /// By number, thus by age.
-    waiting: BTreeMap<u64, Waiting>,
-}
-
-impl Driver {
-    async fn run(mut self, ended: Arc<OnceLock<Ended>>) {
-        let how = loop {
-            let step = tokio::select! {
-                order = self.orders.recv() => match order {
-                    Some(Order::Abort) => {
-                        socket::abort(self.socket);
-                        // The only writer of the cell; it is empty before.
-                        let _ = ended.set(Ended::Local);
-                        return;
-                    }
-                    Some(order) => self.obey(order).await,
-                    None => self.close(Some(1000)).await,
-                },
-                message = self.socket.next() => self.take(message),
-            };
-            if let Err(how) = step {
-                break how;
-            }
-        };
-        let _ = ended.set(how);
-        // Lets an answer to a close leave, if the server is still there to read it.
-        let _ = tokio::time::timeout(CLOSE_LIMIT, self.socket.flush()).await;
-    }
-
-    async fn obey(&mut self, order: Order) -> Result<(), Ended> {
-        let text = match order {
-            Order::Ask { text, id, waiting } => {
-                self.waiting.insert(id, waiting);
-                text
-            }
-            Order::Send { text } => text,
-            Order::Forget { id } => {
-                self.waiting.remove(&id);
-                return Ok(());
-            }
-            Order::Close { code } => return self.close(code).await,
-            // Handled by the loop, which owns the socket; here it ends the loop all the same.
-            Order::Abort => return Err(Ended::Local),
-        };
-        self.socket.send(Message::text(text)).await.map_err(|error| socket::cut(Some(error)))
-    }
-
-    /// Says the close and reads on until the other side has answered it.
-    async fn close(&mut self, code: Option<u16>) -> Result<(), Ended> {
-        let closing = async {
-            self.socket.send(socket::close_message(code)).await.ok()?;
-            while let Some(Ok(message)) = self.socket.next().await {
-                if let Message::Close(_) = message {
-                    break;
-                }
-            }
-            Some(())
-        };
-        // Too late or broken makes no difference: the connection is dropped next.
-        let _ = tokio::time::timeout(CLOSE_LIMIT, closing).await;
-        Err(Ended::Local)
-    }
-
-    fn take(&mut self, message: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>) -> Result<(), Ended> {
-        match message {
-            Some(Ok(Message::Text(text))) => match ServerFrame::parse(&text) {
-                Ok(frame) => self.hand_out(frame),
-                Err(error) => Err(unreadable(&text, &error)),
-            },
-            Some(Ok(Message::Close(frame))) => Err(socket::closed(frame)),
-            // The server sends no binary; pings are answered by the codec.
-            Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(()),
-            Some(Err(error)) => Err(socket::cut(Some(error))),
-            None => Err(socket::cut(None)),
-        }
-    }
-
-    fn hand_out(&mut self, frame: ServerFrame) -> Result<(), Ended> {
-        let asked = match (frame.re(), &frame) {
-            (Some(RequestId::Number(id)), _) => self.waiting.remove(id),
-            (None, ServerFrame::Pong(_)) => {
-                let oldest = self.waiting.iter().find(|(_, waiting)| waiting.is_ping).map(|(id, _)| *id);
-                oldest.and_then(|id| self.waiting.remove(&id))
-            }
-            (Some(RequestId::Text(_)) | None, _) => None,
-        };
-        // Rosters and diffs are events too: who keeps a room's state must see them in order.
-        let also_event = matches!(frame, ServerFrame::Roster(_) | ServerFrame::Diff(_));
-        match asked {
-            Some(waiting) if also_event => {
-                // The asker may have given up; the event below reaches the caller all the same.
-                let _ = waiting.answer.send(frame.clone());
-            }
-            Some(waiting) => {
-                let _ = waiting.answer.send(frame);
-                return Ok(());
-            }
-            None => {}
-        }
-        let Some(events) = &self.events else { return Ok(()) };
-        match events.try_send(frame) {
-            Ok(()) => Ok(()),
-            Err(mpsc::error::TrySendError::Full(_)) => Err(Ended::EventsFull { events_max: self.events_max }),
-            Err(mpsc::error::TrySendError::Closed(_)) => {
-                self.events = None;
-                Ok(())
-            }
-        }
-    }
-}
-
 /// Orders that may wait for the driver; more make the handles wait.
 const ORDERS_MAX: usize = 64;
-/// How long the other side may take to answer a close.
-const CLOSE_LIMIT: Duration = Duration::from_secs(5);

@@ -1,5 +1,6 @@
 //! What the server says in the native dialect, as types. Fields that a server may leave out have a default; fields that
 //! this crate does not know are dropped; frames of a type that it does not know are kept whole.
+use crate::detail::{Cursors, Session, Sessions, Statuses};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{borrow::Cow, fmt};
@@ -17,6 +18,14 @@ pub enum ServerFrame {
     Count(CountNews),
     /// A user began or stopped typing.
     Typing(Typing),
+    /// All sessions of one user in a room.
+    Sessions(Sessions),
+    /// Where pointers have moved.
+    Cursors(Cursors),
+    /// A lock changed hands.
+    Lock(LockNews),
+    /// Whether users who are watched are online.
+    Statuses(Statuses),
     /// A passing event of the app or of a viewer.
     Message(Message),
     /// This session is out of a room.
@@ -55,6 +64,10 @@ impl ServerFrame {
             "diff" => Self::Diff(serde_json::from_str(text)?),
             "count" => Self::Count(serde_json::from_str(text)?),
             "typing" => Self::Typing(serde_json::from_str(text)?),
+            "sessions" => Self::Sessions(serde_json::from_str(text)?),
+            "cursors" => Self::Cursors(serde_json::from_str(text)?),
+            "lock" => Self::Lock(serde_json::from_str(text)?),
+            "statuses" => Self::Statuses(serde_json::from_str(text)?),
             "message" => Self::Message(serde_json::from_str(text)?),
             "removed" => Self::Removed(serde_json::from_str(text)?),
             "ack" => Self::Ack(serde_json::from_str(text)?),
@@ -78,6 +91,10 @@ impl ServerFrame {
             Self::Welcome(_)
             | Self::Count(_)
             | Self::Typing(_)
+            | Self::Sessions(_)
+            | Self::Cursors(_)
+            | Self::Lock(_)
+            | Self::Statuses(_)
             | Self::Message(_)
             | Self::Removed(_)
             | Self::Stale(_)
@@ -94,13 +111,16 @@ impl ServerFrame {
             Self::Diff(frame) => Some(&frame.room),
             Self::Count(frame) => Some(&frame.room),
             Self::Typing(frame) => Some(&frame.room),
+            Self::Sessions(frame) => Some(&frame.room),
+            Self::Cursors(frame) => Some(&frame.room),
+            Self::Lock(frame) => Some(&frame.room),
             Self::Message(frame) => Some(&frame.room),
             Self::Removed(frame) => Some(&frame.room),
             Self::Stale(frame) => Some(&frame.room),
             Self::Fresh(frame) => Some(&frame.room),
             Self::Error(frame) => frame.room.as_deref(),
             Self::Other { json, .. } => json.get("room").and_then(Value::as_str),
-            Self::Welcome(_) | Self::Ack(_) | Self::Pong(_) | Self::Draining(_) => None,
+            Self::Welcome(_) | Self::Statuses(_) | Self::Ack(_) | Self::Pong(_) | Self::Draining(_) => None,
         }
     }
 }
@@ -182,6 +202,9 @@ pub struct Viewer {
     /// Merge over the user's sessions; `None` where nothing is shared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<serde_json::Map<String, Value>>,
+    /// The user's sessions, in the order of their coming; only in rosters, for those who asked for sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_list: Option<Vec<Session>>,
 }
 
 /// How many are in a room.
@@ -257,6 +280,9 @@ pub struct Roster {
     /// Who types.
     #[serde(default)]
     pub typing: Vec<Typist>,
+    /// Locks that are held.
+    #[serde(default)]
+    pub locks: Vec<Lock>,
 }
 
 /// What changed between two versions of a room.
@@ -285,6 +311,9 @@ pub struct Diff {
     /// Who types now, whole; only where the diff answers a join or a sync.
     #[serde(default)]
     pub typing: Option<Vec<Typist>>,
+    /// Locks that are held now, whole; as `typing`.
+    #[serde(default)]
+    pub locks: Option<Vec<Lock>>,
 }
 
 /// A user who is gone.
@@ -328,6 +357,31 @@ pub struct Typing {
     pub on: bool,
 }
 
+/// A lock of a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lock {
+    /// Its name.
+    pub name: String,
+    /// Who holds it; `None` where it is free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<User>,
+    /// In which session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// The number of the holder, or of the last one; each holder's is larger than the one before.
+    pub fence: u64,
+}
+
+/// A lock changed hands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockNews {
+    /// Where.
+    pub room: String,
+    /// Which, and who has it now.
+    #[serde(flatten)]
+    pub lock: Lock,
+}
+
 /// A passing event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Message {
@@ -365,6 +419,12 @@ pub struct Ack {
     /// To how many sessions of the node a message was handed.
     #[serde(default)]
     pub sessions: Option<u64>,
+    /// Whether this session holds the lock that it asked for.
+    #[serde(default)]
+    pub held: Option<bool>,
+    /// The number of whoever holds that lock.
+    #[serde(default)]
+    pub fence: Option<u64>,
     /// When a renewed token expires, in milliseconds since the Unix epoch.
     #[serde(default)]
     pub expires_at_ms: Option<u64>,
@@ -446,16 +506,28 @@ mod tests {
 
     #[test]
     fn an_unknown_type_is_kept_whole() {
-        let text = r#"{"type":"cursors","room":"r","at":[["s",0.5,0.5]]}"#;
+        let text = r#"{"type":"sparkles","room":"r","at":[["s",0.5,0.5]]}"#;
         let frame = ServerFrame::parse(text).unwrap();
         assert_eq!(frame.room(), Some("r"));
         let ServerFrame::Other { kind, json } = frame else { panic!("not kept") };
-        assert_eq!((kind.as_str(), &json["at"][0][1]), ("cursors", &serde_json::json!(0.5)));
+        assert_eq!((kind.as_str(), &json["at"][0][1]), ("sparkles", &serde_json::json!(0.5)));
+    }
+
+    #[test]
+    fn a_lock_is_read_with_and_without_a_holder() {
+        let read = |text: &str| match ServerFrame::parse(text) {
+            Ok(ServerFrame::Lock(news)) => (news.lock.holder.map(|user| user.id), news.lock.session, news.lock.fence),
+            other => panic!("{other:?}"),
+        };
+        let held = r#"{"type":"lock","room":"r","name":"n","holder":{"id":"u1"},"session":"s","fence":8}"#;
+        assert_eq!(read(held), (Some("u1".to_owned()), Some("s".to_owned()), 8));
+        assert_eq!(read(r#"{"type":"lock","room":"r","name":"n","fence":8}"#), (None, None, 8));
     }
 
     #[test]
     fn a_known_type_without_its_fields_is_an_error() {
-        for text in [r#"{"type":"diff","room":"r"}"#, r#"{"type":7}"#, "{}", "[]", "nonsense"] {
+        let half_a_cursor = r#"{"type":"cursors","room":"r","at":[["s",0.5]]}"#;
+        for text in [half_a_cursor, r#"{"type":"diff","room":"r"}"#, r#"{"type":7}"#, "{}", "[]", "nonsense"] {
             assert!(ServerFrame::parse(text).is_err(), "{text}");
         }
     }

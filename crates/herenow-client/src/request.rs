@@ -1,6 +1,6 @@
 //! What a client asks in the native dialect, as types.
-use crate::frame::Version;
-use serde::Serialize;
+use crate::{detail::Point, frame::Version};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 /// One frame of the client. Without a number on it, the server answers only what it must.
@@ -51,6 +51,41 @@ pub enum Request<'a> {
         /// A merge patch: a null deletes its key.
         state: &'a Map<String, Value>,
     },
+    /// Where this session's pointer is; `None` hides it.
+    Cursor {
+        /// Which room.
+        room: &'a str,
+        /// Where.
+        #[serde(flatten, serialize_with = "place")]
+        at: Option<&'a Point>,
+    },
+    /// To hold a lock.
+    Lock {
+        /// Which room.
+        room: &'a str,
+        /// Which lock.
+        name: &'a str,
+        /// Get in line where another session holds it.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        wait: bool,
+    },
+    /// To hold a lock, or wait for it, no more.
+    Unlock {
+        /// Which room.
+        room: &'a str,
+        /// Which lock.
+        name: &'a str,
+    },
+    /// To hear whether users are online, and each change of that.
+    Watch {
+        /// User ids, 1 to 1,000.
+        users: &'a [&'a str],
+    },
+    /// To hear of users no more.
+    Unwatch {
+        /// User ids, 1 to 1,000.
+        users: &'a [&'a str],
+    },
     /// A passing event to who is in a room.
     Message {
         /// Which room.
@@ -87,6 +122,19 @@ impl Request<'_> {
     }
 }
 
+/// Nowhere is an `x` of null.
+fn place<S: Serializer>(at: &Option<&Point>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Nowhere {
+        x: (),
+    }
+
+    match at {
+        Some(point) => point.serialize(serializer),
+        None => Nowhere { x: () }.serialize(serializer),
+    }
+}
+
 #[derive(Serialize)]
 struct Numbered<'a> {
     #[serde(flatten)]
@@ -110,7 +158,7 @@ pub struct Join {
     /// The version that the client has already; the answer can then be a diff.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Version>,
-    /// Hear about single sessions too.
+    /// Hear about single sessions and pointers too.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub sessions: bool,
 }

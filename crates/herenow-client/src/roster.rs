@@ -2,12 +2,15 @@
 //!
 //! No socket, no clock: who reads the frames feeds them in, and asks the server for a `sync` where [`Outcome::Gap`] or
 //! [`Outcome::Contradiction`] says so. Ending a typing lease is the server's business, and told by it.
-use crate::frame::{Count, CountNews, Diff, Roster, ServerFrame, Typing, Typist, User, Version, Viewer};
+use crate::{
+    detail::{Session, Sessions},
+    frame::{Count, CountNews, Diff, Lock, Roster, ServerFrame, Typing, Typist, User, Version, Viewer},
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A room as of a version. Starts unknown; a roster makes it known.
 ///
-/// Holds: each user at most once, ordered by joined time, then id; only viewers type.
+/// Holds: each user at most once, ordered by joined time, then id; only viewers type; each lock has a holder.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RoomState {
     room: String,
@@ -17,6 +20,8 @@ pub struct RoomState {
     gear: String,
     faces: Vec<User>,
     typing: BTreeMap<String, BTreeSet<Option<String>>>,
+    sessions: BTreeMap<String, Vec<Session>>,
+    locks: BTreeMap<String, Lock>,
     stale: bool,
 }
 
@@ -70,7 +75,14 @@ pub enum Change {
         /// Began, or stopped.
         on: bool,
     },
-    /// Only numbers or faces are different.
+    /// A user's sessions are different.
+    Sessions {
+        /// User id.
+        user: String,
+    },
+    /// A lock changed hands.
+    Lock(Lock),
+    /// Only numbers or faces are different, and the list of viewers is told no more.
     Counted,
 }
 
@@ -85,7 +97,7 @@ impl RoomState {
         self.version.as_ref()
     }
 
-    /// Everyone, by joined time, then user id.
+    /// Everyone, by joined time, then user id. Their sessions are in [`Self::sessions`], not here.
     pub fn viewers(&self) -> &[Viewer] {
         &self.viewers
     }
@@ -100,7 +112,7 @@ impl RoomState {
         self.count
     }
 
-    /// How the room tells its news; empty where not known.
+    /// How the room told its news as of the last roster or count; empty where not known.
     pub fn gear(&self) -> &str {
         &self.gear
     }
@@ -113,6 +125,16 @@ impl RoomState {
     /// Who types into what, by user id; `None` is the room as a whole. Includes oneself.
     pub fn typing(&self) -> &BTreeMap<String, BTreeSet<Option<String>>> {
         &self.typing
+    }
+
+    /// The sessions of each viewer, by user id; empty for those who did not ask for them.
+    pub fn sessions(&self) -> &BTreeMap<String, Vec<Session>> {
+        &self.sessions
+    }
+
+    /// The locks that are held, by name. Where the list of viewers is not told, only those heard of since.
+    pub fn locks(&self) -> &BTreeMap<String, Lock> {
+        &self.locks
     }
 
     /// Whether the server said that its view of the room may be old.
@@ -130,13 +152,18 @@ impl RoomState {
             ServerFrame::Diff(diff) => self.take_diff(diff),
             ServerFrame::Count(news) => self.take_count(news),
             ServerFrame::Typing(typing) => self.take_typing(typing),
+            ServerFrame::Sessions(sessions) => self.take_sessions(sessions),
+            ServerFrame::Lock(news) => self.take_lock(&news.lock),
             ServerFrame::Removed(_) => {
                 *self = Self::new(&self.room);
                 Outcome::Removed
             }
             ServerFrame::Stale(_) => self.mark_stale(true),
             ServerFrame::Fresh(_) => self.mark_stale(false),
-            ServerFrame::Welcome(_)
+            // Pointers are for whoever draws them: only the last place counts, and none is in a roster.
+            ServerFrame::Cursors(_)
+            | ServerFrame::Statuses(_)
+            | ServerFrame::Welcome(_)
             | ServerFrame::Message(_)
             | ServerFrame::Ack(_)
             | ServerFrame::Error(_)
@@ -152,12 +179,20 @@ impl RoomState {
         }
         let mut next = self.clone();
         next.viewers.clone_from(&roster.viewers);
+        next.sessions.clear();
+        for viewer in &mut next.viewers {
+            // Apart, because the viewers of a diff come without.
+            if let Some(list) = viewer.session_list.take() {
+                next.sessions.insert(viewer.user.id.clone(), list);
+            }
+        }
         next.sort();
         next.version = Some(roster.v.clone());
         next.count = roster.count;
         next.gear.clone_from(&roster.gear);
         next.faces.clear();
         next.set_typing(&roster.typing);
+        next.set_locks(&roster.locks);
         let changes = if self.version.is_some() { self.changes_to(&next) } else { Vec::new() };
         *self = next;
         Outcome::Synced(changes)
@@ -165,7 +200,8 @@ impl RoomState {
 
     fn take_diff(&mut self, diff: &Diff) -> Outcome {
         let Some(have) = &self.version else { return Outcome::Gap { have: None, from: diff.from } };
-        if self.is_newer_than(&diff.v) || (*have == diff.v && diff.typing.is_none()) {
+        let is_answer = diff.typing.is_some() || diff.locks.is_some();
+        if self.is_newer_than(&diff.v) || (*have == diff.v && !is_answer) {
             return Outcome::Unchanged;
         }
         if have.epoch != diff.v.epoch || (*have != diff.v && have.number != diff.from) {
@@ -183,7 +219,11 @@ impl RoomState {
         if let Some(typing) = &diff.typing {
             next.set_typing(typing);
         }
+        if let Some(locks) = &diff.locks {
+            next.set_locks(locks);
+        }
         changes.extend(self.typing_changes_to(&next));
+        changes.extend(self.lock_changes_to(&next));
         let outcome = if *self == next { Outcome::Unchanged } else { Outcome::Changed(changes) };
         *self = next;
         outcome
@@ -191,12 +231,11 @@ impl RoomState {
 
     fn take_count(&mut self, news: &CountNews) -> Outcome {
         let mut next = Self { count: news.count, gear: news.gear.clone(), faces: news.faces.clone(), ..self.clone() };
-        if news.gear == "crowd" {
-            // From here on nobody says who comes and goes: a list would be wrong soon, and not say so.
-            next.version = None;
-            next.viewers.clear();
-            next.typing.clear();
-        }
+        // Who gets counts is told no more who comes and goes: a list would be wrong soon, and not say so. Locks are told on.
+        next.version = None;
+        next.viewers.clear();
+        next.typing.clear();
+        next.sessions.clear();
         if *self == next {
             return Outcome::Unchanged;
         }
@@ -222,6 +261,28 @@ impl RoomState {
         Outcome::Changed(vec![Change::Typing { user: user.id.clone(), target: target.clone(), on: *on }])
     }
 
+    fn take_sessions(&mut self, sessions: &Sessions) -> Outcome {
+        let Sessions { user, list, .. } = sessions;
+        if self.version.is_none() {
+            return Outcome::Ignored;
+        }
+        let known = if list.is_empty() {
+            self.sessions.remove(user).is_none()
+        } else {
+            self.sessions.insert(user.clone(), list.clone()).as_ref() == Some(list)
+        };
+        if known { Outcome::Unchanged } else { Outcome::Changed(vec![Change::Sessions { user: user.clone() }]) }
+    }
+
+    fn take_lock(&mut self, lock: &Lock) -> Outcome {
+        let known = if lock.holder.is_none() {
+            self.locks.remove(&lock.name).is_none()
+        } else {
+            self.locks.insert(lock.name.clone(), lock.clone()).as_ref() == Some(lock)
+        };
+        if known { Outcome::Unchanged } else { Outcome::Changed(vec![Change::Lock(lock.clone())]) }
+    }
+
     fn mark_stale(&mut self, stale: bool) -> Outcome {
         if self.stale == stale {
             return Outcome::Unchanged;
@@ -236,6 +297,7 @@ impl RoomState {
             let at = self.position(&left.id).ok_or_else(|| left.id.clone())?;
             self.viewers.remove(at);
             self.typing.remove(&left.id);
+            self.sessions.remove(&left.id);
             changes.push(Change::Left { id: left.id.clone(), reason: left.reason.clone() });
         }
         for viewer in &diff.joined {
@@ -267,8 +329,19 @@ impl RoomState {
                 Some(_) => {}
             }
         }
+        let users: BTreeSet<&String> = next.viewers.iter().map(|viewer| &viewer.user.id).collect();
+        let other_sessions = users.into_iter().filter(|user| self.sessions.get(*user) != next.sessions.get(*user));
+        changes.extend(other_sessions.map(|user| Change::Sessions { user: user.clone() }));
         changes.extend(self.typing_changes_to(next));
+        changes.extend(self.lock_changes_to(next));
         changes
+    }
+
+    fn lock_changes_to(&self, next: &Self) -> Vec<Change> {
+        let freed = self.locks.values().filter(|lock| !next.locks.contains_key(&lock.name));
+        let freed = freed.map(|lock| Lock { holder: None, session: None, ..lock.clone() });
+        let passed = next.locks.values().filter(|lock| self.locks.get(&lock.name) != Some(lock)).cloned();
+        freed.chain(passed).map(Change::Lock).collect()
     }
 
     fn typing_changes_to(&self, next: &Self) -> Vec<Change> {
@@ -293,6 +366,11 @@ impl RoomState {
     fn set_typing(&mut self, typists: &[Typist]) {
         let typing = typists.iter().map(|typist| (typist.user.id.clone(), typist.targets.iter().cloned().collect()));
         self.typing = typing.collect();
+    }
+
+    fn set_locks(&mut self, locks: &[Lock]) {
+        let held = locks.iter().filter(|lock| lock.holder.is_some());
+        self.locks = held.map(|lock| (lock.name.clone(), lock.clone())).collect();
     }
 
     fn is_newer_than(&self, other: &Version) -> bool {

@@ -3,6 +3,7 @@
 use futures_util::{SinkExt, StreamExt};
 use herenow_client::{
     client::{self, Client, Events, Synced},
+    detail::Point,
     error::{ConnectError, Ended, RequestError},
     frame::ServerFrame,
     raw::{self, RawError, RawFrame},
@@ -108,6 +109,66 @@ async fn answers_find_their_request_in_any_order() {
     client.close(Some(1000)).await;
     assert_eq!(events.next().await, Err(Ended::Local));
     server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_crowd_answers_a_join_without_a_list() {
+    let (url, server) = Server::start(|mut server| async move {
+        server.read().await;
+        server.welcome().await;
+        let join = server.read().await;
+        server.say(json!({"type":"ack","re":join["id"]})).await;
+        server.say(json!({"type":"count","room":"r","v":["e",1],"gear":"crowd","count":{"users":2000}})).await;
+        server.socket.next().await
+    })
+    .await;
+    let (client, mut events) = open(&url).await;
+    assert!(matches!(client.join("r").await, Ok(Synced::Acked(_))));
+    assert!(matches!(events.next().await, Ok(ServerFrame::Count(news)) if news.count.users == 2000));
+    drop(client);
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn locks_pointers_and_watches_are_asked_for_and_answered() {
+    let (url, server) = Server::start(|mut server| async move {
+        server.read().await;
+        server.welcome().await;
+        let mut asked = Vec::new();
+        for answer in [json!({"held":false,"fence":7}), json!({}), json!({}), json!({}), json!({}), json!({})] {
+            let mut request = server.read().await;
+            let mut answer = answer;
+            answer["type"] = json!("ack");
+            answer["re"] = request.as_object_mut().unwrap().remove("id").unwrap();
+            if request["type"] == "watch" {
+                server.say(json!({"type":"statuses","users":{"u2":{"status":"offline"}}})).await;
+            }
+            server.say(answer).await;
+            asked.push(request);
+        }
+        asked
+    })
+    .await;
+    let (client, mut events) = open(&url).await;
+    let lock = client.lock("r", "x", true).await.unwrap();
+    assert_eq!((lock.held, lock.fence), (Some(false), Some(7)));
+    client.unlock("r", "x").await.unwrap();
+    client.cursor("r", Some(&Point { x: 0.5, y: 0.25, on: None })).await.unwrap();
+    client.cursor("r", None).await.unwrap();
+    client.watch(&["u2"]).await.unwrap();
+    assert!(matches!(events.next().await, Ok(ServerFrame::Statuses(told)) if told.users["u2"].status == "offline"));
+    client.unwatch(&["u2"]).await.unwrap();
+    assert_eq!(
+        server.await.unwrap(),
+        [
+            json!({"type":"lock","room":"r","name":"x","wait":true}),
+            json!({"type":"unlock","room":"r","name":"x"}),
+            json!({"type":"cursor","room":"r","x":0.5,"y":0.25}),
+            json!({"type":"cursor","room":"r","x":null}),
+            json!({"type":"watch","users":["u2"]}),
+            json!({"type":"unwatch","users":["u2"]}),
+        ]
+    );
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The reducer, frame by frame.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
 use herenow_client::{
-    frame::ServerFrame,
+    frame::{Lock, ServerFrame},
     roster::{Change, Outcome, RoomState},
 };
 use serde_json::{Value, json};
@@ -138,6 +138,139 @@ fn a_diff_that_answers_a_sync_carries_typing_even_for_the_same_version() {
     assert_eq!(state.apply(&answer), Outcome::Changed(vec![began]));
     assert!(state.typing()["b"].contains(&None));
     assert_eq!(state.count().users, 2, "the version is the same, so is the count");
+}
+
+fn lock(name: &str, holder: Option<&str>, fence: u64) -> Value {
+    match holder {
+        Some(user) => json!({"name":name,"holder":{"id":user,"name":user},"session":format!("s-{user}"),"fence":fence}),
+        None => json!({"name":name,"fence":fence}),
+    }
+}
+
+fn lock_news(name: &str, holder: Option<&str>, fence: u64) -> ServerFrame {
+    let mut json = lock(name, holder, fence);
+    json["type"] = json!("lock");
+    json["room"] = json!("r");
+    frame(json)
+}
+
+fn holders(state: &RoomState) -> Vec<(&str, &str, u64)> {
+    let mut all = Vec::new();
+    for Lock { name, holder, fence, .. } in state.locks().values() {
+        all.push((name.as_str(), holder.as_ref().map_or("", |user| &user.id), *fence));
+    }
+    all
+}
+
+#[test]
+fn locks_are_kept_as_they_change_hands() {
+    let mut state = RoomState::new("r");
+    let full = frame(json!({"type":"roster","room":"r","v":["e",5],"viewers":[viewer("a", 1)],
+        "count":{"users":1,"sessions":1},"locks":[lock("x", Some("a"), 1), lock("y", Some("a"), 2)]}));
+    assert_eq!(state.apply(&full), Outcome::Synced(vec![]));
+    assert_eq!(holders(&state), [("x", "a", 1), ("y", "a", 2)]);
+    let told = |outcome: Outcome| match outcome {
+        Outcome::Changed(changes) => match changes.as_slice() {
+            [Change::Lock(lock)] => (lock.name.clone(), lock.holder.as_ref().map(|user| user.id.clone()), lock.fence),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(told(state.apply(&lock_news("x", Some("b"), 3))), ("x".into(), Some("b".into()), 3));
+    assert_eq!(state.apply(&lock_news("x", Some("b"), 3)), Outcome::Unchanged);
+    assert_eq!(told(state.apply(&lock_news("y", None, 2))), ("y".into(), None, 2));
+    assert_eq!(state.apply(&lock_news("y", None, 2)), Outcome::Unchanged);
+    assert_eq!(holders(&state), [("x", "b", 3)]);
+}
+
+#[test]
+fn an_answer_tells_all_locks_even_for_the_same_version() {
+    let mut state = known();
+    state.apply(&lock_news("x", Some("a"), 1));
+    state.apply(&lock_news("y", Some("a"), 2));
+    let same = json!({"re":1,"typing":[],"locks":[lock("y", Some("b"), 3), lock("z", Some("a"), 4)]});
+    let Outcome::Changed(changes) = state.apply(&diff(5, 5, same)) else { panic!("not applied") };
+    let names: Vec<_> = changes
+        .iter()
+        .map(|change| match change {
+            Change::Lock(lock) => (lock.name.as_str(), lock.holder.is_some()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(names, [("x", false), ("y", true), ("z", true)]);
+    assert_eq!(holders(&state), [("y", "b", 3), ("z", "a", 4)]);
+    assert!(matches!(state.apply(&diff(5, 6, json!({}))), Outcome::Changed(_)), "a plain diff says nothing of locks");
+    assert_eq!(holders(&state).len(), 2);
+}
+
+#[test]
+fn sessions_are_kept_beside_the_viewers() {
+    let mut state = RoomState::new("r");
+    let told = |user: &str, list: Value| frame(json!({"type":"sessions","room":"r","user":user,"list":list}));
+    assert_eq!(state.apply(&told("a", json!([{"id":"s1"}]))), Outcome::Ignored, "a roster comes first");
+    let mut a = viewer("a", 1);
+    a["session_list"] = json!([{"id":"s1","status":"idle","state":{"k":1}}]);
+    let full = roster(5, &[a.clone(), viewer("b", 2)]);
+    assert_eq!(state.apply(&full), Outcome::Synced(vec![]));
+    assert_eq!(state.sessions()["a"][0].state.as_ref().unwrap()["k"], 1);
+    assert_eq!(state.apply(&full), Outcome::Synced(vec![]), "the same again");
+
+    let two = json!([{"id":"s1","status":"idle"},{"id":"s2","status":"active"}]);
+    let changed = |user: &str| Outcome::Changed(vec![Change::Sessions { user: user.into() }]);
+    assert_eq!(state.apply(&told("a", two.clone())), changed("a"));
+    assert_eq!(state.apply(&told("a", two)), Outcome::Unchanged);
+    state.apply(&diff(5, 6, json!({"updated":[viewer("a", 1)]})));
+    assert_eq!(state.sessions()["a"].len(), 2, "a diff says nothing of sessions");
+    state.apply(&diff(6, 7, json!({"left":[{"id":"a","reason":"left"}]})));
+    assert!(state.sessions().is_empty());
+    assert_eq!(state.apply(&told("a", json!([]))), Outcome::Unchanged);
+    assert_eq!(state.apply(&told("b", json!([{"id":"s3"}]))), changed("b"));
+    assert_eq!(state.apply(&told("b", json!([]))), changed("b"));
+}
+
+#[test]
+fn pointers_and_dots_are_left_to_the_caller() {
+    let mut state = known();
+    let before = state.clone();
+    for news in [
+        json!({"type":"cursors","room":"r","at":[["s",0.5,0.5],["t",null]]}),
+        json!({"type":"statuses","users":{"a":{"status":"offline"}}}),
+    ] {
+        assert_eq!(state.apply(&frame(news)), Outcome::Ignored);
+    }
+    assert_eq!(state, before);
+}
+
+#[test]
+fn a_roster_that_comes_unasked_ends_the_crowd() {
+    let mut state = known();
+    state.apply(&lock_news("x", Some("a"), 1));
+    let crowd = |number: u64, users: u64| {
+        frame(json!({"type":"count","room":"r","v":["e",number],"gear":"crowd",
+            "count":{"users":users,"sessions":users},"faces":[{"id":"a","name":"a"}]}))
+    };
+    assert_eq!(state.apply(&crowd(900, 1001)), Outcome::Changed(vec![Change::Counted]));
+    assert_eq!(holders(&state), [("x", "a", 1)], "locks are told on in a crowd");
+    assert_eq!(state.apply(&crowd(900, 1001)), Outcome::Unchanged);
+    assert_eq!(state.apply(&crowd(901, 1000)), Outcome::Changed(vec![Change::Counted]));
+    let typing = frame(json!({"type":"typing","room":"r","user":{"id":"a"},"on":true}));
+    assert_eq!(state.apply(&typing), Outcome::Ignored);
+
+    let unasked = frame(json!({"type":"roster","interest":"auto","room":"r","v":["e",1200],"gear":"batched",
+        "viewers":[viewer("a", 1), viewer("c", 3)],"count":{"users":2,"sessions":2},"typing":[],"locks":[]}));
+    assert_eq!(state.apply(&unasked), Outcome::Synced(vec![]), "what was before the crowd is long forgotten");
+    assert_eq!((state.user_ids(), state.gear(), state.faces().len()), (vec!["a", "c"], "batched", 0));
+    assert!(holders(&state).is_empty());
+    assert!(matches!(state.apply(&diff(1200, 1201, json!({"joined":[viewer("d", 4)]}))), Outcome::Changed(_)));
+}
+
+#[test]
+fn an_interest_in_counts_ends_the_list_in_any_gear() {
+    let mut state = known();
+    let news = json!({"type":"count","room":"r","v":["e",5],"gear":"live","count":{"users":2,"sessions":2},"faces":[]});
+    assert_eq!(state.apply(&frame(news)), Outcome::Changed(vec![Change::Counted]));
+    assert!(state.viewers().is_empty() && state.version().is_none());
+    assert_eq!((state.count().users, state.gear()), (2, "live"));
 }
 
 #[test]
