@@ -8,6 +8,7 @@ use herenow::config::{
     reference::configuration_page,
     settings::{Config, LogFormat, LogLevel},
 };
+use herenow::rate::RateLimits;
 use std::{fs, path::PathBuf, time::Duration};
 
 fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {

@@ -35,6 +35,7 @@ fn roster(synced: Synced) -> Roster {
     match synced {
         Synced::Roster(roster) => roster,
         Synced::Diff(diff) => panic!("no roster: {diff:?}"),
+        Synced::Acked(ack) => panic!("no roster: {ack:?}"),
     }
 }
 
@@ -138,7 +139,7 @@ async fn each_request_with_an_id_is_answered_with_it() {
         alice.update(ROOM, &map(json!({"a":1}))).await,
         alice.leave(ROOM).await,
     ] {
-        let Ack { re, sessions, expires_at_ms } = ack.unwrap();
+        let Ack { re, sessions, expires_at_ms, held: _, fence: _ } = ack.unwrap();
         assert!(re.is_some() && sessions.is_none() && expires_at_ms.is_none());
     }
     assert!(matches!(alice.request(&Request::Status { status: "idle" }).await, Ok(ServerFrame::Ack(_))));
@@ -338,28 +339,24 @@ async fn who_observes_hears_and_is_in_no_roster() {
 #[tokio::test]
 async fn a_client_may_ask_for_counts_or_for_messages_only() {
     let (server, _alice, (bob, _)) = alice_and_bob().await;
-    let (counting, mut counts) = server.native("counting").await;
-    let join = |interest: &str| Join { interest: Some(interest.into()), ..Join::default() };
-    let ask = |join: Join| async move { join };
-    let asked = ask(join("count")).await;
-    counting.request(&Request::Join { room: ROOM, join: &asked }).await.unwrap();
-    let (silent, mut messages) = server.native("silent").await;
-    silent.join_as(ROOM, &Join { interest: Some("none".into()), ..Join::default() }).await.unwrap();
+    let ask = |interest: &str| json!({"type":"join","room":ROOM,"interest":interest,"id":1});
+    let mut counting = server.native_raw("counting").await;
+    counting.say(ask("count")).await;
+    assert_eq!(counting.hear().await["type"], "ack");
+    assert_eq!(counting.hear().await["count"]["users"], 3);
+    let mut silent = server.native_raw("silent").await;
+    silent.say(ask("none")).await;
+    assert_eq!(silent.hear().await["type"], "ack");
+    assert_eq!(counting.hear().await["count"]["users"], 4);
     bob.typing(ROOM, None).await.unwrap();
     bob.leave(ROOM).await.unwrap();
     server.mark(ROOM, 1).await;
-    let heard = until_marker(&mut counts, 1).await;
-    let told: Vec<u64> = heard
-        .iter()
-        .filter_map(|frame| match frame {
-            ServerFrame::Count(news) => Some(news.count.users),
-            ServerFrame::Roster(_) => None,
-            other => panic!("no count: {other:?}"),
-        })
-        .collect();
-    assert_eq!(told, [4, 3]);
-    let heard = until_marker(&mut messages, 1).await;
-    assert!(matches!(&heard[..], [ServerFrame::Roster(roster)] if roster.interest == "none"), "{heard:?}");
+    let told = counting.hear().await;
+    assert_eq!((&told["type"], &told["count"]["users"]), (&json!("count"), &json!(3)));
+    for peer in [&mut counting, &mut silent] {
+        let told = peer.hear().await;
+        assert_eq!((&told["type"], &told["event"]), (&json!("message"), &json!("marker")), "nothing else came");
+    }
 }
 
 #[tokio::test]
