@@ -199,8 +199,10 @@ fn an_answer_tells_all_locks_even_for_the_same_version() {
         .collect();
     assert_eq!(names, [("x", false), ("y", true), ("z", true)]);
     assert_eq!(holders(&state), [("y", "b", 3), ("z", "a", 4)]);
+    let only_locks = diff(5, 5, json!({"re":2,"locks":[lock("z", Some("a"), 4)]}));
+    assert!(matches!(state.apply(&only_locks), Outcome::Changed(changes) if changes.len() == 1), "locks alone will do");
     assert!(matches!(state.apply(&diff(5, 6, json!({}))), Outcome::Changed(_)), "a plain diff says nothing of locks");
-    assert_eq!(holders(&state).len(), 2);
+    assert_eq!(holders(&state), [("z", "a", 4)]);
 }
 
 #[test]
@@ -226,6 +228,17 @@ fn sessions_are_kept_beside_the_viewers() {
     assert_eq!(state.apply(&told("a", json!([]))), Outcome::Unchanged);
     assert_eq!(state.apply(&told("b", json!([{"id":"s3"}]))), changed("b"));
     assert_eq!(state.apply(&told("b", json!([]))), changed("b"));
+}
+
+#[test]
+fn joining_again_without_sessions_ends_what_was_known_of_them() {
+    let mut state = RoomState::new("r");
+    let mut a = viewer("a", 1);
+    a["session_list"] = json!([{"id":"s1","status":"idle"}]);
+    state.apply(&roster(5, &[a]));
+    let gone = Outcome::Synced(vec![Change::Sessions { user: "a".into() }]);
+    assert_eq!(state.apply(&roster(5, &[viewer("a", 1)])), gone);
+    assert!(state.sessions().is_empty());
 }
 
 #[test]

@@ -156,10 +156,8 @@ impl<'a> Fields<'a> {
             return Err(Problem::with_detail(Code::FrameBadField, detail));
         }
         let users: Result<BTreeSet<UserId>, IdError> = texts.iter().map(|text| UserId::parse(text)).collect();
-        match users {
-            Ok(users) => Ok(users.into_iter().collect()),
-            Err(error) => Err(Problem::with_detail(Code::FrameBadField, format!("users has an id that {error}"))),
-        }
+        let no_id = |error| Problem::with_detail(Code::FrameBadField, format!("users has an id that {error}"));
+        users.map(|users| users.into_iter().collect()).map_err(no_id)
     }
 
     /// How much to hear.
@@ -233,8 +231,7 @@ impl<'a> Fields<'a> {
     fn parts(&self, field: Field) -> Result<u32, Problem> {
         let json = self.raw(field)?.ok_or_else(|| missing(field))?;
         let fraction = serde_json::from_str::<f64>(json).ok().filter(|fraction| (0.0..=1.0).contains(fraction));
-        let fraction = fraction.ok_or_else(|| bad(field))?;
-        Ok((fraction * f64::from(Point::WHOLE)).round() as u32)
+        fraction.map(|fraction| (fraction * f64::from(Point::WHOLE)).round() as u32).ok_or_else(|| bad(field))
     }
 
     fn raw_if_any(&self, field: Field) -> Result<Option<&'a str>, Problem> {
