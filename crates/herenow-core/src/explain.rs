@@ -1,10 +1,9 @@
 //! Why is somebody shown? What a hub knows of one user in one room, for people who look into a complaint.
 use crate::{
-    command::Reason,
     history::Kind,
     id::{LockName, SessionId, UserId},
-    profile::Status,
     room::Room,
+    roster::EntryFact,
     time::Time,
     typing::Place,
 };
@@ -24,17 +23,6 @@ pub struct Explanation {
     pub locks: Vec<(LockName, SessionId)>,
     /// Until when they may not come back, where they were put out.
     pub blocked_until: Option<Time>,
-}
-
-/// One session's place in the room.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EntryFact {
-    /// Which session.
-    pub session: SessionId,
-    /// Whether it is active.
-    pub status: Status,
-    /// Where it has no connection: when the entry ends, and how the connection did.
-    pub grace: Option<(Time, Reason)>,
 }
 
 /// One transition of a user.

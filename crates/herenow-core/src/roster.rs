@@ -3,7 +3,6 @@
 use crate::{
     command::{Patch, Reason},
     event::{Count, SessionView, State, Viewer},
-    explain::EntryFact,
     id::{SessionId, UserId},
     limits::Limits,
     profile::{Profile, Status},
@@ -57,6 +56,17 @@ struct Entry {
 enum Seat {
     Connected,
     Grace { until: Time, reason: Reason },
+}
+
+/// One session's place in the room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryFact {
+    /// Which session.
+    pub session: SessionId,
+    /// Whether it is active.
+    pub status: Status,
+    /// Where it has no connection: when the entry ends, and how the connection did.
+    pub grace: Option<(Time, Reason)>,
 }
 
 /// A session that takes its place.

@@ -8,6 +8,7 @@ use crate::{
     gear::Duty,
     history::Kind,
     id::{ConnectionKey, UserId},
+    listeners::Listener,
     profile::Profile,
     room::{Desk, Owed, Room, Spoken, Typing, acknowledge, deliver},
     typing::Place,
@@ -216,6 +217,10 @@ impl Room {
                 acknowledge(desk, session, re, None);
                 let view = self.count_view(desk, views);
                 deliver(desk, session, Event::Count(view));
+                // A count says nothing of locks, and each change of one is told in a crowd as well.
+                for lock in self.lock_views().iter() {
+                    deliver(desk, session, Event::Lock { room: self.id.clone(), lock: lock.clone() });
+                }
             }
             Duty::Nothing => acknowledge(desk, session, re, None),
         }
@@ -237,16 +242,24 @@ impl Room {
         }
     }
 
-    /// Tells the sessions of each user whose sessions have changed, to those who asked for that.
+    /// Tells the sessions of each user whose sessions have changed, to those who asked for that and hear lists. Who was
+    /// owed the roster in this turn finds them there.
     fn tell_sessions(&mut self, desk: &mut Desk<'_>, before: Mark) {
-        for user in std::mem::take(&mut self.touched) {
-            if self.pace.gear == Gear::Crowd {
-                continue;
-            }
+        let touched = std::mem::take(&mut self.touched);
+        let hears = |listener: &&Listener| {
+            let has_list = listener.owed < before && !listener.behind;
+            listener.sessions && has_list && self.pace.duty(listener.interest) == Duty::Lists
+        };
+        let listeners = self.listeners.iter().filter(hears);
+        let connections: Arc<[ConnectionKey]> = listeners.map(|listener| listener.connection).collect();
+        if connections.is_empty() {
+            return;
+        }
+        for user in touched {
             let list = self.roster.session_views(&user);
             let event = Event::Sessions { room: self.id.clone(), user, list };
-            let (hearing, except) = (Hearing::Sessions, Except::Nobody);
-            self.speak(desk, Spoken { event, hearing, except, before });
+            let to = Audience::Listeners(Arc::clone(&connections));
+            desk.outputs.push_back(Output::Deliver { to, event });
         }
     }
 

@@ -13,10 +13,11 @@ use axum::{
 };
 use herenow_core::{
     command::Reason,
-    explain::{EntryFact, Explanation, Transition},
+    explain::{Explanation, Transition},
     history::Kind,
     id::{LockName, RoomId, SessionId, Target, UserId},
     profile::Status,
+    roster::EntryFact,
     time::Time,
     typing::Place,
 };
