@@ -35,6 +35,9 @@ async fn hears_left(bob: &mut Peer, user: &str, reason: &str) -> Duration {
     let told = bob.hear().await;
     let expected = (&json!("user_left"), &json!(user), &json!(reason));
     assert_eq!((&told["type"], &told["user"]["id"], &told["reason"]), expected, "{told}");
+    // T-16: the list and the count change in the same step.
+    let listed = told["viewers"].as_array().unwrap();
+    assert!(told["count"] == listed.len() && listed.iter().all(|viewer| viewer["userId"] != user), "{told}");
     began.elapsed()
 }
 

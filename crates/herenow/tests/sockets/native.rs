@@ -375,6 +375,58 @@ async fn t_55_a_room_that_was_empty_goes_on_with_higher_versions() {
 }
 
 #[tokio::test]
+async fn t_83_typing_is_over_before_the_message_comes() {
+    let (server, (_alice, mut events), (bob, _)) = alice_and_bob().await;
+    bob.typing(ROOM, None).await.unwrap();
+    bob.typing(ROOM, Some("title")).await.unwrap();
+    bob.message(ROOM, "sent", &json!("hi")).await.unwrap();
+    bob.stop_typing(ROOM, None).await.unwrap();
+    server.mark(ROOM, 1).await;
+    let heard: Vec<(bool, Option<String>)> = until_marker(&mut events, 1)
+        .await
+        .into_iter()
+        .map(|frame| match frame {
+            ServerFrame::Typing(typing) => (typing.on, typing.target),
+            ServerFrame::Message(message) => (message.event == "sent", Some("the message".to_owned())),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let title = Some("title".to_owned());
+    let message = Some("the message".to_owned());
+    assert_eq!(heard, [(true, None), (true, title.clone()), (false, None), (false, title), (true, message)]);
+}
+
+#[tokio::test]
+async fn t_77_many_keystrokes_and_updates_are_merged_and_nobody_is_put_out() {
+    let (server, (_alice, mut events), (bob, _)) = alice_and_bob().await;
+    for n in 0..500 {
+        bob.send_raw(&json!({"type":"typing","room":ROOM}).to_string()).await.unwrap();
+        bob.send_raw(&json!({"type":"update","room":ROOM,"state":{"n":n}}).to_string()).await.unwrap();
+    }
+    assert_eq!(roster(bob.sync(ROOM, None).await.unwrap()).viewers[1].state.as_ref().unwrap()["n"], 499);
+    server.mark(ROOM, 1).await;
+    let heard = until_marker(&mut events, 1).await;
+    assert_eq!(heard.iter().filter(|frame| matches!(frame, ServerFrame::Typing(_))).count(), 1);
+    let last = heard.iter().rev().find_map(|frame| match frame {
+        ServerFrame::Diff(diff) => Some(diff.updated[0].state.as_ref().unwrap()["n"].clone()),
+        _ => None,
+    });
+    assert_eq!(last, Some(json!(499)));
+}
+
+#[tokio::test]
+async fn t_05_each_start_has_an_epoch_of_its_own() {
+    let mut epochs = Vec::new();
+    for _ in 0..2 {
+        let server = TestServer::start(|_| {}).await;
+        let (alice, _events) = server.native("alice").await;
+        epochs.push(roster(alice.join(ROOM).await.unwrap()).v.epoch);
+        server.stop().await;
+    }
+    assert_ne!(epochs[0], epochs[1]);
+}
+
+#[tokio::test]
 async fn t_94_who_one_is_comes_from_the_token_only() {
     let server = TestServer::start(|_| {}).await;
     let mut alice = server.native_raw("alice").await;
