@@ -1,13 +1,14 @@
 //! The native dialect: welcome, rosters and diffs, answers, renewal, state, messages.
-use crate::common::{Claims, LIMIT, Peer, TestServer, token, until_marker};
+use crate::common::{Claims, LIMIT, Peer, TestServer, now_unix_s, token, until_marker};
 use herenow::auth::rights::Rights;
 use herenow_client::{
     client::{Client, Events, Synced},
-    error::RequestError,
+    error::{Ended, RequestError},
     frame::{Ack, Diff, Roster, ServerFrame, Version, Viewer},
     request::{Addressing, Join, Request},
 };
 use serde_json::{Map, Value, json};
+use std::time::Duration;
 
 const ROOM: &str = "board-1";
 
@@ -185,6 +186,20 @@ async fn a_renewal_that_lacks_a_room_removes_from_it_and_from_no_other() {
     let removed = |frame: &&ServerFrame| matches!(frame, ServerFrame::Removed(removed) if removed.room == ROOM);
     assert_eq!(heard.iter().filter(removed).count(), 1, "{heard:?}");
     assert_eq!(roster(bob.join("lobby").await.unwrap()).count.users, 1);
+}
+
+#[tokio::test]
+async fn a_renewal_that_ends_sooner_ends_the_connection_sooner() {
+    let (server, (_alice, mut events), (bob, mut bob_events)) = alice_and_bob().await;
+    // It ended 4 s ago; 5 s of difference between clocks are allowed for.
+    let claims = Claims { now_unix_s: now_unix_s() - 14, ttl: Duration::from_secs(10), ..Claims::of("bob") };
+    bob.request(&Request::Auth { token: &claims.sign("bob"), resume: None }).await.unwrap();
+    let told = events.next_within(Duration::from_secs(4)).await.unwrap().expect("bob has to leave");
+    assert_eq!((diff(&told).left[0].id.as_str(), diff(&told).left[0].reason.as_str()), ("bob", "expired"));
+    assert!(matches!(bob_events.next().await, Ok(ServerFrame::Error(error)) if error.code == "auth.expired"));
+    assert!(matches!(bob_events.next().await, Err(Ended::Closed { code: Some(4401), .. })));
+    server.mark(ROOM, 1).await;
+    assert_eq!(until_marker(&mut events, 1).await, []);
 }
 
 #[tokio::test]
