@@ -194,6 +194,25 @@ async fn a_meant_close_after_a_reload_is_told_at_once() {
 }
 
 #[tokio::test]
+async fn t_85_a_tab_that_ends_while_another_types_is_no_news() {
+    let (server, mut bob) = watched(quick).await;
+    let mut first = joined(&server, &mut bob, "alice").await;
+    let mut second = server.board_in("alice", ROOM).await;
+    first.say(json!({"type":"typing","boardId":ROOM})).await;
+    assert_eq!(bob.hear().await["type"], "user_typing");
+    second.say(json!({"type":"typing","boardId":ROOM})).await;
+    second.join(ROOM).await;
+    first.0.abort();
+    // The witness's grace ends after the first tab's.
+    let witness = joined(&server, &mut bob, "witness").await;
+    witness.0.abort();
+    hears_left(&mut bob, "witness", "lost").await;
+    second.close(Some(1000)).await;
+    assert_eq!(bob.hear().await["type"], "user_stopped_typing");
+    hears_left(&mut bob, "alice", "left").await;
+}
+
+#[tokio::test]
 async fn a_leave_of_one_tab_leaves_the_other_in_the_room() {
     let (server, mut bob) = watched(|_| {}).await;
     let mut first = joined(&server, &mut bob, "alice").await;

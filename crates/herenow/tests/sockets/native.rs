@@ -341,6 +341,25 @@ async fn who_observes_hears_and_is_in_no_roster() {
 }
 
 #[tokio::test]
+async fn a_viewer_may_turn_observer_and_back_and_a_counter_listener() {
+    let (server, (_alice, mut events), (bob, mut bob_events)) = alice_and_bob().await;
+    let observing = Join { observe: true, ..Join::default() };
+    assert_eq!(ids(&roster(bob.join_as(ROOM, &observing).await.unwrap()).viewers), ["alice"]);
+    assert_eq!(only_diff(&server, &mut events, 1).await.left[0].reason, "left");
+    assert_eq!(ids(&roster(bob.join(ROOM).await.unwrap()).viewers), ["alice", "bob"]);
+    assert_eq!(ids(&only_diff(&server, &mut events, 2).await.joined), ["bob"]);
+    bob.join_as(ROOM, &Join { interest: Some("count".into()), ..Join::default() }).await.unwrap();
+    bob.join(ROOM).await.unwrap();
+    let (carol, _carol_events) = server.native("carol").await;
+    carol.join(ROOM).await.unwrap();
+    server.mark(ROOM, 3).await;
+    let heard = until_marker(&mut bob_events, 3).await;
+    assert_eq!(ids(&diff(heard.last().unwrap()).joined), ["carol"], "{heard:?}");
+    let others = heard.iter().filter(|frame| !matches!(frame, ServerFrame::Roster(_) | ServerFrame::Message(_)));
+    assert_eq!(others.count(), 1, "nobody hears of themselves: {heard:?}");
+}
+
+#[tokio::test]
 async fn a_client_may_ask_for_counts_or_for_messages_only() {
     let (server, _alice, (bob, _)) = alice_and_bob().await;
     let (counting, mut counts) = server.native("counting").await;

@@ -109,6 +109,32 @@ fn a_server_on_its_own_ends_with_0_at_sigterm() {
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
+#[tokio::test]
+async fn a_server_out_of_files_serves_on_and_lets_in_again_once_there_are_some() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new("sh");
+    let binary = env!("CARGO_BIN_EXE_herenow");
+    command.args(["-c", "ulimit -n 40; exec \"$0\" --listen 127.0.0.1:0", binary]).current_dir(folder.path());
+    command.env("HERENOW_SECRET", SECRET).env_remove("HERENOW_CONFIG");
+    let process = Process::start(command);
+    let url = process.url(&crate::common::token("alice"));
+    let mut peers = Vec::new();
+    while let Ok(client) = raw::connect(&url).limit(Duration::from_millis(700)).open().await {
+        peers.push(Peer(client));
+        assert!(peers.len() < 40, "there are only 40 files");
+    }
+    assert!(peers.len() > 10, "{} let in", peers.len());
+    for peer in &mut peers {
+        assert_eq!(peer.hear().await["type"], "connected");
+        peer.join("board-1").await;
+    }
+    peers.truncate(5);
+    let mut late = Peer(raw::connect(&url).open().await.unwrap());
+    assert_eq!(late.hear().await["type"], "connected");
+    late.join("board-1").await;
+    assert_eq!(process.terminate().code(), Some(0));
+}
+
 #[test]
 fn an_address_that_is_taken_is_an_error_that_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
