@@ -201,6 +201,28 @@ async fn dev_mode_answers_this_machine_under_its_own_names_only() {
 }
 
 #[tokio::test]
+async fn a_token_of_dev_mode_opens_all_rooms_and_one_without_rooms_none_in_production() {
+    let server = TestServer::start_as(Mode::Dev { secret: secret() }, |_| {}).await;
+    let body = r#"{"userId":"dora","name":"Dora"}"#;
+    let head = format!(
+        "POST /dev/token HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}",
+        server.address,
+        body.len()
+    );
+    let (status, _, answer) = ask(server.address, &format!("{head}\r\n\r\n{body}")).await;
+    assert_eq!(status, 200, "{answer}");
+    let token = answer["token"].as_str().unwrap();
+    let mut dora = Peer(raw::connect(&server.bearing(token)).open().await.unwrap());
+    dora.expect_frame(json!({"type":"connected","user":{"id":"dora","name":"Dora"}})).await;
+    dora.join("any-room").await;
+    let server = TestServer::start(|_| {}).await;
+    let mut dora = Peer(raw::connect(&server.bearing(token)).open().await.unwrap());
+    assert_eq!(dora.hear().await["type"], "connected");
+    dora.say(json!({"type":"join","boardId":"any-room"})).await;
+    assert_eq!(dora.hear().await["code"], "room.forbidden");
+}
+
+#[tokio::test]
 async fn a_first_frame_that_does_not_come_or_is_another_ends_the_connection() {
     let server = TestServer::start(|config| config.auth.first_frame_timeout = Duration::from_millis(200)).await;
     let opening = || raw::connect(&server.url());

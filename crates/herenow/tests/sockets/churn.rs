@@ -153,6 +153,41 @@ async fn t_20_what_observers_put_together_is_what_a_new_roster_says_typing_and_s
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn each_request_is_answered_once_however_many_are_under_way() {
+    for shards in SHARDS {
+        let server = TestServer::start(|config| {
+            config.server.shards = Some(shards);
+            config.presence.typing_lease = Duration::from_millis(200);
+        })
+        .await;
+        for round in 0..5 {
+            let mut alice = server.native_raw("alice").await;
+            // Fewer than the refusals that are borne.
+            let mut waiting: BTreeSet<u64> = (0..100).collect();
+            for id in &waiting {
+                let kind = ["join", "leave", "typing", "sync", "update", "join", "message", "stop_typing", "status"];
+                let (kind, room) = (kind[(id * 31 + id / 7 + round) as usize % kind.len()], id * id % 5);
+                let mut frame = json!({"type":kind,"room":format!("room-{room}"),"id":id,"state":{"id":id}});
+                frame["event"] = json!("e");
+                frame["data"] = json!(id);
+                frame["status"] = json!("idle");
+                alice.say(frame).await;
+            }
+            while !waiting.is_empty() {
+                let frame = alice.hear().await;
+                match frame["re"].as_u64() {
+                    Some(re) => assert!(waiting.remove(&re), "answered twice: {frame}"),
+                    // To hear of oneself as joined would be to hear it twice.
+                    None => assert!(frame.get("joined").is_none(), "{frame}"),
+                }
+            }
+            alice.close(Some(1000)).await;
+        }
+        assert_eq!(server.rest().await, ShardLoad::default());
+    }
+}
+
 /// How one of the fast reloads ends.
 async fn hammer(server: &TestServer, n: usize) {
     let url = server.bearing(&token(&format!("user-{}", n % 7)));
