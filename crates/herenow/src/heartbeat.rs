@@ -50,6 +50,8 @@ struct Visit {
 enum Purpose {
     /// Has it said who it is?
     Auth,
+    /// Is its token over? Once, besides the other looks.
+    Expiry,
     /// Ping it.
     Ping,
     /// Was it heard since the ping?
@@ -71,6 +73,13 @@ impl Heartbeat {
             None => (Purpose::Auth, self.rhythm.auth_timeout),
         };
         self.plan(now, Visit { connection: Arc::downgrade(connection), due: now + wait, purpose });
+    }
+
+    /// Looks at a connection when its token ends as well, which the looks that are planned may come too late for.
+    pub fn watch_expiry(&self, connection: &Arc<Connection>) {
+        let Some(due) = connection.expires_at() else { return };
+        let connection = Arc::downgrade(connection);
+        self.plan(self.clock.now(), Visit { connection, due, purpose: Purpose::Expiry });
     }
 
     /// Turns the wheel for as long as it is wanted.
@@ -112,6 +121,8 @@ impl Heartbeat {
             return connection.abort(Ending::Lost, now);
         }
         let (purpose, due) = match visit.purpose {
+            // Renewed since.
+            Purpose::Expiry => return,
             Purpose::Auth if connection.expires_at().is_none() => {
                 return refuse(&connection, Code::AuthTimeout, Ending::Lost, now);
             }

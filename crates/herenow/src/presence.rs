@@ -206,6 +206,11 @@ impl Presence {
         Admission(self.clone())
     }
 
+    /// Has a connection looked at when its token ends, since that is sooner than it was.
+    pub(crate) fn watch_expiry(&self, connection: &Arc<Connection>) {
+        self.0.heartbeat.watch_expiry(connection);
+    }
+
     /// Which shard owns a room.
     pub(crate) fn shard_of(&self, room: &RoomId) -> usize {
         self.shard_owning(Partition::of(room))

@@ -335,7 +335,11 @@ impl Conversation {
             }
             stays
         });
+        let was_until = self.connection.expires_at();
         self.connection.note_known(identity.ends_at());
+        if was_until.is_some_and(|before| identity.ends_at() < before) {
+            self.presence.watch_expiry(&self.connection);
+        }
         let text = match self.connection.dialect() {
             Dialect::Native => native::renewed(re.as_ref(), Some(identity.expires_at)),
             Dialect::Board => board::connected(&identity.profile),

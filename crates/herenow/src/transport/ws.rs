@@ -89,7 +89,8 @@ struct Opening {
 /// Checks that a request is an upgrade to WebSocket that is understood here; the dialect and the key to answer.
 ///
 /// # Errors
-/// 426 where it is no upgrade or of another version, 400 where the key or the offered subprotocols are no good.
+/// 426 where it is no upgrade or of another version, 400 where it has a body, says something twice, or the key or the
+/// offered subprotocols are no good.
 pub fn offer(parts: &Parts) -> Result<(Choice, String), Problem> {
     let bad = |code, title: &'static str| Problem::new(StatusCode::BAD_REQUEST, code, title);
     if parts.method != Method::GET || parts.version != Version::HTTP_11 || !is_upgrade(&parts.headers) {
@@ -99,6 +100,7 @@ pub fn offer(parts: &Parts) -> Result<(Choice, String), Problem> {
             problem.hint("connect with `new WebSocket(\"ws://.../ws\")`; a proxy must pass the Upgrade header on")
         );
     }
+    check_unambiguous(&parts.headers)?;
     if text(&parts.headers, &header::SEC_WEBSOCKET_VERSION) != Some("13") {
         let problem =
             Problem::new(StatusCode::UPGRADE_REQUIRED, "ws.version", "only version 13 of WebSocket is spoken here");
@@ -113,9 +115,26 @@ pub fn offer(parts: &Parts) -> Result<(Choice, String), Problem> {
         parts.headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok()).collect();
     let offered = offered.join(",");
     let choice = Dialect::from_subprotocol((!offered.is_empty()).then_some(offered.as_str())).map_err(|unknown| {
-        bad("ws.subprotocol", "none of the offered subprotocols is spoken here").detail(unknown.to_string())
+        let problem = bad("ws.subprotocol", "none of the offered subprotocols is spoken here");
+        problem.detail(unknown.to_string()).hint("offer `herenow.v1` or `board.v1`, or none for the latter")
     })?;
     Ok((choice, key.to_owned()))
+}
+
+/// Refuses a request that a proxy in front may have read in another way than this server: where it ends, or what it says.
+fn check_unambiguous(headers: &HeaderMap) -> Result<(), Problem> {
+    let bad = |code, title: &'static str| Problem::new(StatusCode::BAD_REQUEST, code, title);
+    let is_empty = text(headers, &header::CONTENT_LENGTH).is_none_or(|length| length == "0");
+    if !is_empty || headers.contains_key(header::TRANSFER_ENCODING) {
+        return Err(bad("ws.body", "an upgrade has no body").hint("leave Content-Length and Transfer-Encoding out"));
+    }
+    for name in [header::HOST, header::SEC_WEBSOCKET_KEY, header::SEC_WEBSOCKET_VERSION] {
+        if headers.get_all(&name).iter().count() > 1 {
+            let problem = bad("ws.header_twice", "a header is there twice").detail(format!("{name} is there twice"));
+            return Err(problem.hint("send each header of the handshake once"));
+        }
+    }
+    Ok(())
 }
 
 fn is_upgrade(headers: &HeaderMap) -> bool {

@@ -2,7 +2,7 @@
 use crate::common::{LIMIT, Peer, SHARDS, TestServer, token};
 use herenow::shard::ShardLoad;
 use herenow_client::{
-    client::Events,
+    client::{Events, Synced},
     frame::ServerFrame,
     raw,
     roster::{Outcome, RoomState},
@@ -92,6 +92,99 @@ async fn t_20_t_49_every_observer_ends_with_the_true_set_whatever_the_order() {
             assert!(diffs >= expected.len() - 3, "{diffs} diffs: some has to have come one by one");
         }
         drop((stayed, observers));
+    }
+}
+
+/// Sends much without waiting for any answer; whether the user is in the room at the end.
+async fn hasty(server: Arc<TestServer>, n: usize) -> (herenow_client::client::Client, bool) {
+    let (client, mut events) = server.native(&format!("user-{n}")).await;
+    let mut inside = false;
+    for step in 0..60 {
+        let text = match (n * 7 + step * step + step) % 9 {
+            0 | 1 | 5 => {
+                inside = true;
+                json!({"type":"join","room":ROOM,"state":{"step":step % 3}})
+            }
+            2 | 6 => {
+                inside = false;
+                json!({"type":"leave","room":ROOM})
+            }
+            3 => json!({"type":"typing","room":ROOM,"target":format!("card-{}", step % 3)}),
+            4 => json!({"type":"stop_typing","room":ROOM,"target":format!("card-{}", step % 3)}),
+            7 => json!({"type":"update","room":ROOM,"state":{"step":step % 3,"n":n}}),
+            _ => json!({"type":"status","status":if step % 2 == 0 { "idle" } else { "active" }}),
+        };
+        client.send_raw(&text.to_string()).await.unwrap();
+    }
+    // Answered once all before it is done, or refused then.
+    let answer = client.sync(ROOM, None).await;
+    assert_eq!(answer.is_ok(), inside, "{answer:?}");
+    tokio::spawn(async move { while events.next().await.is_ok() {} });
+    (client, inside)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn t_20_what_observers_put_together_is_what_a_new_roster_says_typing_and_states_too() {
+    for shards in SHARDS {
+        let server = TestServer::start(|config| {
+            config.server.shards = Some(shards);
+            config.presence.typing_lease = Duration::from_secs(60);
+        });
+        let server = Arc::new(server.await);
+        let mut observers = Vec::new();
+        for n in 0..3 {
+            let (client, events) = server.native(&format!("observer-{n}")).await;
+            client.join(ROOM).await.unwrap();
+            observers.push((client, tokio::spawn(follow(events, 1))));
+        }
+        let crowd: JoinSet<_> = (0..30).map(|n| hasty(Arc::clone(&server), n)).collect();
+        let crowd = crowd.join_all().await;
+        server.mark(ROOM, 1).await;
+        for (client, following) in &mut observers {
+            let (state, _) = following.await.unwrap();
+            let mut fresh = RoomState::new(ROOM);
+            let Ok(Synced::Roster(roster)) = client.sync(ROOM, None).await else { panic!("no roster") };
+            fresh.apply(&ServerFrame::Roster(roster));
+            assert_eq!(state.viewers(), fresh.viewers(), "{shards} shards");
+            assert_eq!((state.typing(), state.count()), (fresh.typing(), fresh.count()), "{shards} shards");
+            assert_eq!(state.version(), fresh.version());
+            assert_eq!(state.viewers().len(), 3 + crowd.iter().filter(|(_, inside)| *inside).count());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn each_request_is_answered_once_however_many_are_under_way() {
+    for shards in SHARDS {
+        let server = TestServer::start(|config| {
+            config.server.shards = Some(shards);
+            config.presence.typing_lease = Duration::from_millis(200);
+        })
+        .await;
+        for round in 0..5 {
+            let mut alice = server.native_raw("alice").await;
+            // Fewer than the refusals that are borne.
+            let mut waiting: BTreeSet<u64> = (0..100).collect();
+            for id in &waiting {
+                let kind = ["join", "leave", "typing", "sync", "update", "join", "message", "stop_typing", "status"];
+                let (kind, room) = (kind[(id * 31 + id / 7 + round) as usize % kind.len()], id * id % 5);
+                let mut frame = json!({"type":kind,"room":format!("room-{room}"),"id":id,"state":{"id":id}});
+                frame["event"] = json!("e");
+                frame["data"] = json!(id);
+                frame["status"] = json!("idle");
+                alice.say(frame).await;
+            }
+            while !waiting.is_empty() {
+                let frame = alice.hear().await;
+                match frame["re"].as_u64() {
+                    Some(re) => assert!(waiting.remove(&re), "answered twice: {frame}"),
+                    // To hear of oneself as joined would be to hear it twice.
+                    None => assert!(frame.get("joined").is_none(), "{frame}"),
+                }
+            }
+            alice.close(Some(1000)).await;
+        }
+        assert_eq!(server.rest().await, ShardLoad::default());
     }
 }
 

@@ -35,6 +35,9 @@ async fn hears_left(bob: &mut Peer, user: &str, reason: &str) -> Duration {
     let told = bob.hear().await;
     let expected = (&json!("user_left"), &json!(user), &json!(reason));
     assert_eq!((&told["type"], &told["user"]["id"], &told["reason"]), expected, "{told}");
+    // T-16: the list and the count change in the same step.
+    let listed = told["viewers"].as_array().unwrap();
+    assert!(told["count"] == listed.len() && listed.iter().all(|viewer| viewer["userId"] != user), "{told}");
     began.elapsed()
 }
 
@@ -188,6 +191,25 @@ async fn a_meant_close_after_a_reload_is_told_at_once() {
     let mut new = server.board_in("alice", ROOM).await;
     new.close(Some(1000)).await;
     assert!(hears_left(&mut bob, "alice", "left").await < Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn t_85_a_tab_that_ends_while_another_types_is_no_news() {
+    let (server, mut bob) = watched(quick).await;
+    let mut first = joined(&server, &mut bob, "alice").await;
+    let mut second = server.board_in("alice", ROOM).await;
+    first.say(json!({"type":"typing","boardId":ROOM})).await;
+    assert_eq!(bob.hear().await["type"], "user_typing");
+    second.say(json!({"type":"typing","boardId":ROOM})).await;
+    second.join(ROOM).await;
+    first.0.abort();
+    // The witness's grace ends after the first tab's.
+    let witness = joined(&server, &mut bob, "witness").await;
+    witness.0.abort();
+    hears_left(&mut bob, "witness", "lost").await;
+    second.close(Some(1000)).await;
+    assert_eq!(bob.hear().await["type"], "user_stopped_typing");
+    hears_left(&mut bob, "alice", "left").await;
 }
 
 #[tokio::test]

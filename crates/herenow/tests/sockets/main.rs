@@ -9,6 +9,7 @@ mod churn;
 mod common;
 mod leaving;
 mod native;
+mod noise;
 mod process;
 mod slow;
 mod stopping;

@@ -1,13 +1,14 @@
 //! The native dialect: welcome, rosters and diffs, answers, renewal, state, messages.
-use crate::common::{Claims, LIMIT, Peer, TestServer, token, until_marker};
+use crate::common::{Claims, LIMIT, Peer, TestServer, now_unix_s, token, until_marker};
 use herenow::auth::rights::Rights;
 use herenow_client::{
     client::{Client, Events, Synced},
-    error::RequestError,
+    error::{Ended, RequestError},
     frame::{Ack, Diff, Roster, ServerFrame, Version, Viewer},
     request::{Addressing, Join, Request},
 };
 use serde_json::{Map, Value, json};
+use std::time::Duration;
 
 const ROOM: &str = "board-1";
 
@@ -199,6 +200,20 @@ async fn a_renewal_that_lacks_a_room_removes_from_it_and_from_no_other() {
 }
 
 #[tokio::test]
+async fn a_renewal_that_ends_sooner_ends_the_connection_sooner() {
+    let (server, (_alice, mut events), (bob, mut bob_events)) = alice_and_bob().await;
+    // It ended 4 s ago; 5 s of difference between clocks are allowed for.
+    let claims = Claims { now_unix_s: now_unix_s() - 14, ttl: Duration::from_secs(10), ..Claims::of("bob") };
+    bob.request(&Request::Auth { token: &claims.sign("bob"), resume: None }).await.unwrap();
+    let told = events.next_within(Duration::from_secs(4)).await.unwrap().expect("bob has to leave");
+    assert_eq!((diff(&told).left[0].id.as_str(), diff(&told).left[0].reason.as_str()), ("bob", "expired"));
+    assert!(matches!(bob_events.next().await, Ok(ServerFrame::Error(error)) if error.code == "auth.expired"));
+    assert!(matches!(bob_events.next().await, Err(Ended::Closed { code: Some(4401), .. })));
+    server.mark(ROOM, 1).await;
+    assert_eq!(until_marker(&mut events, 1).await, []);
+}
+
+#[tokio::test]
 async fn who_may_only_observe_after_a_renewal_is_no_viewer_any_more() {
     let (server, (_alice, mut events), (bob, mut bob_events)) = alice_and_bob().await;
     let (eye, mut seen) = server.native("eye").await;
@@ -337,6 +352,25 @@ async fn who_observes_hears_and_is_in_no_roster() {
 }
 
 #[tokio::test]
+async fn a_viewer_may_turn_observer_and_back_and_a_counter_listener() {
+    let (server, (_alice, mut events), (bob, mut bob_events)) = alice_and_bob().await;
+    let observing = Join { observe: true, ..Join::default() };
+    assert_eq!(ids(&roster(bob.join_as(ROOM, &observing).await.unwrap()).viewers), ["alice"]);
+    assert_eq!(only_diff(&server, &mut events, 1).await.left[0].reason, "left");
+    assert_eq!(ids(&roster(bob.join(ROOM).await.unwrap()).viewers), ["alice", "bob"]);
+    assert_eq!(ids(&only_diff(&server, &mut events, 2).await.joined), ["bob"]);
+    bob.join_as(ROOM, &Join { interest: Some("count".into()), ..Join::default() }).await.unwrap();
+    bob.join(ROOM).await.unwrap();
+    let (carol, _carol_events) = server.native("carol").await;
+    carol.join(ROOM).await.unwrap();
+    server.mark(ROOM, 3).await;
+    let heard = until_marker(&mut bob_events, 3).await;
+    assert_eq!(ids(&diff(heard.last().unwrap()).joined), ["carol"], "{heard:?}");
+    let others = heard.iter().filter(|frame| !matches!(frame, ServerFrame::Roster(_) | ServerFrame::Message(_)));
+    assert_eq!(others.count(), 1, "nobody hears of themselves: {heard:?}");
+}
+
+#[tokio::test]
 async fn a_client_may_ask_for_counts_or_for_messages_only() {
     let (server, _alice, (bob, _)) = alice_and_bob().await;
     let ask = |interest: &str| json!({"type":"join","room":ROOM,"interest":interest,"id":1});
@@ -382,6 +416,58 @@ async fn t_55_a_room_that_was_empty_goes_on_with_higher_versions() {
         assert!(events.next_within(LIMIT).await.unwrap().is_some());
     }
     assert_eq!(server.presence.measure().await.rooms, 0);
+}
+
+#[tokio::test]
+async fn t_83_typing_is_over_before_the_message_comes() {
+    let (server, (_alice, mut events), (bob, _)) = alice_and_bob().await;
+    bob.typing(ROOM, None).await.unwrap();
+    bob.typing(ROOM, Some("title")).await.unwrap();
+    bob.message(ROOM, "sent", &json!("hi")).await.unwrap();
+    bob.stop_typing(ROOM, None).await.unwrap();
+    server.mark(ROOM, 1).await;
+    let heard: Vec<(bool, Option<String>)> = until_marker(&mut events, 1)
+        .await
+        .into_iter()
+        .map(|frame| match frame {
+            ServerFrame::Typing(typing) => (typing.on, typing.target),
+            ServerFrame::Message(message) => (message.event == "sent", Some("the message".to_owned())),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let title = Some("title".to_owned());
+    let message = Some("the message".to_owned());
+    assert_eq!(heard, [(true, None), (true, title.clone()), (false, None), (false, title), (true, message)]);
+}
+
+#[tokio::test]
+async fn t_77_many_keystrokes_and_updates_are_merged_and_nobody_is_put_out() {
+    let (server, (_alice, mut events), (bob, _)) = alice_and_bob().await;
+    for n in 0..500 {
+        bob.send_raw(&json!({"type":"typing","room":ROOM}).to_string()).await.unwrap();
+        bob.send_raw(&json!({"type":"update","room":ROOM,"state":{"n":n}}).to_string()).await.unwrap();
+    }
+    assert_eq!(roster(bob.sync(ROOM, None).await.unwrap()).viewers[1].state.as_ref().unwrap()["n"], 499);
+    server.mark(ROOM, 1).await;
+    let heard = until_marker(&mut events, 1).await;
+    assert_eq!(heard.iter().filter(|frame| matches!(frame, ServerFrame::Typing(_))).count(), 1);
+    let last = heard.iter().rev().find_map(|frame| match frame {
+        ServerFrame::Diff(diff) => Some(diff.updated[0].state.as_ref().unwrap()["n"].clone()),
+        _ => None,
+    });
+    assert_eq!(last, Some(json!(499)));
+}
+
+#[tokio::test]
+async fn t_05_each_start_has_an_epoch_of_its_own() {
+    let mut epochs = Vec::new();
+    for _ in 0..2 {
+        let server = TestServer::start(|_| {}).await;
+        let (alice, _events) = server.native("alice").await;
+        epochs.push(roster(alice.join(ROOM).await.unwrap()).v.epoch);
+        server.stop().await;
+    }
+    assert_ne!(epochs[0], epochs[1]);
 }
 
 #[tokio::test]

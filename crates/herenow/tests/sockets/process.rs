@@ -2,7 +2,8 @@
 use crate::common::{Peer, SECRET};
 use herenow_client::raw;
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     path::Path,
     process::{Child, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
@@ -107,6 +108,53 @@ fn a_server_on_its_own_ends_with_0_at_sigterm() {
     let began = Instant::now();
     assert_eq!(process.terminate().code(), Some(0));
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_server_out_of_files_serves_on_and_lets_in_again_once_there_are_some() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new("sh");
+    let binary = env!("CARGO_BIN_EXE_herenow");
+    command.args(["-c", "ulimit -n 40; exec \"$0\" --listen 127.0.0.1:0", binary]).current_dir(folder.path());
+    command.env("HERENOW_SECRET", SECRET).env_remove("HERENOW_CONFIG");
+    let process = Process::start(command);
+    let url = process.url(&crate::common::token("alice"));
+    let mut peers = Vec::new();
+    while let Ok(client) = raw::connect(&url).limit(Duration::from_millis(700)).open().await {
+        peers.push(Peer(client));
+        assert!(peers.len() < 40, "there are only 40 files");
+    }
+    assert!(peers.len() > 10, "{} let in", peers.len());
+    for peer in &mut peers {
+        assert_eq!(peer.hear().await["type"], "connected");
+        peer.join("board-1").await;
+    }
+    peers.truncate(5);
+    let mut late = Peer(raw::connect(&url).open().await.unwrap());
+    assert_eq!(late.hear().await["type"], "connected");
+    late.join("board-1").await;
+    assert_eq!(process.terminate().code(), Some(0));
+}
+
+#[test]
+fn a_server_with_open_streams_of_the_demo_ends_with_0_and_soon() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::start(herenow(folder.path(), &["--listen", "127.0.0.1:0"]));
+    let mut streams = Vec::new();
+    for path in ["/boards/board-1/events", "/boards/board-1/poll", "/healthz"] {
+        let mut stream = TcpStream::connect(&process.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", process.address).unwrap();
+        streams.push(stream);
+    }
+    // The stream has begun; the poll came before the health, whose answer is there.
+    for at in [0, 2] {
+        let mut head = [0; 15];
+        streams[at].read_exact(&mut head).unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200 OK");
+    }
+    let began = Instant::now();
+    assert_eq!(process.terminate().code(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 }
 
 #[test]
