@@ -1,27 +1,24 @@
 //! What a connection says and is told, from the first byte to the last: frames to requests, requests to the shards.
 use crate::{
-    auth::{error::AuthError, rights::Rights, token::Identity},
+    auth::{error::AuthError, token::Identity},
     connection::Connection,
     heartbeat::refuse_with,
     intake::{Admitted, admit},
     presence::Presence,
     rate::Rates,
-    resume::Claim,
-    shard::{Partition, ToShard},
+    shard::ToShard,
 };
 use herenow_core::{
-    command::{Command, Ending, Evictee, Patch, Reason},
+    command::{Command, Ending},
     id::{RequestId, RoomId, SessionId, UserId},
     profile::{Profile, Status},
-    refusal::Refusal,
-    roster,
     time::Time,
 };
 use herenow_wire::{
     board,
     code::Code,
     dialect::Dialect,
-    native::{self, Welcome, WelcomeLimits},
+    native::{self},
     problem::Problem,
     request::{Asked, Request},
     websocket::{
@@ -30,42 +27,37 @@ use herenow_wire::{
         incoming::{CloseFrame, Incoming},
     },
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::ControlFlow,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc, time::Duration};
 
 /// One connection's side of the talk.
 ///
 /// Invariant: a shard whose bit is set in `shards` was told of the session, so it is told of its end as well.
 pub struct Conversation {
-    presence: Presence,
-    connection: Arc<Connection>,
-    decoder: Decoder,
-    identity: Option<Identity>,
+    pub(super) presence: Presence,
+    pub(super) connection: Arc<Connection>,
+    pub(super) decoder: Decoder,
+    pub(super) identity: Option<Identity>,
     /// Rooms that the client asked to be in and did not leave, and as what.
-    rooms: Vec<(RoomId, Place)>,
-    shards: u64,
-    status: Status,
+    pub(super) rooms: Vec<(RoomId, Place)>,
+    pub(super) shards: u64,
+    pub(super) status: Status,
     /// Users of whose green dots the client is told.
-    watched: BTreeSet<UserId>,
-    rates: Rates,
+    pub(super) watched: BTreeSet<UserId>,
+    pub(super) rates: Rates,
     /// The session to go on with that the request named, until the client has said who it is.
-    resume: Option<Box<str>>,
-    contest: Option<Box<Contest>>,
+    pub(super) resume: Option<Box<str>>,
+    pub(super) contest: Option<Box<Contest>>,
     /// Whether the client has yet to be heard since its session goes on here.
-    is_unconfirmed: bool,
+    pub(super) is_unconfirmed: bool,
 }
 
 /// A claim to a session that another connection seems to hold.
 pub struct Contest {
-    identity: Identity,
-    session: SessionId,
-    holder: Arc<Connection>,
+    pub(super) identity: Identity,
+    pub(super) session: SessionId,
+    pub(super) holder: Arc<Connection>,
     /// What the client has said meanwhile.
-    heard: Vec<Box<str>>,
+    pub(super) heard: Vec<Box<str>>,
 }
 
 impl Contest {
@@ -77,7 +69,7 @@ impl Contest {
 
 /// How a session is in a room.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     Viewer,
     Observer,
 }
@@ -169,7 +161,7 @@ impl Conversation {
         }
     }
 
-    fn hear_text(&mut self, text: &str, inputs: &mut Inputs) {
+    pub(super) fn hear_text(&mut self, text: &str, inputs: &mut Inputs) {
         if let Some(contest) = &mut self.contest {
             // What a client says before it knows whether its session goes on waits for that.
             if contest.heard.len() < HEARD_EARLY_MAX {
@@ -226,232 +218,11 @@ impl Conversation {
         }
     }
 
-    /// Begins with a new session, or goes on with an old one. Where another connection seems to hold that one, the answer
-    /// waits for [`Self::settle_contest`].
-    fn begin(&mut self, identity: Identity, resume: Option<&str>, inputs: &mut Inputs) {
-        let user = &identity.profile.user;
-        let claim = resume.map_or(Claim::New, |token| self.presence.resumes().claim(token, user, self.now()));
-        match claim {
-            Claim::New => self.welcome(identity, None, inputs),
-            Claim::Free(session) => self.welcome(identity, Some(session), inputs),
-            Claim::Contested(session, holder) => {
-                self.contest = Some(Box::new(Contest { identity, session, holder, heard: Vec::new() }));
-            }
-        }
-    }
-
-    /// What has to be settled before this connection can begin.
-    pub fn take_contest(&mut self) -> Option<Contest> {
-        self.contest.take().map(|contest| *contest)
-    }
-
-    /// Gives the session to this connection where its holder showed no sign of life, and otherwise a new one: then the
-    /// token was copied along with a tab.
-    pub fn settle_contest(&mut self, contest: Contest, is_alive: bool, inputs: &mut Inputs) {
-        let Contest { identity, session, holder, heard } = contest;
-        if is_alive {
-            self.welcome(identity, None, inputs);
-        } else {
-            holder.close(REPLACED, "replaced by a newer connection", Ending::Closed, self.now());
-            self.welcome(identity, Some(session), inputs);
-        }
-        for text in heard {
-            self.hear_text(&text, inputs);
-        }
-    }
-
-    fn welcome(&mut self, identity: Identity, resumed: Option<SessionId>, inputs: &mut Inputs) {
-        self.connection.note_known(identity.ends_at());
-        if let Some(session) = resumed {
-            self.connection.go_on_with(session);
-        }
-        let text = match self.connection.dialect() {
-            Dialect::Native => {
-                let resume = self.presence.resumes().hold(&self.connection, &identity.profile.user);
-                if let Err(error) = &resume {
-                    tracing::error!(%error, "no random number for a resume token");
-                }
-                self.welcome_frame(&identity, resume.ok().as_deref(), resumed.is_some())
-            }
-            Dialect::Board => board::connected(&identity.profile),
-        };
-        self.is_unconfirmed = resumed.is_some();
-        if !identity.grants.is_invisible() {
-            let partition = Partition::of_user(&identity.profile.user);
-            let shard = self.reach(partition, &identity.profile, inputs);
-            inputs.push((shard, ToShard::Arrive { session: self.connection.session(), partition }));
-        }
-        self.identity = Some(identity);
-        self.say(&text);
-    }
-
-    fn welcome_frame(&self, identity: &Identity, resume: Option<&str>, resumed: bool) -> String {
-        let settings = self.presence.settings();
-        native::welcome(&Welcome {
-            session: self.connection.session(),
-            resume,
-            resumed,
-            profile: &identity.profile,
-            node: self.presence.node(),
-            now: self.now(),
-            ping_interval: settings.rhythm.ping_interval,
-            expires_at: Some(identity.expires_at),
-            limits: WelcomeLimits {
-                frame_bytes_max: settings.frame_bytes_max as usize,
-                state_bytes_max: settings.limits.state_bytes_max,
-                rooms_max: settings.limits.rooms_per_session_max,
-                typing_lease: settings.limits.typing_lease,
-            },
-        })
-    }
-
-    /// Takes a new token on a live connection: the same user, perhaps with another name, later end or other rights.
-    fn renew(&mut self, token: &str, re: Option<RequestId>, inputs: &mut Inputs) {
-        let identity = match self.verify(token) {
-            Ok(identity) => identity,
-            Err(error) => return self.complain(&Problem { re, ..problem_of(&error) }),
-        };
-        let Some(held) = &self.identity else { return };
-        if held.profile.user != identity.profile.user {
-            return self.complain(&Problem { re, ..Problem::new(Code::AuthUserChanged) });
-        }
-        if held.profile != identity.profile {
-            for shard in bits(self.shards) {
-                inputs.push((shard, self.introduction(&identity.profile)));
-            }
-        }
-        let session = self.connection.session();
-        let presence = &self.presence;
-        self.rooms.retain(|(room, place)| {
-            let rights = identity.grants.rights(room);
-            let stays = match place {
-                Place::Viewer => rights.contains(Rights::JOIN),
-                Place::Observer => rights.reads(),
-            };
-            if !stays {
-                let (whom, reason) = (Evictee::Session(session), Reason::Kicked);
-                inputs
-                    .push((presence.shard_of(room), ToShard::Evict { room: room.clone(), whom, reason, block: None }));
-            }
-            stays
-        });
-        let was_until = self.connection.expires_at();
-        self.connection.note_known(identity.ends_at());
-        if was_until.is_some_and(|before| identity.ends_at() < before) {
-            self.presence.watch_expiry(&self.connection);
-        }
-        let text = match self.connection.dialect() {
-            Dialect::Native => native::renewed(re.as_ref(), Some(identity.expires_at)),
-            Dialect::Board => board::connected(&identity.profile),
-        };
-        self.identity = Some(identity);
-        self.say(&text);
-    }
-
-    fn ask(&mut self, room: RoomId, re: Option<RequestId>, command: Command, inputs: &mut Inputs) {
-        match &command {
-            Command::Join { state, observe, .. } => {
-                let place = if *observe { Place::Observer } else { Place::Viewer };
-                match self.rooms.iter_mut().find(|(held, _)| *held == room) {
-                    Some(held) => held.1 = place,
-                    None => {
-                        // What the hub would refuse must not count as a room of the session.
-                        if let Err(refusal) = self.admit_room(state.as_ref()) {
-                            return self.complain(&Problem::refused(re, room, refusal));
-                        }
-                        self.rooms.reserve_exact(1);
-                        self.rooms.push((room.clone(), place));
-                    }
-                }
-            }
-            Command::Leave { .. } => self.rooms.retain(|(held, _)| *held != room),
-            _ => {}
-        }
-        let Some(profile) = self.identity.as_ref().map(|identity| Arc::clone(&identity.profile)) else { return };
-        let (session, partition) = (self.connection.session(), Partition::of(&room));
-        let shard = self.reach(partition, &profile, inputs);
-        if matches!(command, Command::Join { .. }) && self.status != Status::default() {
-            // The hub of the room may be one that has not been told.
-            let command = Command::SetStatus { status: self.status };
-            inputs.push((shard, ToShard::Ask { session, partition, re: None, command }));
-        }
-        inputs.push((shard, ToShard::Ask { session, partition, re, command }));
-    }
-
-    /// The shard that owns a partition; it is told of the session first, where it was not yet.
-    fn reach(&mut self, partition: Partition, profile: &Arc<Profile>, inputs: &mut Inputs) -> usize {
-        let shard = self.presence.shard_owning(partition);
-        if self.shards & (1 << shard) == 0 {
-            self.shards |= 1 << shard;
-            inputs.push((shard, self.introduction(profile)));
-        }
-        shard
-    }
-
-    fn watch(&mut self, re: Option<RequestId>, users: Vec<UserId>, inputs: &mut Inputs) {
-        let fresh: Vec<UserId> = users.iter().filter(|user| !self.watched.contains(*user)).cloned().collect();
-        let watched_max = self.presence.settings().limits.watched_per_session_max;
-        if self.watched.len() + fresh.len() > watched_max {
-            let refusal = Refusal::TooManyWatched { watched_max };
-            return self.complain(&Problem { re, ..Problem::from(refusal) });
-        }
-        self.watched.extend(fresh);
-        self.ask_homes(users, |users| Command::Watch { users }, inputs);
-        self.acknowledge(re);
-    }
-
-    fn unwatch(&mut self, re: Option<RequestId>, users: Vec<UserId>, inputs: &mut Inputs) {
-        for user in &users {
-            self.watched.remove(user);
-        }
-        self.ask_homes(users, |users| Command::Unwatch { users }, inputs);
-        self.acknowledge(re);
-    }
-
-    /// Asks the home of each user, those of one home together.
-    fn ask_homes(&mut self, users: Vec<UserId>, command: impl Fn(Vec<UserId>) -> Command, inputs: &mut Inputs) {
-        let Some(profile) = self.identity.as_ref().map(|identity| Arc::clone(&identity.profile)) else { return };
-        let mut homes: BTreeMap<usize, (Partition, Vec<UserId>)> = BTreeMap::new();
-        for user in users {
-            let home = Partition::of_user(&user);
-            homes.entry(home.index()).or_insert_with(|| (home, Vec::new())).1.push(user);
-        }
-        let session = self.connection.session();
-        for (partition, users) in homes.into_values() {
-            let shard = self.reach(partition, &profile, inputs);
-            inputs.push((shard, ToShard::Ask { session, partition, re: None, command: command(users) }));
-        }
-    }
-
-    fn acknowledge(&self, re: Option<RequestId>) {
-        if let Some(re) = re {
-            self.say(&native::ack(&re));
-        }
-    }
-
-    /// Refuses one more room, or a first state, that is over the limits.
-    fn admit_room(&self, state: Option<&Patch>) -> Result<(), Refusal> {
-        let limits = &self.presence.settings().limits;
-        let rooms_max = limits.rooms_per_session_max;
-        if self.rooms.len() >= rooms_max {
-            return Err(Refusal::TooManyRooms { rooms_max });
-        }
-        state.map_or(Ok(()), |state| roster::check_first_state(state, limits))
-    }
-
-    fn ask_everywhere(&mut self, re: Option<RequestId>, command: &Command, inputs: &mut Inputs) {
-        let session = self.connection.session();
-        for shard in bits(self.shards) {
-            inputs.push((shard, ToShard::AskEverywhere { session, command: command.clone() }));
-        }
-        self.acknowledge(re);
-    }
-
-    fn introduction(&self, profile: &Arc<Profile>) -> ToShard {
+    pub(super) fn introduction(&self, profile: &Arc<Profile>) -> ToShard {
         ToShard::Attach { connection: Arc::clone(&self.connection), profile: Arc::clone(profile) }
     }
 
-    fn verify(&self, token: &str) -> Result<Identity, AuthError> {
+    pub(super) fn verify(&self, token: &str) -> Result<Identity, AuthError> {
         self.presence.verifier().verify(token, self.now().as_millis() / 1000)
     }
 
@@ -471,7 +242,7 @@ impl Conversation {
     }
 
     /// Says what is wrong; the connection goes on, unless that goes on too.
-    fn complain(&self, problem: &Problem) {
+    pub(super) fn complain(&self, problem: &Problem) {
         if self.connection.note_refused(self.now()) {
             return self.refuse(&Problem::new(Code::RateFlood));
         }
@@ -483,15 +254,15 @@ impl Conversation {
     }
 
     /// Says what is wrong, and ends the connection.
-    fn refuse(&self, problem: &Problem) {
+    pub(super) fn refuse(&self, problem: &Problem) {
         refuse_with(&self.connection, problem, Ending::Lost, self.now());
     }
 
-    fn say(&self, text: &str) {
+    pub(super) fn say(&self, text: &str) {
         self.connection.send_one(encoder::text(text.as_bytes()), self.now());
     }
 
-    fn now(&self) -> Time {
+    pub(super) fn now(&self) -> Time {
         self.presence.clock().now()
     }
 }
@@ -510,9 +281,6 @@ fn ending_of(frame: &CloseFrame<'_>) -> Ending {
 
 /// Frames that a client may send before it is welcomed.
 const HEARD_EARLY_MAX: usize = 64;
-/// The close code for a connection whose session goes on over another.
-const REPLACED: u16 = 4409;
-
 /// An error of authentication as an error frame.
 pub fn problem_of(error: &AuthError) -> Problem {
     let code = match error {
@@ -530,6 +298,6 @@ pub fn problem_of(error: &AuthError) -> Problem {
     Problem::with_detail(code, error.to_string())
 }
 
-fn bits(mask: u64) -> impl Iterator<Item = usize> {
+pub(super) fn bits(mask: u64) -> impl Iterator<Item = usize> {
     (0..64).filter(move |bit| mask & (1 << bit) != 0)
 }

@@ -1,6 +1,8 @@
 //! How clients reach the server. Transports carry bytes; what they mean is decided elsewhere.
 
+mod asking;
 pub mod conversation;
 pub mod debug;
+mod opening;
 pub mod stream;
 pub mod ws;

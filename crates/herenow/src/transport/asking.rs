@@ -1,0 +1,120 @@
+//! What a client asks for that shards decide: which shard, and what it must know first.
+use crate::{
+    shard::{Partition, ToShard},
+    transport::conversation::{Conversation, Inputs, Place, bits},
+};
+use herenow_core::{
+    command::{Command, Patch},
+    id::{RequestId, RoomId, UserId},
+    profile::{Profile, Status},
+    refusal::Refusal,
+    roster,
+};
+use herenow_wire::{native, problem::Problem};
+use std::{collections::BTreeMap, sync::Arc};
+
+impl Conversation {
+    pub(super) fn ask(&mut self, room: RoomId, re: Option<RequestId>, command: Command, inputs: &mut Inputs) {
+        match &command {
+            Command::Join { state, observe, .. } => {
+                let place = if *observe { Place::Observer } else { Place::Viewer };
+                match self.rooms.iter_mut().find(|(held, _)| *held == room) {
+                    Some(held) => held.1 = place,
+                    None => {
+                        // What the hub would refuse must not count as a room of the session.
+                        if let Err(refusal) = self.admit_room(state.as_ref()) {
+                            return self.complain(&Problem::refused(re, room, refusal));
+                        }
+                        self.rooms.reserve_exact(1);
+                        self.rooms.push((room.clone(), place));
+                    }
+                }
+            }
+            Command::Leave { .. } => self.rooms.retain(|(held, _)| *held != room),
+            _ => {}
+        }
+        let Some(profile) = self.identity.as_ref().map(|identity| Arc::clone(&identity.profile)) else { return };
+        let (session, partition) = (self.connection.session(), Partition::of(&room));
+        let shard = self.reach(partition, &profile, inputs);
+        if matches!(command, Command::Join { .. }) && self.status != Status::default() {
+            // The hub of the room may be one that has not been told.
+            let command = Command::SetStatus { status: self.status };
+            inputs.push((shard, ToShard::Ask { session, partition, re: None, command }));
+        }
+        inputs.push((shard, ToShard::Ask { session, partition, re, command }));
+    }
+
+    /// The shard that owns a partition; it is told of the session first, where it was not yet.
+    pub(super) fn reach(&mut self, partition: Partition, profile: &Arc<Profile>, inputs: &mut Inputs) -> usize {
+        let shard = self.presence.shard_owning(partition);
+        if self.shards & (1 << shard) == 0 {
+            self.shards |= 1 << shard;
+            inputs.push((shard, self.introduction(profile)));
+        }
+        shard
+    }
+
+    pub(super) fn watch(&mut self, re: Option<RequestId>, users: Vec<UserId>, inputs: &mut Inputs) {
+        let fresh: Vec<UserId> = users.iter().filter(|user| !self.watched.contains(*user)).cloned().collect();
+        let watched_max = self.presence.settings().limits.watched_per_session_max;
+        if self.watched.len() + fresh.len() > watched_max {
+            let refusal = Refusal::TooManyWatched { watched_max };
+            return self.complain(&Problem { re, ..Problem::from(refusal) });
+        }
+        self.watched.extend(fresh);
+        self.ask_homes(users, |users| Command::Watch { users }, inputs);
+        self.acknowledge(re);
+    }
+
+    pub(super) fn unwatch(&mut self, re: Option<RequestId>, users: Vec<UserId>, inputs: &mut Inputs) {
+        for user in &users {
+            self.watched.remove(user);
+        }
+        self.ask_homes(users, |users| Command::Unwatch { users }, inputs);
+        self.acknowledge(re);
+    }
+
+    /// Asks the home of each user, those of one home together.
+    pub(super) fn ask_homes(
+        &mut self,
+        users: Vec<UserId>,
+        command: impl Fn(Vec<UserId>) -> Command,
+        inputs: &mut Inputs,
+    ) {
+        let Some(profile) = self.identity.as_ref().map(|identity| Arc::clone(&identity.profile)) else { return };
+        let mut homes: BTreeMap<usize, (Partition, Vec<UserId>)> = BTreeMap::new();
+        for user in users {
+            let home = Partition::of_user(&user);
+            homes.entry(home.index()).or_insert_with(|| (home, Vec::new())).1.push(user);
+        }
+        let session = self.connection.session();
+        for (partition, users) in homes.into_values() {
+            let shard = self.reach(partition, &profile, inputs);
+            inputs.push((shard, ToShard::Ask { session, partition, re: None, command: command(users) }));
+        }
+    }
+
+    pub(super) fn acknowledge(&self, re: Option<RequestId>) {
+        if let Some(re) = re {
+            self.say(&native::ack(&re));
+        }
+    }
+
+    /// Refuses one more room, or a first state, that is over the limits.
+    pub(super) fn admit_room(&self, state: Option<&Patch>) -> Result<(), Refusal> {
+        let limits = &self.presence.settings().limits;
+        let rooms_max = limits.rooms_per_session_max;
+        if self.rooms.len() >= rooms_max {
+            return Err(Refusal::TooManyRooms { rooms_max });
+        }
+        state.map_or(Ok(()), |state| roster::check_first_state(state, limits))
+    }
+
+    pub(super) fn ask_everywhere(&mut self, re: Option<RequestId>, command: &Command, inputs: &mut Inputs) {
+        let session = self.connection.session();
+        for shard in bits(self.shards) {
+            inputs.push((shard, ToShard::AskEverywhere { session, command: command.clone() }));
+        }
+        self.acknowledge(re);
+    }
+}

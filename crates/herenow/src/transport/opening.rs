@@ -1,0 +1,145 @@
+//! How a connection begins: with a new session or an old one, and how its token is renewed while it lives.
+use crate::{
+    auth::{rights::Rights, token::Identity},
+    resume::Claim,
+    shard::{Partition, ToShard},
+    transport::conversation::{Contest, Conversation, Inputs, Place, bits, problem_of},
+};
+use herenow_core::{
+    command::{Ending, Evictee, Reason},
+    id::{RequestId, SessionId},
+};
+use herenow_wire::{
+    board,
+    code::Code,
+    dialect::Dialect,
+    native::{self, Welcome, WelcomeLimits},
+    problem::Problem,
+};
+
+impl Conversation {
+    /// Begins with a new session, or goes on with an old one. Where another connection seems to hold that one, the answer
+    /// waits for [`Self::settle_contest`].
+    pub(super) fn begin(&mut self, identity: Identity, resume: Option<&str>, inputs: &mut Inputs) {
+        let user = &identity.profile.user;
+        let claim = resume.map_or(Claim::New, |token| self.presence.resumes().claim(token, user, self.now()));
+        match claim {
+            Claim::New => self.welcome(identity, None, inputs),
+            Claim::Free(session) => self.welcome(identity, Some(session), inputs),
+            Claim::Contested(session, holder) => {
+                self.contest = Some(Box::new(Contest { identity, session, holder, heard: Vec::new() }));
+            }
+        }
+    }
+
+    /// What has to be settled before this connection can begin.
+    pub fn take_contest(&mut self) -> Option<Contest> {
+        self.contest.take().map(|contest| *contest)
+    }
+
+    /// Gives the session to this connection where its holder showed no sign of life, and otherwise a new one: then the
+    /// token was copied along with a tab.
+    pub fn settle_contest(&mut self, contest: Contest, is_alive: bool, inputs: &mut Inputs) {
+        let Contest { identity, session, holder, heard } = contest;
+        if is_alive {
+            self.welcome(identity, None, inputs);
+        } else {
+            holder.close(REPLACED, "replaced by a newer connection", Ending::Closed, self.now());
+            self.welcome(identity, Some(session), inputs);
+        }
+        for text in heard {
+            self.hear_text(&text, inputs);
+        }
+    }
+
+    pub(super) fn welcome(&mut self, identity: Identity, resumed: Option<SessionId>, inputs: &mut Inputs) {
+        self.connection.note_known(identity.ends_at());
+        if let Some(session) = resumed {
+            self.connection.go_on_with(session);
+        }
+        let text = match self.connection.dialect() {
+            Dialect::Native => {
+                let resume = self.presence.resumes().hold(&self.connection, &identity.profile.user);
+                if let Err(error) = &resume {
+                    tracing::error!(%error, "no random number for a resume token");
+                }
+                self.welcome_frame(&identity, resume.ok().as_deref(), resumed.is_some())
+            }
+            Dialect::Board => board::connected(&identity.profile),
+        };
+        self.is_unconfirmed = resumed.is_some();
+        if !identity.grants.is_invisible() {
+            let partition = Partition::of_user(&identity.profile.user);
+            let shard = self.reach(partition, &identity.profile, inputs);
+            inputs.push((shard, ToShard::Arrive { session: self.connection.session(), partition }));
+        }
+        self.identity = Some(identity);
+        self.say(&text);
+    }
+
+    pub(super) fn welcome_frame(&self, identity: &Identity, resume: Option<&str>, resumed: bool) -> String {
+        let settings = self.presence.settings();
+        native::welcome(&Welcome {
+            session: self.connection.session(),
+            resume,
+            resumed,
+            profile: &identity.profile,
+            node: self.presence.node(),
+            now: self.now(),
+            ping_interval: settings.rhythm.ping_interval,
+            expires_at: Some(identity.expires_at),
+            limits: WelcomeLimits {
+                frame_bytes_max: settings.frame_bytes_max as usize,
+                state_bytes_max: settings.limits.state_bytes_max,
+                rooms_max: settings.limits.rooms_per_session_max,
+                typing_lease: settings.limits.typing_lease,
+            },
+        })
+    }
+
+    /// Takes a new token on a live connection: the same user, perhaps with another name, later end or other rights.
+    pub(super) fn renew(&mut self, token: &str, re: Option<RequestId>, inputs: &mut Inputs) {
+        let identity = match self.verify(token) {
+            Ok(identity) => identity,
+            Err(error) => return self.complain(&Problem { re, ..problem_of(&error) }),
+        };
+        let Some(held) = &self.identity else { return };
+        if held.profile.user != identity.profile.user {
+            return self.complain(&Problem { re, ..Problem::new(Code::AuthUserChanged) });
+        }
+        if held.profile != identity.profile {
+            for shard in bits(self.shards) {
+                inputs.push((shard, self.introduction(&identity.profile)));
+            }
+        }
+        let session = self.connection.session();
+        let presence = &self.presence;
+        self.rooms.retain(|(room, place)| {
+            let rights = identity.grants.rights(room);
+            let stays = match place {
+                Place::Viewer => rights.contains(Rights::JOIN),
+                Place::Observer => rights.reads(),
+            };
+            if !stays {
+                let (whom, reason) = (Evictee::Session(session), Reason::Kicked);
+                inputs
+                    .push((presence.shard_of(room), ToShard::Evict { room: room.clone(), whom, reason, block: None }));
+            }
+            stays
+        });
+        let was_until = self.connection.expires_at();
+        self.connection.note_known(identity.ends_at());
+        if was_until.is_some_and(|before| identity.ends_at() < before) {
+            self.presence.watch_expiry(&self.connection);
+        }
+        let text = match self.connection.dialect() {
+            Dialect::Native => native::renewed(re.as_ref(), Some(identity.expires_at)),
+            Dialect::Board => board::connected(&identity.profile),
+        };
+        self.identity = Some(identity);
+        self.say(&text);
+    }
+}
+
+/// The close code for a connection whose session goes on over another.
+const REPLACED: u16 = 4409;
