@@ -25,13 +25,7 @@ async fn flood(server: &TestServer, bob: &mut Peer) {
     for said in 0.. {
         assert!(said < 1024, "64 MB wait for somebody");
         server.presence.publish(room.clone(), "news", &data).await.unwrap();
-        loop {
-            let frame = bob.hear().await;
-            if frame["type"] == "news" {
-                break;
-            }
-            assert_eq!(frame["type"], "user_left", "only the slow one may be gone");
-        }
+        assert_eq!(bob.hear().await["type"], "news");
         if server.presence.measure().await.connections == 1 {
             return;
         }
@@ -41,7 +35,7 @@ async fn flood(server: &TestServer, bob: &mut Peer) {
 async fn busy_room() -> (TestServer, Peer, Peer) {
     let server = TestServer::start(|config| {
         config.limits.outbox_bytes = 256 << 10;
-        config.presence.drop_grace = Duration::from_millis(100);
+        config.presence.drop_grace = Duration::from_secs(1);
     })
     .await;
     let mut bob = server.board_in("bob", ROOM).await;
@@ -59,11 +53,8 @@ async fn who_does_not_read_is_closed_with_4503_and_nobody_else_is_hurt() {
         Ended::Closed { code, reason } => assert_eq!((code, reason.as_str()), (Some(4503), "come back")),
         other => panic!("not told: {other}"),
     }
-    drop(slow);
-    server.mark(ROOM, 1).await;
-    while bob.hear().await["type"] != "marker" {}
-    assert_eq!(server.presence.measure().await.connections, 1);
-    assert_eq!(bob.join(ROOM).await["count"], 1);
+    let left = bob.hear().await;
+    assert_eq!((&left["type"], &left["reason"], &left["count"]), (&json!("user_left"), &json!("lost"), &json!(1)));
 }
 
 #[tokio::test]
@@ -261,7 +252,6 @@ async fn who_asks_for_rosters_and_reads_none_is_cut_off() {
 async fn who_does_not_read_a_pipe_is_cut_off() {
     let server = TestServer::start(|config| {
         config.limits.outbox_bytes = 64 << 10;
-        config.presence.drop_grace = Duration::from_millis(100);
     })
     .await;
     let mut bob = server.board_in("bob", ROOM).await;
