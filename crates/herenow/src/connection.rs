@@ -119,8 +119,8 @@ impl Connection {
     }
 
     /// Writes frames, all of them or none as far as the peer can tell: what the socket does not take now waits. Where
-    /// more would wait than is allowed, the connection ends with 4503 instead. The largest part that waits does not
-    /// count.
+    /// more would wait than is allowed, the connection ends with 4503 instead. See
+    /// [`Outbox::is_over`].
     pub fn send(&self, parts: &[&Part], scratch: &mut Vec<u8>, now: Time) {
         let mut outbox = self.outbox();
         if outbox.farewell().is_some() {
@@ -148,7 +148,7 @@ impl Connection {
         if outbox.is_empty() {
             return;
         }
-        if outbox.bounded_bytes() > self.outbox_bytes_max {
+        if outbox.is_over(self.outbox_bytes_max) {
             return outbox.end(Ending::Lost, Some(encoder::close(SLOW, "come back")), false, now);
         }
         if was_empty {
@@ -158,7 +158,7 @@ impl Connection {
 
     /// Writes one frame.
     pub fn send_one(&self, bytes: bytes::Bytes, now: Time) {
-        self.send(&[&Part { bytes, ends_frame: true }], &mut Vec::new(), now);
+        self.send(&[&Part::frame(bytes)], &mut Vec::new(), now);
     }
 
     /// Ends the connection with a close frame behind what waits.

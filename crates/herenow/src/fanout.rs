@@ -112,14 +112,14 @@ impl Fanout {
                 let head = native::roster_head(re.as_ref(), *interest);
                 let body_bytes = self.parts[body as usize].bytes.len();
                 let head = encoder::text_before_body(head.as_bytes(), body_bytes);
-                let head = self.add_part(Part { bytes: head, ends_frame: false });
+                let head = self.add_part(Part { bytes: head, ends_frame: false, is_roster: true });
                 self.link(seat, key, head);
                 self.link(seat, key, body);
             }
             Dialect::Board => {
                 let user = &seat.profile.user;
                 let part = if board::presence_differs(view, user) {
-                    self.add(board::presence(view, Some(user)))
+                    self.add_roster(encoder::text(board::presence(view, Some(user)).as_bytes()))
                 } else {
                     self.roster(view, Dialect::Board, || board::presence(view, None))
                 };
@@ -136,8 +136,8 @@ impl Fanout {
         }
         let text = encode();
         let part = match dialect {
-            Dialect::Native => self.add_part(Part { bytes: Bytes::from(text), ends_frame: true }),
-            Dialect::Board => self.add(text),
+            Dialect::Native => self.add_roster(Bytes::from(text)),
+            Dialect::Board => self.add_roster(encoder::text(text.as_bytes())),
         };
         self.rosters.push((Arc::clone(view), dialect, part));
         part
@@ -145,7 +145,12 @@ impl Fanout {
 
     /// Adds a whole frame.
     fn add(&mut self, text: String) -> u32 {
-        self.add_part(Part { bytes: encoder::text(text.as_bytes()), ends_frame: true })
+        self.add_part(Part::frame(encoder::text(text.as_bytes())))
+    }
+
+    /// Adds the end of a roster's frame, or all of it.
+    fn add_roster(&mut self, bytes: Bytes) -> u32 {
+        self.add_part(Part { bytes, ends_frame: true, is_roster: true })
     }
 
     fn add_part(&mut self, part: Part) -> u32 {
