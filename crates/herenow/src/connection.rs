@@ -135,13 +135,13 @@ impl Connection {
 
     /// Writes frames; what the socket does not take now waits. While much waits already, frames that can be missed are not
     /// said, and the peer has fallen behind; where more would wait than is allowed all the same, the connection ends with
-    /// 4503. The largest part that waits does not count.
+    /// 4503. See [`Outbox::is_over`].
     pub fn send(&self, parts: &[&Part], scratch: &mut Vec<u8>, now: Time) -> Said {
         let mut outbox = self.outbox();
         if outbox.farewell().is_some() {
             return Said::All;
         }
-        if outbox.bounded_bytes() > self.outbox_bytes_max / BEHIND_PART && parts.iter().any(|part| part.can_be_missed) {
+        if outbox.is_over(self.outbox_bytes_max / BEHIND_PART) && parts.iter().any(|part| part.can_be_missed) {
             outbox.note_behind();
             let must: Vec<&Part> = parts.iter().copied().filter(|part| !part.can_be_missed).collect();
             self.write(&mut outbox, &must, scratch, now);
@@ -174,7 +174,7 @@ impl Connection {
         if outbox.is_empty() {
             return;
         }
-        if outbox.bounded_bytes() > self.outbox_bytes_max {
+        if outbox.is_over(self.outbox_bytes_max) {
             return outbox.end(Ending::Lost, Some(encoder::close(SLOW, "come back")), false, now);
         }
         if was_empty {

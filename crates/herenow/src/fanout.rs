@@ -123,7 +123,7 @@ impl Fanout {
                 let body_bytes = self.parts[body as usize].bytes.len();
                 let head = encoder::text_before_body(head.as_bytes(), body_bytes);
                 let can_be_missed = re.is_none();
-                let head = self.add_part(Part { bytes: head, ends_frame: false, can_be_missed });
+                let head = self.add_part(Part { bytes: head, ends_frame: false, is_roster: true, can_be_missed });
                 let body = if can_be_missed { self.missable(body) } else { body };
                 self.link(seat, key, head);
                 self.link(seat, key, body);
@@ -131,7 +131,7 @@ impl Fanout {
             Dialect::Board => {
                 let user = &seat.profile.user;
                 let part = if board::presence_differs(view, user) {
-                    self.add(board::presence(view, Some(user)), true)
+                    self.add_roster(encoder::text(board::presence(view, Some(user)).as_bytes()), true)
                 } else {
                     self.roster(view, Dialect::Board, || board::presence(view, None))
                 };
@@ -148,8 +148,8 @@ impl Fanout {
         }
         let text = encode();
         let part = match dialect {
-            Dialect::Native => self.add_part(Part::frame(Bytes::from(text))),
-            Dialect::Board => self.add(text, true),
+            Dialect::Native => self.add_roster(Bytes::from(text), false),
+            Dialect::Board => self.add_roster(encoder::text(text.as_bytes()), true),
         };
         self.rosters.push((Arc::clone(view), dialect, part));
         part
@@ -163,7 +163,12 @@ impl Fanout {
     /// The same bytes as a part that can be missed.
     fn missable(&mut self, part: u32) -> u32 {
         let bytes = self.parts[part as usize].bytes.clone();
-        self.add_part(Part { can_be_missed: true, ..Part::frame(bytes) })
+        self.add_roster(bytes, true)
+    }
+
+    /// Adds the end of a roster's frame, or all of it.
+    fn add_roster(&mut self, bytes: Bytes, can_be_missed: bool) -> u32 {
+        self.add_part(Part { bytes, ends_frame: true, is_roster: true, can_be_missed })
     }
 
     fn add_part(&mut self, part: Part) -> u32 {

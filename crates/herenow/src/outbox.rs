@@ -10,14 +10,17 @@ pub struct Part {
     pub bytes: Bytes,
     /// Whether a frame ends with them; a roster is written as a short head of its own and a body that is shared.
     pub ends_frame: bool,
+    /// Whether they are a roster, which answers what the peer asked for and is mostly shared with others: it counts on
+    /// its own.
+    pub is_roster: bool,
     /// Whether a later roster makes good for them, so that they need not be said to who does not read.
     pub can_be_missed: bool,
 }
 
 impl Part {
-    /// A whole frame that must be said.
+    /// A whole frame that is no roster and must be said.
     pub const fn frame(bytes: Bytes) -> Self {
-        Self { bytes, ends_frame: true, can_be_missed: false }
+        Self { bytes, ends_frame: true, is_roster: false, can_be_missed: false }
     }
 }
 
@@ -35,7 +38,9 @@ pub struct Farewell {
 pub struct Outbox {
     waiting: VecDeque<Part>,
     waiting_bytes: usize,
-    /// What is left of the largest piece, and how many bytes go before it.
+    /// How many of these bytes are rosters.
+    roster_bytes: usize,
+    /// What is left of the largest piece that is no roster, and how many bytes go before it.
     largest: usize,
     before_largest: usize,
     /// Whether the front of `waiting` is what is left of a frame that was written in part.
@@ -56,7 +61,9 @@ impl Outbox {
             self.front_begun = taken > 0;
         }
         let bytes = part.bytes.slice(taken..);
-        if bytes.len() > self.largest {
+        if part.is_roster {
+            self.roster_bytes += bytes.len();
+        } else if bytes.len() > self.largest {
             (self.largest, self.before_largest) = (bytes.len(), self.waiting_bytes);
         }
         self.waiting_bytes += bytes.len();
@@ -81,6 +88,9 @@ impl Outbox {
         self.before_largest = self.before_largest.saturating_sub(written);
         while written > 0 {
             let Some(front) = self.waiting.front_mut() else { break };
+            if front.is_roster {
+                self.roster_bytes = self.roster_bytes.saturating_sub(written.min(front.bytes.len()));
+            }
             if written < front.bytes.len() {
                 front.bytes.advance(written);
                 self.front_begun = true;
@@ -145,9 +155,15 @@ impl Outbox {
         self.waiting_bytes
     }
 
-    /// Bytes that wait besides the largest piece: one roster of any size is let in, whatever comes behind it.
-    pub fn bounded_bytes(&self) -> usize {
-        self.waiting_bytes.saturating_sub(self.largest)
+    /// Whether more waits than `bytes_max` and one piece of any size. Rosters have a limit of their own,
+    /// [`ROSTERS_FACTOR`] times that and one of any size: who joins many rooms at once gets as many of them.
+    pub fn is_over(&self, bytes_max: usize) -> bool {
+        let others = self.waiting_bytes.saturating_sub(self.roster_bytes + self.largest);
+        others > bytes_max || (self.roster_bytes > bytes_max * ROSTERS_FACTOR && self.rosters() > 1)
+    }
+
+    fn rosters(&self) -> usize {
+        self.waiting.iter().filter(|part| part.is_roster).count()
     }
 
     /// Whether nothing waits.
@@ -174,6 +190,9 @@ impl Outbox {
         }
     }
 }
+
+/// How much more may wait where it is rosters.
+const ROSTERS_FACTOR: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -210,20 +229,36 @@ mod tests {
     #[test]
     fn the_largest_piece_does_not_count_wherever_it_stands() {
         let mut outbox = Outbox::default();
+        let is_just_over = |outbox: &Outbox, bytes: usize| !outbox.is_over(bytes) && outbox.is_over(bytes - 1);
         outbox.push(&part("12345", true), 0, NOW);
         outbox.push(&part("123456789", true), 0, NOW);
         outbox.push(&part("1234", true), 0, NOW);
-        assert_eq!((outbox.waiting_bytes(), outbox.bounded_bytes()), (18, 9));
+        assert!(is_just_over(&outbox, 9));
         outbox.advance(3, NOW);
-        assert_eq!(outbox.bounded_bytes(), 6);
+        assert!(is_just_over(&outbox, 6));
         outbox.advance(5, NOW);
-        assert_eq!((outbox.waiting_bytes(), outbox.bounded_bytes()), (10, 4));
+        assert!(is_just_over(&outbox, 4));
         outbox.push(&part("1234567", true), 0, NOW);
-        assert_eq!(outbox.bounded_bytes(), 10, "what is left of it counts as its size");
+        assert!(is_just_over(&outbox, 10), "what is left of it counts as its size");
         outbox.advance(6, NOW);
-        assert_eq!((outbox.waiting_bytes(), outbox.bounded_bytes()), (11, 4));
+        assert!(is_just_over(&outbox, 4));
         outbox.advance(11, NOW);
-        assert_eq!((outbox.waiting_bytes(), outbox.bounded_bytes()), (0, 0));
+        assert!(!outbox.is_over(0));
+    }
+
+    #[test]
+    fn rosters_count_on_their_own() {
+        let roster = Part { is_roster: true, ..part("1234567890", true) };
+        let mut outbox = Outbox::default();
+        for _ in 0..5 {
+            outbox.push(&roster, 0, NOW);
+        }
+        assert!(!outbox.is_over(4) && outbox.is_over(3), "50 bytes of rosters are more than 3 times 16");
+        outbox.advance(15, NOW);
+        assert!(!outbox.is_over(3), "35 are not");
+        outbox.advance(35, NOW);
+        outbox.push(&roster, 0, NOW);
+        assert!(!outbox.is_over(0), "one may have any size");
     }
 
     #[test]
