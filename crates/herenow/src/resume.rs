@@ -11,6 +11,7 @@ use herenow_core::{
 };
 use std::{
     collections::VecDeque,
+    fmt,
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
@@ -45,9 +46,23 @@ pub enum Claim {
     /// There is nothing to go on with: a new session.
     New,
     /// The session's connection is gone: it goes on.
-    Free(SessionId),
+    Free(Claimed),
     /// The session has a connection that seems to be open: a copied secret, or a peer that the network cut off.
-    Contested(SessionId, Arc<Connection>),
+    Contested(Claimed, Arc<Connection>),
+}
+
+/// A session, and the secret that gives a right to it.
+#[derive(Clone, Copy)]
+pub struct Claimed {
+    /// Which session.
+    pub session: SessionId,
+    secret: u128,
+}
+
+impl fmt::Debug for Claimed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Claimed({})", self.session)
+    }
 }
 
 impl Resumes {
@@ -67,24 +82,31 @@ impl Resumes {
         }
         match record.connection.upgrade() {
             Some(connection) if record.ended_at.is_none() && connection.farewell().is_none() => {
-                Claim::Contested(session, connection)
+                Claim::Contested(Claimed { session, secret }, connection)
             }
-            Some(_) | None => Claim::Free(session),
+            Some(_) | None => Claim::Free(Claimed { session, secret }),
         }
     }
 
-    /// Gives a session to a connection under a new secret; the token to hand out.
+    /// Gives its session to a connection under a new secret; the token to hand out. The secret that it was claimed with
+    /// stays good until [`Self::confirm`].
     ///
     /// # Errors
     /// Where the system gives no random bytes.
-    pub fn hold(&self, connection: &Arc<Connection>, user: &UserId) -> Result<String, getrandom::Error> {
+    pub fn hold(
+        &self,
+        connection: &Arc<Connection>,
+        user: &UserId,
+        claimed: Option<Claimed>,
+    ) -> Result<String, getrandom::Error> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
         let (session, secret) = (connection.session(), u128::from_be_bytes(bytes));
-        let mut table = self.table();
-        let claimed_with = table.records.get(&session).map(|record| record.secret);
+        let claimed_with = claimed.map(|claimed| claimed.secret);
         let connection = Arc::downgrade(connection);
-        table.records.insert(session, Record { user: user.clone(), secret, claimed_with, connection, ended_at: None });
+        self.table()
+            .records
+            .insert(session, Record { user: user.clone(), secret, claimed_with, connection, ended_at: None });
         Ok(format!("{session}.{secret:032x}"))
     }
 
@@ -183,25 +205,34 @@ mod tests {
     }
 
     fn is_free(claim: &Claim) -> bool {
-        matches!(claim, Claim::Free(SessionId(7)))
+        matches!(claim, Claim::Free(claimed) if claimed.session == SessionId(7))
     }
 
     #[test]
     fn a_session_goes_on_once_within_the_window() {
         let resumes = Resumes::new(Duration::from_secs(60));
         let first = connection(7);
-        let token = resumes.hold(&first, &user("ann")).unwrap();
-        assert!(matches!(resumes.claim(&token, &user("ann"), at(1)), Claim::Contested(SessionId(7), _)));
+        let token = resumes.hold(&first, &user("ann"), None).unwrap();
+        assert!(matches!(resumes.claim(&token, &user("ann"), at(1)), Claim::Contested(..)));
         resumes.release(&first, Ending::Lost, at(10));
-        assert!(is_free(&resumes.claim(&token, &user("ann"), at(70))));
+        let claim = resumes.claim(&token, &user("ann"), at(70));
+        assert!(is_free(&claim));
+        let Claim::Free(claimed) = claim else { return };
         assert!(matches!(resumes.claim(&token, &user("bob"), at(70)), Claim::New), "somebody else's");
         assert!(matches!(resumes.claim(&token, &user("ann"), at(71)), Claim::New), "too late");
 
         // The secret before is good until the new connection was heard.
         let second = connection(7);
-        let renewed = resumes.hold(&second, &user("ann")).unwrap();
+        let renewed = resumes.hold(&second, &user("ann"), Some(claimed)).unwrap();
         assert_ne!(token, renewed);
         assert!(matches!(resumes.claim(&token, &user("ann"), at(20)), Claim::Contested(..)));
+
+        // A client that never got the new secret comes again with the one that it has.
+        let third = connection(7);
+        let renewed_again = resumes.hold(&third, &user("ann"), Some(claimed)).unwrap();
+        assert!(matches!(resumes.claim(&renewed, &user("ann"), at(20)), Claim::New), "never confirmed");
+        assert!(matches!(resumes.claim(&token, &user("ann"), at(20)), Claim::Contested(..)));
+        let renewed = renewed_again;
         resumes.confirm(SessionId(7));
         assert!(matches!(resumes.claim(&token, &user("ann"), at(20)), Claim::New), "used");
         assert!(matches!(resumes.claim(&renewed, &user("ann"), at(20)), Claim::Contested(..)));
@@ -220,7 +251,7 @@ mod tests {
             (Ending::Drained, true),
         ] {
             let connection = connection(7);
-            let token = resumes.hold(&connection, &user("ann")).unwrap();
+            let token = resumes.hold(&connection, &user("ann"), None).unwrap();
             resumes.release(&connection, how, at(10));
             assert_eq!(is_free(&resumes.claim(&token, &user("ann"), at(11))), goes_on, "{how:?}");
         }
@@ -231,8 +262,8 @@ mod tests {
     fn the_end_of_a_connection_that_was_replaced_changes_nothing() {
         let resumes = Resumes::new(Duration::from_secs(60));
         let (first, second) = (connection(7), connection(7));
-        resumes.hold(&first, &user("ann")).unwrap();
-        let token = resumes.hold(&second, &user("ann")).unwrap();
+        resumes.hold(&first, &user("ann"), None).unwrap();
+        let token = resumes.hold(&second, &user("ann"), None).unwrap();
         resumes.release(&first, Ending::Left, at(1));
         assert!(matches!(resumes.claim(&token, &user("ann"), at(2)), Claim::Contested(..)));
     }

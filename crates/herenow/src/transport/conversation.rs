@@ -6,11 +6,12 @@ use crate::{
     intake::{Admitted, admit},
     presence::Presence,
     rate::Rates,
+    resume::Claimed,
     shard::ToShard,
 };
 use herenow_core::{
     command::{Command, Ending},
-    id::{RequestId, RoomId, SessionId, UserId},
+    id::{RequestId, RoomId, UserId},
     profile::{Profile, Status},
     time::Time,
 };
@@ -54,7 +55,7 @@ pub struct Conversation {
 /// A claim to a session that another connection seems to hold.
 pub struct Contest {
     pub(super) identity: Identity,
-    pub(super) session: SessionId,
+    pub(super) claimed: Claimed,
     pub(super) holder: Arc<Connection>,
     /// What the client has said meanwhile.
     pub(super) heard: Vec<Box<str>>,

@@ -1,13 +1,13 @@
 //! How a connection begins: with a new session or an old one, and how its token is renewed while it lives.
 use crate::{
     auth::{rights::Rights, token::Identity},
-    resume::Claim,
+    resume::{Claim, Claimed},
     shard::{Partition, ToShard},
     transport::conversation::{Contest, Conversation, Inputs, Place, bits, problem_of},
 };
 use herenow_core::{
     command::{Ending, Evictee, Reason},
-    id::{RequestId, SessionId},
+    id::RequestId,
 };
 use herenow_wire::{
     board,
@@ -25,9 +25,9 @@ impl Conversation {
         let claim = resume.map_or(Claim::New, |token| self.presence.resumes().claim(token, user, self.now()));
         match claim {
             Claim::New => self.welcome(identity, None, inputs),
-            Claim::Free(session) => self.welcome(identity, Some(session), inputs),
-            Claim::Contested(session, holder) => {
-                self.contest = Some(Box::new(Contest { identity, session, holder, heard: Vec::new() }));
+            Claim::Free(claimed) => self.welcome(identity, Some(claimed), inputs),
+            Claim::Contested(claimed, holder) => {
+                self.contest = Some(Box::new(Contest { identity, claimed, holder, heard: Vec::new() }));
             }
         }
     }
@@ -40,26 +40,26 @@ impl Conversation {
     /// Gives the session to this connection where its holder showed no sign of life, and otherwise a new one: then the
     /// token was copied along with a tab.
     pub fn settle_contest(&mut self, contest: Contest, is_alive: bool, inputs: &mut Inputs) {
-        let Contest { identity, session, holder, heard } = contest;
+        let Contest { identity, claimed, holder, heard } = contest;
         if is_alive {
             self.welcome(identity, None, inputs);
         } else {
             holder.close(REPLACED, "replaced by a newer connection", Ending::Closed, self.now());
-            self.welcome(identity, Some(session), inputs);
+            self.welcome(identity, Some(claimed), inputs);
         }
         for text in heard {
             self.hear_text(&text, inputs);
         }
     }
 
-    pub(super) fn welcome(&mut self, identity: Identity, resumed: Option<SessionId>, inputs: &mut Inputs) {
+    pub(super) fn welcome(&mut self, identity: Identity, resumed: Option<Claimed>, inputs: &mut Inputs) {
         self.connection.note_known(identity.ends_at());
-        if let Some(session) = resumed {
-            self.connection.go_on_with(session);
+        if let Some(claimed) = resumed {
+            self.connection.go_on_with(claimed.session);
         }
         let text = match self.connection.dialect() {
             Dialect::Native => {
-                let resume = self.presence.resumes().hold(&self.connection, &identity.profile.user);
+                let resume = self.presence.resumes().hold(&self.connection, &identity.profile.user, resumed);
                 if let Err(error) = &resume {
                     tracing::error!(%error, "no random number for a resume token");
                 }
