@@ -21,10 +21,15 @@ pub enum Input {
         /// Where its connection is.
         connection: ConnectionKey,
     },
-    /// A session counts for its user's green dot. Said to the hub that is the user's home, after `Attached`.
-    Arrived {
+    /// Something that counts for a user's green dot. Said to the hub that is the user's home, which need not know the
+    /// session otherwise.
+    Home {
+        /// Whose.
+        user: UserId,
         /// Which session.
         session: SessionId,
+        /// What.
+        news: HomeNews,
     },
     /// A session's client asks for something.
     Asked {
@@ -70,6 +75,17 @@ pub enum Input {
         /// What.
         message: Message,
     },
+}
+
+/// What a session says to its user's home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HomeNews {
+    /// It is here, or here again.
+    Arrived(Status),
+    /// It is active or idle.
+    Status(Status),
+    /// Its connection ended, and no other serves it.
+    Departed(Ending),
 }
 
 /// Who is put out of a room.

@@ -54,8 +54,6 @@ struct Session {
     profile: Arc<Profile>,
     connection: ConnectionKey,
     status: Status,
-    /// Whether this hub is its user's home.
-    is_home: bool,
     /// The rooms of this hub that it is in.
     rooms: Vec<RoomId>,
     /// The users whose home is this hub and of whom it is told.
@@ -86,10 +84,9 @@ impl Hub {
     pub fn handle(&mut self, now: Time, input: Input) {
         match input {
             Input::Attached { session, profile, connection } => self.attach(now, session, profile, connection),
-            Input::Arrived { session } => {
-                if let Some(held) = self.sessions.get_mut(&session) {
-                    held.is_home = true;
-                    self.people.arrive(&held.profile.user, session, held.status);
+            Input::Home { user, session, news } => {
+                if let Some(until) = self.people.hear(&user, session, news, (now, &self.limits)) {
+                    self.deadlines.set(until, Timer::Person(user, session));
                 }
             }
             Input::Asked { session, re, command } => self.ask(now, session, re, command),
@@ -237,8 +234,8 @@ impl Hub {
             self.detach(now, session, Ending::Closed);
         }
         let Some(held) = self.sessions.get_mut(&session) else {
-            let (status, is_home, rooms, watched) = (Status::Active, false, Vec::new(), BTreeSet::new());
-            self.sessions.insert(session, Session { profile, connection, status, is_home, rooms, watched });
+            let (status, rooms, watched) = (Status::Active, Vec::new(), BTreeSet::new());
+            self.sessions.insert(session, Session { profile, connection, status, rooms, watched });
             return;
         };
         let renamed = held.profile != profile;
@@ -289,11 +286,6 @@ impl Hub {
         }
         for watched in &held.watched {
             self.people.unwatch(watched, session);
-        }
-        if held.is_home
-            && let Some(until) = self.people.depart(user, session, how, now, &self.limits)
-        {
-            self.deadlines.set(until, Timer::Person(user.clone(), session));
         }
     }
 
@@ -421,9 +413,6 @@ impl Hub {
     fn set_status(&mut self, now: Time, session: SessionId, re: Option<RequestId>, status: Status) {
         let Some(held) = self.sessions.get_mut(&session) else { return };
         held.status = status;
-        if held.is_home {
-            self.people.set_status(&held.profile.user, session, status);
-        }
         let (rooms, profile, connection) = (held.rooms.clone(), Arc::clone(&held.profile), held.connection);
         for id in &rooms {
             let guest = Guest { session, profile: &profile, connection, status };
@@ -506,7 +495,7 @@ pub struct Load {
     pub rooms: usize,
     /// Sessions with a connection.
     pub sessions: usize,
-    /// Users whose home it is and who are online or watched.
+    /// Sessions that are online and whose user's home it is, and users who are watched.
     pub people: usize,
     /// Timers set, those without meaning by now included.
     pub deadlines: usize,

@@ -1,6 +1,6 @@
 //! Green dots: who is online at all, in whatever room or none, and who wants to know.
 use crate::{
-    command::{Ending, Reason},
+    command::{Ending, HomeNews, Reason},
     id::{SessionId, UserId},
     limits::Limits,
     profile::Status,
@@ -8,31 +8,30 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The users whose home is one hub.
+/// The users whose home is one hub. Small, because every session that is online is here.
 ///
-/// Invariant: nobody is kept without a session and without somebody who watches.
+/// Invariant: a user is in `watched` exactly while somebody watches.
 #[derive(Debug, Default)]
 pub struct People {
-    users: BTreeMap<UserId, Person>,
-    /// Users whose status may differ from what was told.
+    online: BTreeMap<(UserId, SessionId), Online>,
+    watched: BTreeMap<UserId, Watched>,
+    /// Watched users whose status may differ from what was told.
     unsettled: BTreeSet<UserId>,
-}
-
-#[derive(Debug, Default)]
-struct Person {
-    sessions: Vec<Online>,
-    watchers: BTreeSet<SessionId>,
-    /// What those who watch were told; `None` is offline.
-    told: Option<Status>,
 }
 
 /// A session of a user, in whatever rooms.
 #[derive(Debug)]
 struct Online {
-    session: SessionId,
     status: Status,
     /// Since its connection ended: until when it counts, and why it ended.
     gone: Option<(Time, Reason)>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    watchers: BTreeSet<SessionId>,
+    /// What those were told; `None` is offline.
+    told: Option<Status>,
 }
 
 /// A user whose status is to be told.
@@ -45,120 +44,114 @@ pub struct Dot {
 }
 
 impl People {
-    /// Counts a session.
-    pub fn arrive(&mut self, user: &UserId, session: SessionId, status: Status) {
-        let person = self.users.entry(user.clone()).or_default();
-        match person.sessions.iter_mut().find(|online| online.session == session) {
-            Some(online) => *online = Online { session, status, gone: None },
-            None => {
-                if person.sessions.is_empty() {
-                    person.sessions.reserve_exact(1);
-                }
-                person.sessions.push(Online { session, status, gone: None });
-            }
-        }
-        self.unsettled.insert(user.clone());
-    }
-
-    /// Notes that a session's connection ended: it counts on for the grace. Until when to look again, where it does.
-    pub fn depart(
+    /// Takes in what a session says to its user's home. Until when to look again, where its grace begins.
+    pub fn hear(
         &mut self,
         user: &UserId,
         session: SessionId,
-        how: Ending,
-        now: Time,
-        limits: &Limits,
+        news: HomeNews,
+        (now, limits): (Time, &Limits),
     ) -> Option<Time> {
-        let person = self.users.get_mut(user)?;
-        let online = person.sessions.iter_mut().find(|online| online.session == session)?;
-        self.unsettled.insert(user.clone());
-        let grace = how.grace(limits);
-        if !grace.is_zero() {
-            let until = now + grace;
+        if self.watched.contains_key(user) {
+            self.unsettled.insert(user.clone());
+        }
+        match news {
+            HomeNews::Arrived(status) => {
+                self.online.insert((user.clone(), session), Online { status, gone: None });
+                None
+            }
+            HomeNews::Status(status) => {
+                if let Some(online) = self.online.get_mut(&(user.clone(), session)) {
+                    online.status = status;
+                }
+                None
+            }
+            HomeNews::Departed(how) => {
+                let grace = how.grace(limits);
+                self.depart(user, session, how, (!grace.is_zero()).then(|| now + grace))
+            }
+        }
+    }
+
+    /// Notes that a session's connection ended; it counts until `until`, where there is a grace.
+    fn depart(&mut self, user: &UserId, session: SessionId, how: Ending, until: Option<Time>) -> Option<Time> {
+        if let Some(until) = until {
+            let online = self.online.get_mut(&(user.clone(), session))?;
             online.gone = Some((until, how.reason()));
             return Some(until);
         }
-        person.sessions.retain(|online| online.session != session);
-        let is_away = person.sessions.iter().all(|online| online.gone.is_some());
-        if how == Ending::Left && is_away {
+        self.online.remove(&(user.clone(), session))?;
+        if how == Ending::Left && self.sessions(user).all(|(_, online)| online.gone.is_some()) {
             // Whoever leaves for good leaves nothing of reloads behind.
-            person.sessions.retain(|online| !matches!(online.gone, Some((_, Reason::Closed))));
+            let is_closed = |online: &Online| matches!(online.gone, Some((_, Reason::Closed)));
+            let closed: Vec<SessionId> =
+                self.sessions(user).filter(|(_, online)| is_closed(online)).map(|(session, _)| session).collect();
+            for session in closed {
+                self.online.remove(&(user.clone(), session));
+            }
         }
         None
     }
 
     /// Ends a session whose grace is over.
     pub fn end_grace(&mut self, user: &UserId, session: SessionId, now: Time) {
-        let Some(person) = self.users.get_mut(user) else { return };
-        let is_over = |online: &Online| online.gone.is_some_and(|(until, _)| until <= now);
-        person.sessions.retain(|online| online.session != session || !is_over(online));
-        self.unsettled.insert(user.clone());
-    }
-
-    /// Notes whether a session is active.
-    pub fn set_status(&mut self, user: &UserId, session: SessionId, status: Status) {
-        let Some(person) = self.users.get_mut(user) else { return };
-        for online in person.sessions.iter_mut().filter(|online| online.session == session) {
-            online.status = status;
+        let key = (user.clone(), session);
+        if self.online.get(&key).is_some_and(|online| online.gone.is_some_and(|(until, _)| until <= now)) {
+            self.online.remove(&key);
+            if self.watched.contains_key(user) {
+                self.unsettled.insert(user.clone());
+            }
         }
-        self.unsettled.insert(user.clone());
     }
 
     /// Has a session told of a user from now on; what it has to know first.
     pub fn watch(&mut self, user: &UserId, watcher: SessionId) -> Dot {
-        let person = self.users.entry(user.clone()).or_default();
-        if person.watchers.is_empty() {
-            person.told = person.status();
-        }
-        person.watchers.insert(watcher);
-        Dot { user: user.clone(), status: person.told }
+        let status = self.status(user);
+        let watched = self.watched.entry(user.clone());
+        let watched = watched.or_insert_with(|| Watched { watchers: BTreeSet::new(), told: status });
+        watched.watchers.insert(watcher);
+        Dot { user: user.clone(), status: watched.told }
     }
 
     /// Has a session told of a user no more.
     pub fn unwatch(&mut self, user: &UserId, watcher: SessionId) {
-        let Some(person) = self.users.get_mut(user) else { return };
-        person.watchers.remove(&watcher);
-        self.unsettled.insert(user.clone());
+        let Some(watched) = self.watched.get_mut(user) else { return };
+        watched.watchers.remove(&watcher);
+        if watched.watchers.is_empty() {
+            self.watched.remove(user);
+            self.unsettled.remove(user);
+        }
     }
 
-    /// What is to be told at the end of a turn, and to whom; forgets who is neither here nor watched.
+    /// What is to be told at the end of a turn, and to whom.
     pub fn settle(&mut self) -> Vec<(Dot, Vec<SessionId>)> {
         let mut news = Vec::new();
         for user in std::mem::take(&mut self.unsettled) {
-            let Some(person) = self.users.get_mut(&user) else { continue };
-            let status = person.status();
-            if status != person.told {
-                person.told = status;
-                if !person.watchers.is_empty() {
-                    news.push((Dot { user: user.clone(), status }, person.watchers.iter().copied().collect()));
-                }
-            }
-            if person.sessions.is_empty() && person.watchers.is_empty() {
-                self.users.remove(&user);
-            }
+            let status = self.status(&user);
+            let Some(watched) = self.watched.get_mut(&user).filter(|watched| watched.told != status) else { continue };
+            watched.told = status;
+            news.push((Dot { user, status }, watched.watchers.iter().copied().collect()));
         }
         news
     }
 
-    /// Whether somebody's status may have to be told.
+    /// Whether nobody's status may have to be told.
     pub fn is_settled(&self) -> bool {
         self.unsettled.is_empty()
     }
 
-    /// A user's status; `None` is offline.
+    /// A user's status, the most present of their sessions; `None` is offline.
     pub fn status(&self, user: &UserId) -> Option<Status> {
-        self.users.get(user)?.status()
+        self.sessions(user).map(|(_, online)| online.status).min()
     }
 
-    /// How many users are kept.
+    /// How many sessions are online, and how many users are watched.
     pub fn count(&self) -> usize {
-        self.users.len()
+        self.online.len() + self.watched.len()
     }
-}
 
-impl Person {
-    /// The most present of the sessions.
-    fn status(&self) -> Option<Status> {
-        self.sessions.iter().map(|online| online.status).min()
+    fn sessions(&self, user: &UserId) -> impl Iterator<Item = (SessionId, &Online)> {
+        let all = (user.clone(), SessionId(0))..=(user.clone(), SessionId(u64::MAX));
+        self.online.range(all).map(|((_, session), online)| (*session, online))
     }
 }

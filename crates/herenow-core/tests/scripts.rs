@@ -5,7 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use herenow_core::{
-    command::{Command, Ending, Evictee, Input, Interest, Message, Patch, Reason},
+    command::{Command, Ending, Evictee, HomeNews, Input, Interest, Message, Patch, Reason},
     cursors::Point,
     event::{Count, Event, LockView, Notice, Output, SessionView, Viewer},
     explain::Explanation,
@@ -131,7 +131,10 @@ impl Play {
                 let why = self.hub.explain(&room(r), &UserId::parse(user).unwrap());
                 writeln!(out, "{}", show_why(why.as_ref())).unwrap();
             }
-            ["arrive", s] => self.hub.handle(self.now, Input::Arrived { session: session(s) }),
+            ["arrive", s, user] => self.home(s, user, HomeNews::Arrived(Status::Active)),
+            ["depart", s, user, how] => self.home(s, user, HomeNews::Departed(ending(how))),
+            ["idles", s, user] => self.home(s, user, HomeNews::Status(Status::Idle)),
+            ["acts", s, user] => self.home(s, user, HomeNews::Status(Status::Active)),
             ["behind", s] => self.hub.handle(self.now, Input::FellBehind { session: session(s) }),
             ["reads", s] => self.hub.handle(self.now, Input::CaughtUp { session: session(s) }),
             ["load"] => {
@@ -157,6 +160,11 @@ impl Play {
         self.names.insert(session(c), c.to_owned());
         let connection = ConnectionKey(u32::try_from(session(c).0).unwrap());
         self.hub.handle(self.now, Input::Attached { session: session(s), profile: Arc::new(profile), connection });
+    }
+
+    fn home(&mut self, s: &str, user: &str, news: HomeNews) {
+        let input = Input::Home { user: UserId::parse(user).unwrap(), session: session(s), news };
+        self.hub.handle(self.now, input);
     }
 
     /// Lets time pass in steps, as a driver does: from deadline to deadline.

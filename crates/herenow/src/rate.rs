@@ -33,7 +33,7 @@ pub struct Rates {
     update: Bucket,
     other: Bucket,
     /// When the client was last told that it asks too often.
-    warned_at: Option<Time>,
+    warned_at: Time,
 }
 
 impl Rates {
@@ -63,35 +63,37 @@ impl Rates {
 
     /// Whether a client is to be told now that it asks too often, though it does not wait for an answer: once a minute.
     pub fn may_warn(&mut self, now: Time) -> bool {
-        let due = self.warned_at.is_none_or(|at| now.since(at) >= WARN_EVERY);
+        let due = now.since(self.warned_at) >= WARN_EVERY;
         if due {
-            self.warned_at = Some(now);
+            self.warned_at = now;
         }
         due
     }
 }
 
-/// Tokens that come back with time. Counts what was used, so that a new one is full without knowing its size.
+/// Tokens that come back with time. Counts what was used, so that a new one is full without knowing its size. Small,
+/// because each connection has five.
 #[derive(Debug, Default)]
 struct Bucket {
-    /// Thousandths of tokens that were used and have not come back.
-    used_milli: u64,
-    at: Time,
+    /// Thousandths of tokens that were used and have not come back; saturates far above any burst.
+    used_milli: u32,
+    /// When it was last looked at, in milliseconds, modulo 2^32: wraps after 49 days, which a bucket takes for a moment.
+    at_ms: u32,
 }
 
 impl Bucket {
     fn take(&mut self, rate: u32, burst: u32, now: Time) -> Result<(), Duration> {
-        let elapsed_ms = u64::try_from(now.since(self.at).as_millis()).unwrap_or(u64::MAX);
+        let now_ms = now.as_millis() as u32;
+        let elapsed_ms = u64::from(now_ms.wrapping_sub(self.at_ms));
         // A rate of one a second is one thousandth a millisecond.
-        self.used_milli = self.used_milli.saturating_sub(elapsed_ms.saturating_mul(rate.into()));
-        self.at = now;
-        let used = self.used_milli + 1000;
-        let over = used.saturating_sub(u64::from(burst) * 1000);
-        if over > 0 {
-            return Err(Duration::from_millis(over.div_ceil(rate.into())));
-        }
-        self.used_milli = used;
-        Ok(())
+        let back = elapsed_ms.saturating_mul(rate.into());
+        let used = u64::from(self.used_milli).saturating_sub(back);
+        self.at_ms = now_ms;
+        let (wanted, most) = (used + 1000, u64::from(burst) * 1000);
+        let over = wanted.saturating_sub(most);
+        let kept = if over > 0 { used } else { wanted };
+        self.used_milli = u32::try_from(kept).unwrap_or(u32::MAX);
+        if over > 0 { Err(Duration::from_millis(over.div_ceil(rate.into()))) } else { Ok(()) }
     }
 }
 

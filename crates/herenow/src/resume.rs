@@ -15,30 +15,35 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The sessions of a process that can be gone on with.
-#[derive(Debug)]
 pub struct Resumes {
     window: Duration,
     table: Mutex<Table>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Table {
     records: HashMap<SessionId, Record>,
     /// Sessions whose connection ended, by when.
     ended: VecDeque<(Time, SessionId)>,
 }
 
-#[derive(Debug)]
+/// Small, because each connection has one.
 struct Record {
-    user: UserId,
-    secret: u128,
-    /// The secret that was used to claim the session, until its new connection was heard.
-    claimed_with: Option<u128>,
+    /// Stands for the user, besides the secret that only their client knows.
+    user: u64,
+    secret: Secret,
+    /// The secret that was used to claim the session, until its new connection was heard; zero where there is none.
+    claimed_with: Secret,
     connection: Weak<Connection>,
-    ended_at: Option<Time>,
+    /// Zero while the connection is open.
+    ended_at: Time,
 }
+
+/// 128 random bits, in two parts because one number would want more room.
+type Secret = [u64; 2];
 
 /// What a claim to a session comes to.
 #[derive(Debug)]
@@ -56,7 +61,7 @@ pub enum Claim {
 pub struct Claimed {
     /// Which session.
     pub session: SessionId,
-    secret: u128,
+    secret: Secret,
 }
 
 impl fmt::Debug for Claimed {
@@ -75,13 +80,16 @@ impl Resumes {
     pub fn claim(&self, token: &str, user: &UserId, now: Time) -> Claim {
         let Some((session, secret)) = parse(token) else { return Claim::New };
         let table = self.table();
-        let Some(record) = table.records.get(&session).filter(|record| record.user == *user) else { return Claim::New };
-        let is_good = (record.secret == secret) | (record.claimed_with == Some(secret));
-        if !is_good || record.ended_at.is_some_and(|ended_at| now.since(ended_at) > self.window) {
+        let Some(record) = table.records.get(&session).filter(|record| record.user == number_of(user)) else {
+            return Claim::New;
+        };
+        let is_good = is_same(record.secret, secret) | is_same(record.claimed_with, secret);
+        let is_open = record.ended_at == OPEN;
+        if !is_good || (!is_open && now.since(record.ended_at) > self.window) {
             return Claim::New;
         }
         match record.connection.upgrade() {
-            Some(connection) if record.ended_at.is_none() && connection.farewell().is_none() => {
+            Some(connection) if is_open && connection.farewell().is_none() => {
                 Claim::Contested(Claimed { session, secret }, connection)
             }
             Some(_) | None => Claim::Free(Claimed { session, secret }),
@@ -99,38 +107,39 @@ impl Resumes {
         user: &UserId,
         claimed: Option<Claimed>,
     ) -> Result<String, getrandom::Error> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes)?;
-        let (session, secret) = (connection.session(), u128::from_be_bytes(bytes));
-        let claimed_with = claimed.map(|claimed| claimed.secret);
-        let connection = Arc::downgrade(connection);
-        self.table()
-            .records
-            .insert(session, Record { user: user.clone(), secret, claimed_with, connection, ended_at: None });
-        Ok(format!("{session}.{secret:032x}"))
+        // Never zero, which stands for no secret.
+        let secret = [getrandom::u64()?, getrandom::u64()? | 1];
+        let session = connection.session();
+        let claimed_with = claimed.map_or([0; 2], |claimed| claimed.secret);
+        let (user, connection) = (number_of(user), Arc::downgrade(connection));
+        self.table().records.insert(session, Record { user, secret, claimed_with, connection, ended_at: OPEN });
+        Ok(format!("{session}.{:016x}{:016x}", secret[0], secret[1]))
     }
 
     /// Notes that the new connection of a session was heard: the secret before is good no more.
     pub fn confirm(&self, session: SessionId) {
         if let Some(record) = self.table().records.get_mut(&session) {
-            record.claimed_with = None;
+            record.claimed_with = [0; 2];
         }
+    }
+
+    /// Whether a connection is the one that holds its session.
+    pub fn is_held_by(&self, connection: &Arc<Connection>) -> bool {
+        is_held(&self.table(), connection)
     }
 
     /// Notes that a connection ended. Who left, was put out or has an expired token has nothing to go on with.
     pub fn release(&self, connection: &Arc<Connection>, how: Ending, now: Time) {
         let session = connection.session();
         let mut table = self.table();
-        let is_its_own =
-            table.records.get(&session).is_some_and(|record| std::ptr::eq(record.connection.as_ptr(), &**connection));
-        if is_its_own {
+        if is_held(&table, connection) {
             match how {
                 Ending::Left | Ending::Kicked | Ending::Expired => {
                     table.records.remove(&session);
                 }
                 Ending::Closed | Ending::Lost | Ending::TimedOut | Ending::Drained => {
                     if let Some(record) = table.records.get_mut(&session) {
-                        record.ended_at = Some(now);
+                        record.ended_at = now;
                     }
                     table.ended.push_back((now, session));
                 }
@@ -153,7 +162,7 @@ impl Resumes {
             }
             table.ended.pop_front();
             // It may have been claimed since, and ended again.
-            if table.records.get(&session).is_some_and(|record| record.ended_at == Some(ended_at)) {
+            if table.records.get(&session).is_some_and(|record| record.ended_at == ended_at) {
                 table.records.remove(&session);
             }
         }
@@ -164,14 +173,34 @@ impl Resumes {
     }
 }
 
+/// Whether two secrets are the same one, in a time that does not tell where they differ; none is the same as none.
+fn is_same(held: Secret, given: Secret) -> bool {
+    let differing = (held[0] ^ given[0]) | (held[1] ^ given[1]);
+    (differing == 0) & (held[1] != 0)
+}
+
+fn is_held(table: &Table, connection: &Arc<Connection>) -> bool {
+    let record = table.records.get(&connection.session());
+    record.is_some_and(|record| std::ptr::eq(record.connection.as_ptr(), &raw const **connection))
+}
+
+fn number_of(user: &UserId) -> u64 {
+    xxh3_64(user.as_str().as_bytes())
+}
+
+/// When a connection ended that is open.
+const OPEN: Time = Time::from_millis(0);
+
 /// The session and the secret in a token.
-fn parse(token: &str) -> Option<(SessionId, u128)> {
+fn parse(token: &str) -> Option<(SessionId, Secret)> {
     let (session, secret) = token.split_once('.')?;
     if session.len() != 16 || secret.len() != 32 || !token.bytes().all(|byte| byte == b'.' || byte.is_ascii_hexdigit())
     {
         return None;
     }
-    Some((SessionId(u64::from_str_radix(session, 16).ok()?), u128::from_str_radix(secret, 16).ok()?))
+    let number = |digits: &str| u64::from_str_radix(digits, 16).ok();
+    let (first, second) = secret.split_at_checked(16)?;
+    Some((SessionId(number(session)?), [number(first)?, number(second)?]))
 }
 
 #[cfg(test)]

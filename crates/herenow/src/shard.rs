@@ -6,7 +6,7 @@ use crate::{
 };
 use hashbrown::HashMap;
 use herenow_core::{
-    command::{Command, Ending, Evictee, Input, Message, Reason},
+    command::{Command, Ending, Evictee, HomeNews, Input, Message, Reason},
     event::{Notice, Output},
     explain::Explanation,
     hub::Hub,
@@ -55,12 +55,14 @@ pub enum ToShard {
         /// Whose it is.
         profile: Arc<Profile>,
     },
-    /// A connection says who it is to the home of its user: it counts for the green dot. After `Attach`.
-    Arrive {
-        /// Its session.
+    /// A session says to the home of its user that it is here, idle, or gone. The shard need not know the connection.
+    Home {
+        /// Whose.
+        user: UserId,
+        /// Which session.
         session: SessionId,
-        /// The home of its user.
-        partition: Partition,
+        /// What.
+        news: HomeNews,
     },
     /// A session asks for something in a room.
     Ask {
@@ -243,11 +245,9 @@ impl Shard {
                     self.tell(now, at, Input::Asked { session, re, command });
                 }
             }
-            ToShard::Arrive { session, partition } => {
-                let at = self.hub_of(partition);
-                if self.introduce(now, session, at) {
-                    self.tell(now, at, Input::Arrived { session });
-                }
+            ToShard::Home { user, session, news } => {
+                let at = self.hub_of(Partition::of_user(&user));
+                self.tell(now, at, Input::Home { user, session, news });
             }
             ToShard::AskEverywhere { session, command } => {
                 for at in self.hubs_of(session) {

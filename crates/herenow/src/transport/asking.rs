@@ -55,13 +55,14 @@ impl Conversation {
     }
 
     pub(super) fn watch(&mut self, re: Option<RequestId>, users: Vec<UserId>, inputs: &mut Inputs) {
-        let fresh: Vec<UserId> = users.iter().filter(|user| !self.watched.contains(*user)).cloned().collect();
+        let watched = &mut self.watched;
+        let fresh: Vec<UserId> = users.iter().filter(|user| !watched.contains(*user)).cloned().collect();
         let watched_max = self.presence.settings().limits.watched_per_session_max;
-        if self.watched.len() + fresh.len() > watched_max {
+        if watched.len() + fresh.len() > watched_max {
             let refusal = Refusal::TooManyWatched { watched_max };
             return self.complain(&Problem { re, ..Problem::from(refusal) });
         }
-        self.watched.extend(fresh);
+        watched.extend(fresh);
         self.ask_homes(users, |users| Command::Watch { users }, inputs);
         self.acknowledge(re);
     }

@@ -7,10 +7,10 @@ use crate::{
     presence::Presence,
     rate::Rates,
     resume::Claimed,
-    shard::ToShard,
+    shard::{Partition, ToShard},
 };
 use herenow_core::{
-    command::{Command, Ending},
+    command::{Command, Ending, HomeNews},
     id::{RequestId, RoomId, UserId},
     profile::{Profile, Status},
     time::Time,
@@ -42,6 +42,8 @@ pub struct Conversation {
     pub(super) rooms: Vec<(RoomId, Place)>,
     pub(super) shards: u64,
     pub(super) status: Status,
+    /// Whether the user's home counts the session.
+    pub(super) is_online: bool,
     /// Users of whose green dots the client is told.
     pub(super) watched: BTreeSet<UserId>,
     pub(super) rates: Rates,
@@ -90,6 +92,7 @@ impl Conversation {
             rooms: Vec::new(),
             shards: 0,
             status: Status::default(),
+            is_online: false,
             watched: BTreeSet::new(),
             rates: Rates::default(),
             resume: None,
@@ -147,6 +150,14 @@ impl Conversation {
             let connection = Arc::clone(&self.connection);
             self.presence.tell(shard, ToShard::Detach { connection, how }).await;
         }
+        // Where another connection serves the session by now, it is still here.
+        if self.presence.resumes().is_held_by(&self.connection) || self.connection.dialect() == Dialect::Board {
+            let mut inputs = Inputs::new();
+            self.tell_home(HomeNews::Departed(how), &mut inputs);
+            for (shard, input) in inputs {
+                self.presence.tell(shard, input).await;
+            }
+        }
         self.presence.resumes().release(&self.connection, how, self.now());
     }
 
@@ -189,6 +200,7 @@ impl Conversation {
             Ok(Admitted::Everywhere(command)) => {
                 if let Command::SetStatus { status } = command {
                     self.status = status;
+                    self.tell_home(HomeNews::Status(status), inputs);
                 }
                 self.ask_everywhere(re, &command, inputs);
             }
@@ -217,6 +229,18 @@ impl Conversation {
             }
             Err(problem) => self.refuse(&problem),
         }
+    }
+
+    /// Says something to the user's home, where that counts the session.
+    fn tell_home(&self, news: HomeNews, inputs: &mut Inputs) {
+        if let Some(identity) = self.identity.as_ref().filter(|_| self.is_online) {
+            inputs.push(self.home_news(&identity.profile.user, news));
+        }
+    }
+
+    pub(super) fn home_news(&self, user: &UserId, news: HomeNews) -> (usize, ToShard) {
+        let shard = self.presence.shard_owning(Partition::of_user(user));
+        (shard, ToShard::Home { user: user.clone(), session: self.connection.session(), news })
     }
 
     pub(super) fn introduction(&self, profile: &Arc<Profile>) -> ToShard {

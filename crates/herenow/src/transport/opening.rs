@@ -2,11 +2,11 @@
 use crate::{
     auth::{rights::Rights, token::Identity},
     resume::{Claim, Claimed},
-    shard::{Partition, ToShard},
+    shard::ToShard,
     transport::conversation::{Contest, Conversation, Inputs, Place, bits, problem_of},
 };
 use herenow_core::{
-    command::{Ending, Evictee, Reason},
+    command::{Ending, Evictee, HomeNews, Reason},
     id::RequestId,
 };
 use herenow_wire::{
@@ -22,6 +22,8 @@ impl Conversation {
     /// waits for [`Self::settle_contest`].
     pub(super) fn begin(&mut self, identity: Identity, resume: Option<&str>, inputs: &mut Inputs) {
         let user = &identity.profile.user;
+        // Only the native dialect hands out what to go on with.
+        let resume = resume.filter(|_| self.connection().dialect() == Dialect::Native);
         let claim = resume.map_or(Claim::New, |token| self.presence.resumes().claim(token, user, self.now()));
         match claim {
             Claim::New => self.welcome(identity, None, inputs),
@@ -68,10 +70,9 @@ impl Conversation {
             Dialect::Board => board::connected(&identity.profile),
         };
         self.is_unconfirmed = resumed.is_some();
-        if !identity.grants.is_invisible() {
-            let partition = Partition::of_user(&identity.profile.user);
-            let shard = self.reach(partition, &identity.profile, inputs);
-            inputs.push((shard, ToShard::Arrive { session: self.connection.session(), partition }));
+        self.is_online = !identity.grants.is_invisible();
+        if self.is_online {
+            inputs.push(self.home_news(&identity.profile.user, HomeNews::Arrived(self.status)));
         }
         self.identity = Some(identity);
         self.say(&text);
