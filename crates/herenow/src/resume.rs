@@ -56,12 +56,13 @@ pub enum Claim {
     Contested(Claimed, Arc<Connection>),
 }
 
-/// A session, and the secret that gives a right to it.
-#[derive(Clone, Copy)]
+/// A session, the secret that gives a right to it, and the connection that served it last when it was claimed.
+#[derive(Clone)]
 pub struct Claimed {
     /// Which session.
     pub session: SessionId,
     secret: Secret,
+    holder: Weak<Connection>,
 }
 
 impl fmt::Debug for Claimed {
@@ -88,12 +89,21 @@ impl Resumes {
         if !is_good || (!is_open && now.since(record.ended_at) > self.window) {
             return Claim::New;
         }
+        let claimed = Claimed { session, secret, holder: Weak::clone(&record.connection) };
         match record.connection.upgrade() {
-            Some(connection) if is_open && connection.farewell().is_none() => {
-                Claim::Contested(Claimed { session, secret }, connection)
-            }
-            Some(_) | None => Claim::Free(Claimed { session, secret }),
+            Some(connection) if is_open && connection.farewell().is_none() => Claim::Contested(claimed, connection),
+            Some(_) | None => Claim::Free(claimed),
         }
+    }
+
+    /// Has a connection serve a session that it claimed, until [`Self::hold`] gives it a secret. False where another did
+    /// so first, or where the session has left since: then there is nothing to go on with after all.
+    pub fn take(&self, claimed: &Claimed, connection: &Arc<Connection>) -> bool {
+        let mut table = self.table();
+        let record = table.records.get_mut(&claimed.session);
+        let Some(record) = record.filter(|record| record.connection.ptr_eq(&claimed.holder)) else { return false };
+        (record.connection, record.ended_at) = (Arc::downgrade(connection), OPEN);
+        true
     }
 
     /// Gives its session to a connection under a new secret; the token to hand out. The secret that it was claimed with
@@ -105,7 +115,7 @@ impl Resumes {
         &self,
         connection: &Arc<Connection>,
         user: &UserId,
-        claimed: Option<Claimed>,
+        claimed: Option<&Claimed>,
     ) -> Result<String, getrandom::Error> {
         // Never zero, which stands for no secret.
         let secret = [getrandom::u64()?, getrandom::u64()? | 1];
@@ -252,13 +262,13 @@ mod tests {
 
         // The secret before is good until the new connection was heard.
         let second = connection(7);
-        let renewed = resumes.hold(&second, &user("ann"), Some(claimed)).unwrap();
+        let renewed = resumes.hold(&second, &user("ann"), Some(&claimed)).unwrap();
         assert_ne!(token, renewed);
         assert!(matches!(resumes.claim(&token, &user("ann"), at(20)), Claim::Contested(..)));
 
         // A client that never got the new secret comes again with the one that it has.
         let third = connection(7);
-        let renewed_again = resumes.hold(&third, &user("ann"), Some(claimed)).unwrap();
+        let renewed_again = resumes.hold(&third, &user("ann"), Some(&claimed)).unwrap();
         assert!(matches!(resumes.claim(&renewed, &user("ann"), at(20)), Claim::New), "never confirmed");
         assert!(matches!(resumes.claim(&token, &user("ann"), at(20)), Claim::Contested(..)));
         let renewed = renewed_again;

@@ -22,8 +22,8 @@ impl Conversation {
     /// waits for [`Self::settle_contest`].
     pub(super) fn begin(&mut self, identity: Identity, resume: Option<&str>, inputs: &mut Inputs) {
         let user = &identity.profile.user;
-        // Only the native dialect hands out what to go on with.
-        let resume = resume.filter(|_| self.connection().dialect() == Dialect::Native);
+        // Who speaks the board dialect is given no secret, and would hold the session without anybody knowing.
+        let resume = resume.filter(|_| self.connection.dialect() == Dialect::Native);
         let claim = resume.map_or(Claim::New, |token| self.presence.resumes().claim(token, user, self.now()));
         match claim {
             Claim::New => self.welcome(identity, None, inputs),
@@ -56,20 +56,21 @@ impl Conversation {
 
     pub(super) fn welcome(&mut self, identity: Identity, resumed: Option<Claimed>, inputs: &mut Inputs) {
         self.connection.note_known(identity.ends_at());
-        if let Some(claimed) = resumed {
+        let resumed = resumed.filter(|claimed| self.presence.resumes().take(claimed, &self.connection));
+        if let Some(claimed) = &resumed {
             self.connection.go_on_with(claimed.session);
         }
+        self.is_unconfirmed = resumed.is_some();
         let text = match self.connection.dialect() {
             Dialect::Native => {
-                let resume = self.presence.resumes().hold(&self.connection, &identity.profile.user, resumed);
+                let resume = self.presence.resumes().hold(&self.connection, &identity.profile.user, resumed.as_ref());
                 if let Err(error) = &resume {
                     tracing::error!(%error, "no random number for a resume token");
                 }
-                self.welcome_frame(&identity, resume.ok().as_deref(), resumed.is_some())
+                self.welcome_frame(&identity, resume.ok().as_deref(), self.is_unconfirmed)
             }
             Dialect::Board => board::connected(&identity.profile),
         };
-        self.is_unconfirmed = resumed.is_some();
         self.is_online = !identity.grants.is_invisible();
         if self.is_online {
             inputs.push(self.home_news(&identity.profile.user, HomeNews::Arrived(self.status)));

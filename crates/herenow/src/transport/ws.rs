@@ -219,10 +219,14 @@ fn open(opening: Opening, socket: Socket, stream: Stream, early: Bytes) {
 /// Asks the connection that holds a session for a sign of life; whether it gives one in time.
 async fn probe(conversation: &Conversation, holder: &Connection) -> bool {
     let clock = conversation.presence().clock();
-    let asked_at = clock.now();
-    holder.send_one(PROBE, asked_at);
     let sign = async {
-        while holder.heard_at() <= asked_at {
+        // Times are whole milliseconds, and an answer may come within one: so nothing else must have come in that of the ping.
+        while holder.heard_at() >= clock.now() {
+            tokio::time::sleep(CLOCK_STEP).await;
+        }
+        let asked_at = clock.now();
+        holder.send_one(PROBE, asked_at);
+        while holder.heard_at() < asked_at {
             if holder.farewell().is_some() {
                 return false;
             }
@@ -357,5 +361,7 @@ const PROBE: Bytes = Bytes::from_static(&[0x89, 0]);
 /// How long the holder of a session may take to show that it is there.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 const PROBE_LOOK: Duration = Duration::from_millis(20);
+/// How exact times are.
+const CLOCK_STEP: Duration = Duration::from_millis(1);
 /// How long a connection that was closed may take to say goodbye.
 const LINGER: Duration = Duration::from_secs(2);

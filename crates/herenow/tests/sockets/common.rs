@@ -23,6 +23,7 @@ use herenow_core::{
     event::Notice,
     id::{RoomId, UserId},
 };
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use std::{
     net::SocketAddr,
@@ -281,4 +282,24 @@ pub fn token(user: &str) -> String {
 pub fn name(user: &str) -> String {
     let mut letters = user.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// A good token of a user for all rooms, with more claims.
+pub fn token_saying(user: &str, more: Value) -> String {
+    let mut claims = json!({"sub":user,"name":name(user),"rooms":["*"],"exp":now_unix_s() + 3600});
+    claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let key = EncodingKey::from_secret(SECRET.as_bytes());
+    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap()
+}
+
+/// What a client has heard so far, and goes on to hear, until something comes that is wanted; with that as the last.
+pub async fn until(events: &mut Events, mut is_wanted: impl FnMut(&ServerFrame) -> bool) -> Vec<ServerFrame> {
+    let mut heard = Vec::new();
+    loop {
+        let next = tokio::time::timeout(LIMIT, events.next()).await;
+        heard.push(next.unwrap_or_else(|_| panic!("not heard, only {heard:?}")).unwrap());
+        if heard.last().is_some_and(&mut is_wanted) {
+            return heard;
+        }
+    }
 }

@@ -11,5 +11,6 @@ mod leaving;
 mod native;
 mod noise;
 mod process;
+mod resume;
 mod slow;
 mod stopping;
