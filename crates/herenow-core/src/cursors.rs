@@ -48,6 +48,11 @@ impl Cursors {
         }
     }
 
+    /// Hides all pointers that others see.
+    pub fn hide_all(&mut self) {
+        self.moved = self.shown.iter().map(|session| (*session, None)).collect();
+    }
+
     /// Hands out what moved, by session.
     pub fn take(&mut self) -> Vec<(SessionId, Option<Point>)> {
         let moved: Vec<(SessionId, Option<Point>)> = std::mem::take(&mut self.moved).into_iter().collect();

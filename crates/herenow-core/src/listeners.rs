@@ -31,6 +31,11 @@ pub struct Listener {
     pub typing_off_at: Option<Time>,
 }
 
+impl Listener {
+    /// As `owed`: it waits for its roster because lists are told again, and hears no changes before it.
+    pub const AWAITS: Mark = Mark(u64::MAX);
+}
+
 /// In order of their ids and side by side in memory: fan-out walks this list for every event, while it changes only at
 /// a join or a leave.
 #[derive(Debug, Default)]

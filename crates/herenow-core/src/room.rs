@@ -396,17 +396,13 @@ impl Room {
 
     /// Owes a session the roster without being asked.
     pub(crate) fn refresh(&mut self, desk: &mut Desk<'_>, session: SessionId) {
+        // Begins the turn first: what it says is in the roster.
+        self.turn(desk);
         desk.mark.0 += 1;
-        let mark = *desk.mark;
-        let turn = self.turn(desk);
-        if turn.owed.iter().any(|owed| owed.session == session) {
-            return;
-        }
-        turn.owed.push(Owed::refresh(session));
         if let Some(listener) = self.listeners.get_mut(session) {
-            listener.owed = mark;
-            listener.told = None;
+            (listener.owed, listener.told) = (*desk.mark, None);
         }
+        self.turn(desk).owed.push(Owed::refresh(session));
     }
 
     /// Has the room settle, though nothing is asked of it: the time to tell has come.

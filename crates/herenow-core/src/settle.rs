@@ -10,7 +10,7 @@ use crate::{
     id::{ConnectionKey, UserId},
     listeners::Listener,
     profile::Profile,
-    room::{Desk, Owed, Room, Spoken, Typing, acknowledge, deliver},
+    room::{Desk, Owed, Owing, Room, Spoken, Typing, acknowledge, deliver},
     typing::Place,
     version::Version,
 };
@@ -32,18 +32,23 @@ impl Room {
     /// Tells what the turn brought: what comes before the changes, the changes where it is time for them, the rosters
     /// owed, and the rest.
     pub(crate) fn settle(&mut self, desk: &mut Desk<'_>) {
-        let Some(turn) = self.turn.take() else { return };
+        let Some(mut turn) = self.turn.take() else { return };
         for spoken in turn.before {
             self.speak(desk, spoken);
         }
         self.notice(desk, turn.from);
         let mut views = Views::default();
-        self.shift(desk);
+        self.shift(desk, turn.mark, &mut turn.after);
+        let said = desk.outputs.len();
         if desk.now >= self.tell_at {
             self.tell(desk, (turn.from, turn.mark), &mut views);
+            // A turn in which nobody was told anything does not use up the tick.
+            if desk.outputs.len() > said {
+                self.tell_at = desk.now + self.pace.tick(self.roster.count().users, &desk.limits.gears);
+            }
         }
-        self.refresh_some(desk, &mut views);
         self.answer(desk, turn.owed, &mut views);
+        self.refresh_some(desk, &mut views);
         for spoken in turn.after {
             self.speak(desk, spoken);
         }
@@ -53,8 +58,8 @@ impl Room {
         self.history.trim(desk.limits.log_changes_max, untold.unwrap_or(self.history.number()));
     }
 
-    /// Changes the gear where the number of viewers asks for it.
-    fn shift(&mut self, desk: &mut Desk<'_>) {
+    /// Changes the gear where the number of viewers asks for it. `after` is what the turn says last.
+    fn shift(&mut self, desk: &mut Desk<'_>, mark: Mark, after: &mut Vec<Spoken>) {
         let (users, gears) = (self.roster.count().users, &desk.limits.gears);
         let before = self.pace;
         self.pace = before.shifted(users, gears);
@@ -65,7 +70,8 @@ impl Room {
         self.tell_at = desk.now;
         let (was, is) = (before.gear, self.pace.gear);
         if is == Gear::Crowd && was != Gear::Crowd {
-            self.end_all_typing(desk);
+            self.end_all_typing(desk, mark, after);
+            self.cursors.hide_all();
         }
         if is == Gear::Batched && was != Gear::Batched {
             self.typing_told = Some(self.typing_now());
@@ -73,20 +79,27 @@ impl Room {
         self.refreshing.clear();
         let pace = self.pace;
         for listener in self.listeners.iter_mut() {
+            let awaits = listener.owed == Listener::AWAITS;
             match (before.duty(listener.interest), pace.duty(listener.interest)) {
+                (Duty::Lists, Duty::Counts) if awaits => {
+                    (listener.owed, listener.told) = (*desk.mark, (!listener.behind).then_some(NEVER));
+                }
                 (Duty::Lists, Duty::Counts) => listener.told = listener.told.map(|_| NEVER),
-                (Duty::Counts, Duty::Lists) => {
-                    listener.told = None;
+                // Without a version it is answered in this turn, or when it can be written to again.
+                (Duty::Counts, Duty::Lists) if listener.told.is_some() => {
+                    (listener.owed, listener.told) = (Listener::AWAITS, None);
                     self.refreshing.push_back(listener.session);
                 }
+                // The room shifted again before this one had its turn.
+                (_, Duty::Lists) if awaits => self.refreshing.push_back(listener.session),
                 _ => {}
             }
         }
     }
 
-    /// Tells every listener what it has not been told, and when the next time for that is.
+    /// Tells every listener what it has not been told.
     fn tell(&mut self, desk: &mut Desk<'_>, (turn_from, mark): (u64, Mark), views: &mut Views) {
-        let begun = self.tell_stopped(desk);
+        let begun = self.tell_stopped(desk, mark);
         let number = self.history.number();
         let (mut lists, mut steps) = (BTreeMap::new(), BTreeMap::new());
         // For whom no difference will do.
@@ -123,10 +136,8 @@ impl Room {
         self.tell_sessions(desk, mark);
         // After the joins: nobody hears of the typing of somebody whom they do not know.
         for (key, profile) in begun {
-            self.say_typing_now(desk, &key, &profile, true);
+            self.say_typing_now(desk, mark, (&key, &profile, true));
         }
-        let tick = self.pace.tick(self.roster.count().users, &desk.limits.gears);
-        self.tell_at = desk.now + tick;
     }
 
     /// Gives the roster to a part of those who hear lists again, so that all have it after a crowd's tick.
@@ -138,7 +149,10 @@ impl Room {
         let part = self.listeners.iter().count().div_ceil(REFRESH_PARTS as usize);
         for _ in 0..part {
             let Some(session) = self.refreshing.pop_front() else { break };
-            self.answer_one(desk, Owed::refresh(session), views);
+            // Whoever asked meanwhile has it.
+            if self.listeners.get(session).is_some_and(|listener| listener.owed == Listener::AWAITS) {
+                self.answer_one(desk, Owed::refresh(session), views);
+            }
         }
     }
 
@@ -180,22 +194,36 @@ impl Room {
         }
     }
 
-    /// Answers everybody who is owed the room.
+    /// Answers everybody who is owed the room, and last those who did not ask, where no answer has given it to them.
     fn answer(&mut self, desk: &mut Desk<'_>, owed: Vec<Owed>, views: &mut Views) {
-        for owed in owed {
+        let (unasked, asked): (Vec<Owed>, Vec<Owed>) = owed.into_iter().partition(|owed| owed.why == Owing::Refreshed);
+        for owed in asked {
             self.answer_one(desk, owed, views);
+        }
+        for owed in unasked {
+            if self.listeners.get(owed.session).is_some_and(|listener| listener.told.is_none()) {
+                self.answer_one(desk, owed, views);
+            }
         }
     }
 
     /// Answers by what a session missed where the history still holds it, else by the whole; in a crowd by the count.
     fn answer_one(&mut self, desk: &mut Desk<'_>, owed: Owed, views: &mut Views) {
-        let Owed { session, re, since, .. } = owed;
+        let Owed { session, re, since, why } = owed;
         let number = self.history.number();
         let Some(listener) = self.listeners.get_mut(session) else { return };
         if listener.behind {
             return acknowledge(desk, session, re, None);
         }
+        // What was told last may be on its way still: a diff must fit whether or not its client has that.
+        let has_missed =
+            listener.told.is_none_or(|told| told != number && since.as_ref().is_none_or(|since| since.number != told));
+        let since = since.filter(|_| why != Owing::Synced || !has_missed);
         listener.told = Some(number);
+        if listener.owed == Listener::AWAITS {
+            desk.mark.0 += 1;
+            listener.owed = *desk.mark;
+        }
         let (interest, detailed) = (listener.interest, listener.sessions);
         let duty = self.pace.duty(interest);
         match duty {
@@ -242,24 +270,25 @@ impl Room {
         }
     }
 
-    /// Tells the sessions of each user whose sessions have changed, to those who asked for that and hear lists. Who was
-    /// owed the roster in this turn finds them there.
+    /// Tells the sessions of each user whose sessions have changed, to those who asked for that; in a crowd only to those
+    /// of them who hear lists.
     fn tell_sessions(&mut self, desk: &mut Desk<'_>, before: Mark) {
+        if self.touched.is_empty() {
+            return;
+        }
         let touched = std::mem::take(&mut self.touched);
-        let hears = |listener: &&Listener| {
-            let has_list = listener.owed < before && !listener.behind;
-            listener.sessions && has_list && self.pace.duty(listener.interest) == Duty::Lists
-        };
-        let listeners = self.listeners.iter().filter(hears);
-        let connections: Arc<[ConnectionKey]> = listeners.map(|listener| listener.connection).collect();
-        if connections.is_empty() {
+        let pace = self.pace;
+        let lists = |listener: &Listener| pace.gear != Gear::Crowd || pace.duty(listener.interest) == Duty::Lists;
+        let hears =
+            |listener: &&Listener| listener.sessions && !listener.behind && listener.owed < before && lists(listener);
+        let hearing: Arc<[ConnectionKey]> = self.listeners.iter().filter(hears).map(|held| held.connection).collect();
+        if hearing.is_empty() {
             return;
         }
         for user in touched {
             let list = self.roster.session_views(&user);
             let event = Event::Sessions { room: self.id.clone(), user, list };
-            let to = Audience::Listeners(Arc::clone(&connections));
-            desk.outputs.push_back(Output::Deliver { to, event });
+            desk.outputs.push_back(Output::Deliver { to: Audience::Listeners(Arc::clone(&hearing)), event });
         }
     }
 
@@ -274,11 +303,11 @@ impl Room {
     }
 
     /// Tells in one go who stopped typing since the last time, and returns who began; who did both is not spoken of.
-    fn tell_stopped(&mut self, desk: &mut Desk<'_>) -> Typing {
+    fn tell_stopped(&mut self, desk: &mut Desk<'_>, mark: Mark) -> Typing {
         let Some(told) = self.typing_told.take() else { return Typing::new() };
         let now = self.typing_now();
         for (key, profile) in told.iter().filter(|(key, _)| !now.contains_key(*key)) {
-            self.say_typing_now(desk, key, profile, false);
+            self.say_typing_now(desk, mark, (key, profile, false));
         }
         let begun = now.iter().filter(|(key, _)| !told.contains_key(*key));
         let begun = begun.map(|(key, profile)| (key.clone(), Arc::clone(profile))).collect();
@@ -288,21 +317,33 @@ impl Room {
         begun
     }
 
-    fn say_typing_now(&self, desk: &mut Desk<'_>, key: &(UserId, Place), profile: &Arc<Profile>, on: bool) {
+    /// Says that somebody types, or stopped, to who does not find that in a roster of this turn.
+    fn say_typing_now(
+        &self,
+        desk: &mut Desk<'_>,
+        before: Mark,
+        (key, profile, on): (&(UserId, Place), &Arc<Profile>, bool),
+    ) {
         let (room, profile, target) = (self.id.clone(), Arc::clone(profile), key.1.clone());
         let event = Event::Typing { room, profile, target, on };
         let (hearing, except) = (Hearing::Typing, Except::User(key.0.clone()));
-        self.speak(desk, Spoken { event, hearing, except, before: Mark(u64::MAX) });
+        self.speak(desk, Spoken { event, hearing, except, before });
     }
 
-    /// Ends every lease, because nobody is told of typing any more.
-    fn end_all_typing(&mut self, desk: &mut Desk<'_>) {
+    /// Ends every lease, because nobody is told of typing any more. What began in this turn is not told at all.
+    fn end_all_typing(&mut self, desk: &mut Desk<'_>, mark: Mark, after: &mut Vec<Spoken>) {
         let typing: BTreeSet<UserId> = self.typing.typists().into_keys().cloned().collect();
-        self.typing_told = Some(self.typing_told.take().unwrap_or_else(|| self.typing_now()));
+        let mut told = self.typing_told.take().unwrap_or_else(|| self.typing_now());
+        for spoken in after.extract_if(.., |spoken| matches!(spoken.event, Event::Typing { .. })) {
+            if let Event::Typing { profile, target, .. } = spoken.event {
+                told.remove(&(profile.user.clone(), target));
+            }
+        }
+        self.typing_told = Some(told);
         for user in &typing {
             self.typing.stop_user(user);
         }
-        self.tell_stopped(desk);
+        self.tell_stopped(desk, mark);
     }
 
     fn typing_now(&self) -> Typing {

@@ -1,16 +1,16 @@
 //! What users, apps, networks and operators do.
 use crate::{
-    client::{Pending, Wish},
-    net::Request,
+    client::{Ear, Wish},
     node::Node,
     world::World,
 };
 use herenow_core::{
     command::{Command, Ending, Evictee, Input, Interest, Message, Patch, Reason},
-    id::{RoomId, Target},
+    cursors::Point,
+    id::{LockName, RoomId, Target, UserId},
     profile::{Profile, Status},
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 impl World {
     /// Does one thing at random.
@@ -23,7 +23,7 @@ impl World {
             }
             return;
         }
-        match self.rng.below(1_000) {
+        match self.rng.below(1_400) {
             0..200 => self.act_join(at),
             200..270 => self.act_leave(at),
             270..290 => {
@@ -55,7 +55,15 @@ impl World {
             955..965 => self.hang_up_tab(at, Ending::Expired),
             965..995 => self.burst(),
             995..998 => self.drain(),
-            _ => self.restart(),
+            998..1_000 => self.restart(),
+            1_000..1_100 => self.act_point(at),
+            1_100..1_240 => self.act_lock(at),
+            1_240..1_290 => self.act_watch(at),
+            1_290..1_360 if self.slow => {
+                let span_ms = if self.rng.percent(60) { self.rng.below(300) } else { self.rng.below(10_000) };
+                self.choke(at, span_ms);
+            }
+            _ => {}
         }
     }
 
@@ -81,7 +89,10 @@ impl World {
             8 => Interest::None,
             _ => Interest::Listed,
         };
-        if self.rng.percent(15) { Wish::Observe(interest) } else { Wish::View(interest) }
+        // Who hears no lists has nothing to heal by after falling behind.
+        let listed = matches!(interest, Interest::Auto | Interest::Full | Interest::Listed);
+        let ear = Ear { interest, sessions: listed && self.rng.percent(35) };
+        if self.rng.percent(15) { Wish::Observe(ear) } else { Wish::View(ear) }
     }
 
     fn open_tab(&mut self, at: usize) {
@@ -193,7 +204,51 @@ impl World {
         let session = connection.and_then(|connection| self.node.session(connection)).filter(|_| self.rng.percent(40));
         let whom = session.map_or(Evictee::User(user), Evictee::Session);
         self.note(|| format!("{whom:?} is put out of {room}"));
-        self.node.push(Node::partition_of(&room), Input::Evicted { room, whom, reason });
+        let block = self.rng.percent(40).then(|| Duration::from_millis(self.rng.between(1, 40_000)));
+        self.node.push(Node::partition_of(&room), Input::Evicted { room, whom, reason, block });
+    }
+
+    fn act_point(&mut self, at: usize) {
+        let room = self.room_of(at);
+        let moves = if self.rng.percent(70) { 1 } else { 5 };
+        for _ in 0..moves {
+            let (x, y) = (self.rng.below(100) as u32, self.rng.below(100) as u32);
+            let point = self.rng.percent(80).then_some(Point { x, y, on: None });
+            self.ask(at, Command::Point { room: room.clone(), point });
+        }
+    }
+
+    fn act_lock(&mut self, at: usize) {
+        let room = self.room_of(at);
+        let name = ["title", "body", "footer"][self.rng.index(3)];
+        let name = LockName::parse(name).expect("short and without control characters");
+        let command = if self.rng.percent(70) {
+            Command::Lock { room, name, wait: self.rng.percent(60) }
+        } else {
+            Command::Unlock { room, name }
+        };
+        self.ask(at, command);
+    }
+
+    fn act_watch(&mut self, at: usize) {
+        let wanted = self.rng.between(1, 3) as usize;
+        let users: BTreeSet<UserId> = (0..wanted)
+            .map(|_| self.rng.index(self.tabs.len()))
+            .filter_map(|at| self.tabs.get(at))
+            .map(|tab| tab.user.clone())
+            .collect();
+        let watches = self.rng.percent(70);
+        let Some(tab) = self.tabs.get_mut(at) else { return };
+        for user in &users {
+            if watches {
+                tab.watching.insert(user.clone());
+            } else {
+                tab.watching.remove(user);
+                tab.dots.remove(user);
+            }
+        }
+        let users = users.into_iter().collect();
+        self.ask(at, if watches { Command::Watch { users } } else { Command::Unwatch { users } });
     }
 
     /// A new token on a live connection, with another name.
@@ -213,17 +268,6 @@ impl World {
             let request = tab.sync(&mut self.numbers, &room, since);
             self.send_up(at, request);
         }
-    }
-
-    /// Asks for something that is only acknowledged or refused; sometimes without a number.
-    fn ask(&mut self, at: usize, command: Command) {
-        let numbered = self.rng.percent(80);
-        let Some(tab) = self.tabs.get_mut(at) else { return };
-        let re = numbered.then(|| self.numbers.draw());
-        if let Some(re) = &re {
-            tab.pending.insert(Arc::clone(&re.0), Pending::Other);
-        }
-        self.send_up(at, Request { re, command });
     }
 
     /// A tab is closed for good, or until somebody opens it again.
@@ -271,6 +315,12 @@ impl World {
     /// Many come into one room, or go out of it, at once.
     fn burst(&mut self) {
         let (room, joins) = (self.room(), self.rng.percent(70));
+        for _ in 0..self.rng.below(4) {
+            let at = self.rng.index(self.tabs.len());
+            if self.tabs.get(at).is_some_and(|tab| tab.connection.is_some()) {
+                self.ask(at, Command::StartTyping { room: room.clone(), target: None });
+            }
+        }
         for at in 0..self.tabs.len() {
             let connected = self.tabs.get(at).is_some_and(|tab| tab.connection.is_some());
             match (connected, joins) {

@@ -1,8 +1,14 @@
 //! When nobody does anything new: what must hold once all is told and every grace and lease is over.
-use crate::{client::Wish, node::Node, view::Fault, world::World};
+use crate::{
+    client::{Seat, Wish},
+    node::Node,
+    pace::Duty,
+    view::Fault,
+    world::World,
+};
 use herenow_core::{
-    command::{Ending, Interest},
-    event::Viewer,
+    command::Ending,
+    event::{Hearing, Viewer},
     id::{RoomId, UserId},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,11 +28,6 @@ impl World {
         self.changed_ms = began_ms;
         self.advance(began_ms + CALM_MS)?;
         let converged_ms = self.changed_ms - began_ms;
-        if self.lossy {
-            // Who missed the last frame of all cannot know before the next one: here, it asks.
-            self.sync_all();
-            self.advance(self.now_ms + CALM_MS)?;
-        }
         self.check_rest()?;
         self.calm = false;
         Ok(converged_ms)
@@ -59,19 +60,6 @@ impl World {
         Ok(())
     }
 
-    fn sync_all(&mut self) {
-        for at in 0..self.tabs.len() {
-            let Some(tab) = self.tabs.get(at) else { continue };
-            let listening: Vec<RoomId> =
-                tab.seats.iter().filter(|(_, seat)| seat.listening).map(|(room, _)| room.clone()).collect();
-            for room in listening {
-                let Some(tab) = self.tabs.get_mut(at) else { continue };
-                let request = tab.sync(&mut self.numbers, &room, true);
-                self.send_up(at, request);
-            }
-        }
-    }
-
     fn check_rest(&self) -> Result<(), Fault> {
         let mut present: BTreeMap<&RoomId, BTreeSet<&UserId>> = BTreeMap::new();
         let mut heard: BTreeSet<&RoomId> = BTreeSet::new();
@@ -97,6 +85,7 @@ impl World {
         for room in &self.rooms {
             self.check_room_at_rest(room, present.get(room).cloned().unwrap_or_default(), heard.contains(room))?;
         }
+        self.check_dots_at_rest()?;
         for (at, partition) in self.node.partitions.iter().enumerate() {
             let load = partition.load();
             if load.deadlines > 0 {
@@ -122,30 +111,62 @@ impl World {
         }
         for (at, tab) in self.tabs.iter().enumerate() {
             let Some(seat) = tab.seats.get(room).filter(|seat| seat.listening) else { continue };
-            let fault = |what: String| Err(format!("tab {at} of {} in {room} at rest: {what}", tab.user));
-            let known = seat.view.version.as_ref().map(|version| version.number);
-            if seat.granted.follows() && !seat.view.in_order().into_iter().eq(viewers.iter()) {
-                return fault(format!("knows {:?} at {known:?}", seat.view.in_order()));
-            }
-            match seat.granted.interest() {
-                Some(Interest::Auto | Interest::Full | Interest::Count) if known != Some(number) => {
-                    return fault(format!("knows version {known:?} of {number}"));
-                }
-                Some(Interest::Listed) if !same_users(&seat.view.viewers, &users) => {
-                    return fault(format!("lists {:?}", seat.view.viewers.keys()));
-                }
-                Some(Interest::Auto | Interest::Full | Interest::Count | Interest::Listed | Interest::None) | None => {}
-            }
-            let hears_typing =
-                seat.granted.interest().is_some_and(|interest| herenow_core::event::Hearing::Typing.includes(interest));
-            if hears_typing && seat.view.typing.iter().any(|(user, _)| *user != tab.user) {
-                return fault(format!("sees {:?} type", seat.view.typing));
+            let checked = self.check_seat_at_rest(room, seat, (number, viewers));
+            checked.map_err(|what| format!("tab {at} of {} in {room} at rest: {what}", tab.user))?;
+            let typist = seat.view.typing.iter().find(|(user, _)| *user != tab.user);
+            let hears = seat.granted.interest().is_some_and(|interest| Hearing::Typing.includes(interest));
+            if let Some((typist, _)) = typist.filter(|_| hears) {
+                return Err(format!("tab {at} of {} in {room} at rest sees {typist} type", tab.user));
             }
         }
         Ok(())
     }
-}
 
-fn same_users(listed: &BTreeMap<UserId, Viewer>, users: &BTreeSet<&UserId>) -> bool {
-    listed.keys().eq(users.iter().copied())
+    fn check_seat_at_rest(&self, room: &RoomId, seat: &Seat, (number, viewers): (u64, &[Viewer])) -> Result<(), Fault> {
+        let model = self.node.partitions.get(Node::partition_of(room)).and_then(|held| held.model.rooms.get(room));
+        let (Some(model), Some(ear)) = (model, seat.granted.ear()) else { return Err("it is in no room".into()) };
+        let (view, known) = (&seat.view, seat.view.version.as_ref().map(|version| version.number));
+        let users: BTreeSet<&UserId> = viewers.iter().map(|viewer| &viewer.profile.user).collect();
+        let knows = match model.latches.duty(ear.interest) {
+            Duty::Lists => known == Some(number) && view.lists && view.in_order().into_iter().eq(viewers.iter()),
+            Duty::Steps => view.viewers.keys().eq(users.iter().copied()) && view.count.users == users.len(),
+            Duty::Counts => known == Some(number) && view.count.users == users.len(),
+            Duty::Nothing => true,
+        };
+        if !knows {
+            return Err(format!("knows {:?} of {:?} at {known:?}, not {number}", view.count, view.in_order()));
+        }
+        let detailed = ear.sessions && model.latches.duty(ear.interest) == Duty::Lists;
+        if detailed && view.sessions.as_ref() != Some(&model.sessions()) {
+            return Err(format!("knows the sessions {:?}", view.sessions));
+        }
+        let held = view.locks.as_ref().map(|locks| locks.iter().map(|(name, (session, _))| (name.clone(), *session)));
+        if held.is_some_and(|held| !held.eq(model.holds.holders())) {
+            return Err(format!("knows the locks {:?}, not {:?}", view.locks, model.holds.holders()));
+        }
+        let pointer = view.pointers.iter().find(|(session, point)| model.pointers.get(session) != Some(point));
+        match pointer.filter(|_| ear.sessions) {
+            Some((session, point)) => Err(format!("sees {session} point at {point:?}")),
+            None => Ok(()),
+        }
+    }
+
+    /// Whoever watches knows who is online: who has a tab that is connected.
+    fn check_dots_at_rest(&self) -> Result<(), Fault> {
+        for (at, tab) in self.tabs.iter().enumerate() {
+            let Some(session) = tab.connection.and_then(|connection| self.node.session(connection)) else { continue };
+            for user in &tab.watching {
+                let home = self.node.partitions.get(Node::home_of(user));
+                if !home.is_some_and(|home| home.model.dots.watches(session, user)) {
+                    continue;
+                }
+                let is_online = self.tabs.iter().any(|other| other.user == *user && other.connection.is_some());
+                let known = tab.dots.get(user);
+                if known.is_none_or(|status| status.is_some() != is_online) {
+                    return Err(format!("tab {at} of {} was told {known:?} of {user}", tab.user));
+                }
+            }
+        }
+        Ok(())
+    }
 }

@@ -1,32 +1,24 @@
 //! What must hold after each turn of a partition.
 use crate::{
-    model::{Answer, Listening},
-    partition::{Known, Partition, Shadow, Turn},
+    hear::{Hearer, Tally},
+    pace::Duty,
+    partition::{Known, Partition, Turn},
     show::{show, show_viewers},
     told::Told,
-    view::{Fault, Heard, View},
+    view::{Fault, View},
 };
 use herenow_core::{
-    command::Interest,
-    event::{Count, DiffView, Event, FACES_MAX, FIRST_MAX, Hearing, Notice, Viewer},
+    command::Input,
+    event::{Count, DiffView, Event, FACES_MAX, FIRST_MAX, Gear, Notice, Viewer},
     history::Kind,
-    id::{ConnectionKey, RoomId, SessionId, UserId},
+    id::{ConnectionKey, LockName, RoomId, SessionId, UserId},
     time::Time,
-    typing::Place,
     version::Version,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-
-/// What the turn said to single sessions.
-#[derive(Default)]
-struct Tally {
-    answers: BTreeMap<Arc<str>, u32>,
-    messages: BTreeMap<Arc<str>, BTreeSet<SessionId>>,
-    removed: BTreeSet<(SessionId, RoomId)>,
-}
 
 type Hearers = BTreeMap<ConnectionKey, (SessionId, UserId)>;
 
@@ -40,6 +32,7 @@ impl Partition {
             .map(|(session, guest)| (guest.connection, (*session, guest.profile.user.clone())))
             .collect();
         let mut tally = Tally::default();
+        self.check_locks(&turn.told)?;
         self.forget_shadows();
         for told in &turn.told {
             self.check_event(&told.event)?;
@@ -47,12 +40,19 @@ impl Partition {
                 let Some((session, user)) = hearers.get(key) else {
                     return Err(format!("{} goes to a connection that is not attached", show(&told.event)));
                 };
-                self.check_hearing((*key, *session, user), told, &mut tally)?;
+                let missed = turn.missed.contains(key);
+                self.check_hearing(Hearer { key: *key, session: *session, user, missed }, told, &mut tally)?;
             }
         }
-        self.check_due(&tally)?;
-        self.check_listeners()?;
-        self.model.due = Default::default();
+        self.check_due(&tally, &turn.missed)?;
+        self.note_caught_up();
+        for session in turn.behind.iter().copied() {
+            self.model.take(now, &Input::FellBehind { session });
+        }
+        self.note_behind(&turn.behind);
+        self.check_pace(now, turn)?;
+        self.check_dots()?;
+        self.model.due.clear();
         if let Some(due) = self.hub.poll_timeout()
             && due <= now
         {
@@ -63,6 +63,58 @@ impl Partition {
             return Err(format!("{held} sessions are held, not {sessions}"));
         }
         Ok(())
+    }
+
+    /// Each lock passes on under a number that was never given before, and to who is next.
+    fn check_locks(&mut self, told: &[Told]) -> Result<(), Fault> {
+        self.given = self.held.iter().map(|(key, held)| (key.clone(), BTreeSet::from([*held]))).collect();
+        for Told { event, .. } in told {
+            let Event::Lock { room, lock } = event else { continue };
+            let key = (room.clone(), lock.name.clone());
+            let highest = self.fences.get(&key).copied().unwrap_or_default();
+            let before = self.held.get(&key).copied();
+            match &lock.holder {
+                Some((_, session)) if lock.fence > highest => {
+                    self.held.insert(key.clone(), (*session, lock.fence));
+                    self.fences.insert(key.clone(), lock.fence);
+                    self.given.entry(key).or_default().insert((*session, lock.fence));
+                }
+                None if before.is_some_and(|(_, fence)| fence == lock.fence) => drop(self.held.remove(&key)),
+                Some(_) | None => {
+                    return Err(format!("{}: it was held by {before:?}, up to {highest}", show(event)));
+                }
+            }
+        }
+        let wanted = self.model.rooms.iter().flat_map(|(id, room)| {
+            room.holds.holders().into_iter().map(|(name, session)| ((id.clone(), name), session))
+        });
+        let wanted: BTreeMap<(RoomId, LockName), SessionId> = wanted.collect();
+        let held: BTreeMap<_, _> = self.held.iter().map(|(key, (session, _))| (key.clone(), *session)).collect();
+        if wanted == held { Ok(()) } else { Err(format!("locks are held by {held:?}, not {wanted:?}")) }
+    }
+
+    /// Everybody who watches knows who is online.
+    fn check_dots(&mut self) -> Result<(), Fault> {
+        let model = &self.model;
+        self.dots.retain(|key, _| model.sessions.values().any(|guest| guest.connection == *key));
+        for (session, users) in model.dots.watching() {
+            let Some(guest) = model.sessions.get(session) else {
+                return Err(format!("{session} watches and is not attached"));
+            };
+            for user in users {
+                let known = self.dots.get(&guest.connection).and_then(|dots| dots.get(user));
+                let wanted = model.dots.status(user);
+                if known != Some(&wanted) || self.hub.status(user) != wanted {
+                    let held = self.hub.status(user);
+                    return Err(format!("{session} was told {known:?} of {user}, who is {held:?}, not {wanted:?}"));
+                }
+            }
+        }
+        if let Some((session, asked)) = model.due.watches.iter().find(|(_, asked)| !asked.is_empty()) {
+            return Err(format!("{session} asked for {asked:?} and was not told"));
+        }
+        let (kept, wanted) = (self.hub.load().people, model.dots.kept());
+        if kept == wanted { Ok(()) } else { Err(format!("{kept} people are kept, not {wanted}")) }
     }
 
     /// The rosters are those of the model, and versions grew as they should; whether anything changed.
@@ -116,10 +168,6 @@ impl Partition {
             return Err(format!("{id} counts {:?}, not {count:?}", roster.count()));
         }
         let number = history.number();
-        let log_max = self.limits.log_changes_max as u64;
-        if number > log_max && history.since(number - log_max - 1).is_some() {
-            return Err(format!("{id} remembers more than {log_max} changes"));
-        }
         self.check_version(id, number, &viewers)?;
         let users: BTreeSet<UserId> = viewers.iter().map(|viewer| viewer.profile.user.clone()).collect();
         self.check_notices(id, notices, &users)?;
@@ -191,7 +239,7 @@ impl Partition {
                         && model.sessions.get(session).is_some_and(|guest| guest.connection == *key)
                 })
             });
-            shadow.whole = false;
+            (shadow.whole, shadow.was_ready) = (false, shadow.ready);
             listening
         });
         self.shadows = kept;
@@ -200,17 +248,7 @@ impl Partition {
     /// What holds of an event whoever hears it.
     fn check_event(&self, event: &Event) -> Result<(), Fault> {
         let fault = |what: &str| Err(format!("{}: {what}", show(event)));
-        let (room, version, count) = match event {
-            Event::Roster { view, .. } => (&view.room, &view.version, view.count),
-            Event::Diff { view, .. } => (&view.room, &view.version, view.count),
-            Event::Step(view) => (&view.room, &view.version, view.count),
-            Event::Count(view) => (&view.room, &view.version, view.count),
-            Event::Typing { .. }
-            | Event::Message { .. }
-            | Event::Removed { .. }
-            | Event::Ack { .. }
-            | Event::Refused { .. } => return Ok(()),
-        };
+        let Some(Shown { room, version, count, gear }) = shown(event) else { return Ok(()) };
         let Some(model) = self.model.rooms.get(room) else { return Ok(()) };
         let Some((number, viewers)) = self.now(room) else { return Ok(()) };
         if count != (Count { users: model.users.len(), sessions: model.entries.len() }) {
@@ -223,39 +261,41 @@ impl Partition {
         if whole_turn && version.number != number {
             return fault("not the version of the turn");
         }
-        match event {
-            Event::Roster { view, .. } => {
-                if view.viewers[..] != viewers[..] {
-                    return fault("not the roster of its version");
-                }
+        if gear.is_some_and(|gear| gear != model.latches.gear()) {
+            return fault(&format!("the gear is {:?}, not {gear:?}", model.latches.gear()));
+        }
+        if let Event::Roster { view, .. } = event {
+            let lists = view.sessions.as_ref();
+            if lists.is_some_and(|lists| !lists.iter().eq(model.sessions_in(&view.viewers).iter())) {
+                return fault("not the sessions");
             }
-            Event::Diff { view, typing, .. } => self.check_diff(view, typing.is_some())?,
-            Event::Step(step) => {
-                if step.first[..] != viewers[..viewers.len().min(FIRST_MAX)] {
-                    return fault("not the first viewers");
-                }
+            if view.viewers[..] != viewers[..] {
+                return fault("not the roster of its version");
             }
-            Event::Count(view) => {
-                if !view.faces.iter().eq(viewers.iter().take(FACES_MAX).map(|viewer| &viewer.profile)) {
-                    return fault("not the first faces");
-                }
-            }
-            Event::Typing { .. }
-            | Event::Message { .. }
-            | Event::Removed { .. }
-            | Event::Ack { .. }
-            | Event::Refused { .. } => {}
+        }
+        if let Event::Diff { view, .. } = event {
+            self.check_diff(view)?;
+        }
+        if let Event::Step(step) = event
+            && step.first[..] != viewers[..viewers.len().min(FIRST_MAX)]
+        {
+            return fault("not the first viewers");
+        }
+        if let Event::Count(view) = event
+            && !view.faces.iter().eq(viewers.iter().take(FACES_MAX).map(|viewer| &viewer.profile))
+        {
+            return fault("not the first faces");
         }
         Ok(())
     }
 
     /// A diff leads from the roster at `from` to the roster now.
-    fn check_diff(&self, diff: &DiffView, answers: bool) -> Result<(), Fault> {
+    fn check_diff(&self, diff: &DiffView) -> Result<(), Fault> {
         let from = Version { epoch: self.epoch.clone(), number: diff.from };
         let (Some(before), Some((_, after))) = (self.snapshot(&diff.room, &from), self.now(&diff.room)) else {
             return Err(format!("diff of {} from {}, which nobody was told of", diff.room, diff.from));
         };
-        let mut view = view_of(before, from, BTreeSet::new());
+        let mut view = View::of(before, from);
         view.take_diff(diff, None)?;
         if !view.in_order().into_iter().eq(after.iter()) {
             let led = show_viewers(&view.in_order().into_iter().cloned().collect::<Vec<_>>());
@@ -266,7 +306,7 @@ impl Partition {
                 show_viewers(after)
             ));
         }
-        for (user, reason) in diff.left.iter().filter(|_| !answers) {
+        for (user, reason) in &diff.left {
             let wanted = self.model.due.left.get(&(diff.room.clone(), user.clone()));
             if wanted != Some(reason) {
                 return Err(format!("diff of {}: {user} left because {reason:?}, not {wanted:?}", diff.room));
@@ -275,56 +315,8 @@ impl Partition {
         Ok(())
     }
 
-    /// What holds of an event for one connection that hears it.
-    fn check_hearing(
-        &mut self,
-        (key, session, user): (ConnectionKey, SessionId, &UserId),
-        told: &Told,
-        tally: &mut Tally,
-    ) -> Result<(), Fault> {
-        let event = &told.event;
-        let fault = |what: &str| Err(format!("{session} of {user} hears {}: {what}", show(event)));
-        if let Some(re) = answered(event) {
-            *tally.answers.entry(Arc::clone(re)).or_default() += 1;
-            match self.model.due.answers.get(re) {
-                Some((who, answer)) if *who == session && is_answer(answer, event) => {}
-                wanted => return fault(&format!("wanted {wanted:?}")),
-            }
-        }
-        let room = match event {
-            Event::Ack { .. } | Event::Refused { .. } => return Ok(()),
-            Event::Removed { room, .. } => {
-                tally.removed.insert((session, room.clone()));
-                return Ok(());
-            }
-            Event::Roster { view, .. } => &view.room,
-            Event::Diff { view, .. } => &view.room,
-            Event::Step(view) => &view.room,
-            Event::Count(view) => &view.room,
-            Event::Typing { room, .. } | Event::Message { room, .. } => room,
-        };
-        let listening = self.model.rooms.get(room).and_then(|room| room.listeners.get(&session)).copied();
-        let Some(listening) = listening else { return fault("does not listen") };
-        if let Event::Message { message, .. } = event {
-            if !tally.messages.entry(Arc::clone(&message.data)).or_default().insert(session) {
-                return fault("heard it before");
-            }
-            return Ok(());
-        }
-        let entered = self.model.due.entered.contains(&(room.clone(), session));
-        let typing = self.model.rooms.get(room).map(|room| room.typists()).unwrap_or_default();
-        let shadow = self.shadows.entry((key, room.clone())).or_default();
-        shadow.period = listening.period;
-        let now = self.known.get(room).map(|known| (known.number, &known.viewers));
-        let current = now.map(|(number, viewers)| {
-            let version = Version { epoch: self.epoch.clone(), number };
-            move || view_of(viewers, version, typing)
-        });
-        shadow.hear(event, Hearer { user, listening, entered }, current).or_else(|what| fault(&what))
-    }
-
     /// Each request was answered, and each message reached whom it should.
-    fn check_due(&self, tally: &Tally) -> Result<(), Fault> {
+    fn check_due(&self, tally: &Tally, missed: &BTreeSet<ConnectionKey>) -> Result<(), Fault> {
         let due = &self.model.due;
         for (re, (session, answer)) in &due.answers {
             let times = tally.answers.get(re).copied().unwrap_or_default();
@@ -341,138 +333,52 @@ impl Partition {
         if let Some((data, _)) = tally.messages.iter().find(|(data, _)| !due.messages.contains_key(*data)) {
             return Err(format!("message {data} was sent by nobody"));
         }
-        if let Some((session, room)) = due.removed.symmetric_difference(&tally.removed).next() {
+        if let Some((session, room, _)) = due.removed.symmetric_difference(&tally.removed).next() {
             return Err(format!("{session} was told wrongly, or not at all, that it is out of {room}"));
         }
-        Ok(())
-    }
-
-    /// Whoever listens knows all of the turn.
-    fn check_listeners(&self) -> Result<(), Fault> {
-        for (id, room) in &self.model.rooms {
-            let Some((number, viewers)) = self.now(id) else { continue };
-            let typists = room.typists();
-            for (session, listening) in &room.listeners {
-                let Some(guest) = self.model.sessions.get(session) else {
-                    return Err(format!("{session} listens to {id} and is not attached"));
-                };
-                let fault =
-                    |what: &str| Err(format!("{session} in {id} at {number}, {:?}: {what}", listening.interest));
-                let shadow = self.shadows.get(&(guest.connection, id.clone()));
-                let Some(shadow) = shadow.filter(|shadow| shadow.period == listening.period) else {
-                    return fault("heard no roster");
-                };
-                let known = shadow.view.version.as_ref().map(|version| version.number);
-                let (follows, lists) = match listening.interest {
-                    Interest::Auto | Interest::Full | Interest::Count => (true, false),
-                    Interest::Listed => (false, true),
-                    Interest::None => (false, false),
-                };
-                if follows && known != Some(number) {
-                    return fault(&format!("knows {known:?}"));
-                }
-                let users = viewers.iter().map(|viewer| &viewer.profile.user).collect::<BTreeSet<_>>();
-                if lists && !shadow.view.viewers.keys().eq(users.iter().copied()) {
-                    return fault("knows other viewers");
-                }
-                let others = |typing: &BTreeSet<(UserId, Place)>| -> Vec<_> {
-                    typing.iter().filter(|(user, _)| *user != guest.profile.user).cloned().collect()
-                };
-                if Hearing::Typing.includes(listening.interest) && others(&shadow.view.typing) != others(&typists) {
-                    return fault(&format!("typing {:?}, not {typists:?}", shadow.view.typing));
-                }
+        if due.typing_off != tally.typing_off {
+            return Err(format!("{:?} were told that typing is off, not {:?}", tally.typing_off, due.typing_off));
+        }
+        for (id, session) in &due.refreshed {
+            let Some((room, guest)) = self.model.rooms.get(id).zip(self.model.sessions.get(session)) else { continue };
+            let Some(listening) = room.listeners.get(session).filter(|_| !missed.contains(&guest.connection)) else {
+                continue;
+            };
+            let shadow = self.shadows.get(&(guest.connection, id.clone()));
+            let nothing = room.latches.duty(listening.interest) == Duty::Nothing;
+            if !nothing && !shadow.is_some_and(|shadow| shadow.whole) {
+                return Err(format!("{session} can be written to again, and was not given {id}"));
             }
         }
         Ok(())
     }
 }
 
-/// Who hears an event.
-struct Hearer<'a> {
-    user: &'a UserId,
-    listening: Listening,
-    /// They took their place in this turn.
-    entered: bool,
+/// What an event says of a room as a whole.
+struct Shown<'a> {
+    room: &'a RoomId,
+    version: &'a Version,
+    count: Count,
+    gear: Option<Gear>,
 }
 
-impl Shadow {
-    /// Takes an event of the room in; `current` gives the room as it is now.
-    fn hear(&mut self, event: &Event, hearer: Hearer<'_>, current: Option<impl FnOnce() -> View>) -> Result<(), Fault> {
-        let Hearer { user, listening, entered } = hearer;
-        let heard = |hearing: Hearing| {
-            if hearing.includes(listening.interest) { Ok(()) } else { Err(Fault::from("did not ask for it")) }
-        };
-        let own_joined = || if entered { Err(Fault::from("its own joined")) } else { Ok(()) };
-        match event {
-            Event::Roster { view, interest, .. } => {
-                if *interest != listening.interest {
-                    return Err(format!("the interest is {:?}", listening.interest));
-                }
-                self.whole = true;
-                self.view.take_roster(view)
-            }
-            Event::Diff { typing: Some(_), .. } => {
-                self.whole = true;
-                if let Some(current) = current {
-                    self.view = current();
-                }
-                Ok(())
-            }
-            Event::Diff { view, typing: None, .. } => {
-                heard(Hearing::Diffs)?;
-                if view.joined.iter().any(|viewer| viewer.profile.user == *user) {
-                    own_joined()?;
-                }
-                match self.view.take_diff(view, None)? {
-                    Heard::Applied => Ok(()),
-                    Heard::Old => Err("is no news".into()),
-                    Heard::Gap => Err(format!("does not follow what it was told, {:?}", self.view.version)),
-                }
-            }
-            Event::Step(step) => {
-                heard(Hearing::Steps)?;
-                if step.left.is_none() && step.profile.user == *user {
-                    own_joined()?;
-                }
-                self.view.take_step(step)
-            }
-            Event::Count(view) => {
-                heard(Hearing::Counts)?;
-                self.view.version = Some(view.version.clone());
-                Ok(())
-            }
-            Event::Typing { profile, target, on, .. } => {
-                heard(Hearing::Typing)?;
-                if profile.user == *user {
-                    return Err("its own typing".into());
-                }
-                let news = self.view.take_typing(&profile.user, target, *on);
-                if news || self.whole { Ok(()) } else { Err("is told twice".into()) }
-            }
-            Event::Message { .. } | Event::Removed { .. } | Event::Ack { .. } | Event::Refused { .. } => Ok(()),
-        }
-    }
-}
-
-fn answered(event: &Event) -> Option<&Arc<str>> {
-    match event {
-        Event::Roster { re, .. } | Event::Diff { re, .. } | Event::Refused { re, .. } => re.as_ref().map(|re| &re.0),
-        Event::Ack { re, .. } => Some(&re.0),
-        Event::Step(_) | Event::Count(_) | Event::Typing { .. } | Event::Message { .. } | Event::Removed { .. } => None,
-    }
-}
-
-fn is_answer(wanted: &Answer, event: &Event) -> bool {
-    match (wanted, event) {
-        (Answer::Ack(wanted), Event::Ack { sessions, .. }) => wanted == sessions,
-        (Answer::Refused(wanted), Event::Refused { refusal, .. }) => wanted == refusal,
-        (Answer::View(wanted, _), Event::Roster { view, .. }) => *wanted == view.room,
-        (Answer::View(wanted, _), Event::Diff { view, .. }) => *wanted == view.room,
-        (Answer::Ack(_) | Answer::Refused(_) | Answer::View(..), _) => false,
-    }
-}
-
-fn view_of(viewers: &[Viewer], version: Version, typing: BTreeSet<(UserId, Place)>) -> View {
-    let viewers = viewers.iter().map(|viewer| (viewer.profile.user.clone(), viewer.clone())).collect();
-    View { version: Some(version), viewers, typing }
+fn shown(event: &Event) -> Option<Shown<'_>> {
+    let (room, version, count, gear) = match event {
+        Event::Roster { view, .. } => (&view.room, &view.version, view.count, Some(view.gear)),
+        Event::Diff { view, .. } => (&view.room, &view.version, view.count, None),
+        Event::Step(view) => (&view.room, &view.version, view.count, None),
+        Event::Count(view) => (&view.room, &view.version, view.count, Some(view.gear)),
+        Event::Typing { .. }
+        | Event::Sessions { .. }
+        | Event::Cursors { .. }
+        | Event::Statuses(_)
+        | Event::Lock { .. }
+        | Event::LockAnswer { .. }
+        | Event::Message { .. }
+        | Event::Removed { .. }
+        | Event::Ack { .. }
+        | Event::WatchRefused { .. }
+        | Event::Refused { .. } => return None,
+    };
+    Some(Shown { room, version, count, gear })
 }

@@ -11,7 +11,10 @@ use herenow_core::{
     profile::Status,
     version::Version,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// One tab of a user.
 #[derive(Clone, Debug)]
@@ -30,6 +33,10 @@ pub struct Tab {
     pub seats: BTreeMap<RoomId, Seat>,
     /// Requests without an answer on this connection.
     pub pending: BTreeMap<Arc<str>, Pending>,
+    /// Users whose dots it shows.
+    pub watching: BTreeSet<UserId>,
+    /// What it was told of them.
+    pub dots: BTreeMap<UserId, Option<Status>>,
 }
 
 /// What a tab wants of a room, and knows of it.
@@ -43,8 +50,6 @@ pub struct Seat {
     pub listening: bool,
     /// What it knows.
     pub view: View,
-    /// The number of a sync under way.
-    pub syncing: Option<Arc<str>>,
 }
 
 /// How a tab wants to be in a room.
@@ -54,22 +59,36 @@ pub enum Wish {
     #[default]
     Out,
     /// As a listener only.
-    Observe(Interest),
+    Observe(Ear),
     /// As a viewer.
-    View(Interest),
+    View(Ear),
+}
+
+/// What a tab wants to hear.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ear {
+    /// How much.
+    pub interest: Interest,
+    /// Sessions and pointers as well.
+    pub sessions: bool,
 }
 
 impl Wish {
-    /// How much it hears.
-    pub const fn interest(self) -> Option<Interest> {
+    /// What it hears.
+    pub const fn ear(self) -> Option<Ear> {
         match self {
             Self::Out => None,
-            Self::Observe(interest) | Self::View(interest) => Some(interest),
+            Self::Observe(ear) | Self::View(ear) => Some(ear),
         }
     }
 
+    /// How much it hears.
+    pub fn interest(self) -> Option<Interest> {
+        self.ear().map(|ear| ear.interest)
+    }
+
     /// Whether it keeps the roster up to date.
-    pub const fn follows(self) -> bool {
+    pub fn follows(self) -> bool {
         matches!(self.interest(), Some(Interest::Auto | Interest::Full))
     }
 }
@@ -81,8 +100,8 @@ pub enum Pending {
     Join(RoomId, Wish),
     /// A join that a leave followed: whatever it is answered does not count.
     Moot,
-    /// A sync of a room.
-    Sync(RoomId),
+    /// A sync.
+    Sync,
     /// Anything that is only acknowledged or refused.
     Other,
 }
@@ -103,8 +122,6 @@ impl Numbers {
 pub struct Surroundings<'a> {
     /// The partition of a room.
     pub partition: &'a dyn Fn(&RoomId) -> Option<&'a Partition>,
-    /// Frames get lost by plan: a gap is no fault, but must heal.
-    pub lossy: bool,
 }
 
 impl Tab {
@@ -118,6 +135,8 @@ impl Tab {
             status: Status::Active,
             seats: BTreeMap::new(),
             pending: BTreeMap::new(),
+            watching: BTreeSet::new(),
+            dots: BTreeMap::new(),
         }
     }
 
@@ -125,8 +144,9 @@ impl Tab {
     pub fn disconnect(&mut self) {
         self.connection = None;
         self.pending.clear();
+        self.dots.clear();
         for seat in self.seats.values_mut() {
-            (seat.syncing, seat.listening) = (None, false);
+            seat.listening = false;
         }
     }
 
@@ -134,15 +154,15 @@ impl Tab {
     pub fn join(&mut self, numbers: &mut Numbers, room: &RoomId, since: bool) -> Option<Request> {
         let joins = self.joins(room);
         let seat = self.seats.get_mut(room)?;
-        let interest = seat.wish.interest()?;
+        let Ear { interest, sessions } = seat.wish.ear()?;
         let re = numbers.draw();
         // While it listens, or may soon, the answer would not fit what it knows by then.
-        let kept_up = since && seat.wish.follows() && seat.granted.follows() && !seat.listening && !joins;
+        let kept_up =
+            since && seat.wish.follows() && seat.granted.follows() && !seat.listening && !joins && seat.view.lists;
         let since = seat.view.version.clone().filter(|_| kept_up);
-        seat.syncing = None;
         self.pending.insert(Arc::clone(&re.0), Pending::Join(room.clone(), seat.wish));
         let observe = matches!(seat.wish, Wish::Observe(_));
-        let command = Command::Join { room: room.clone(), interest, observe, state: None, since };
+        let command = Command::Join { room: room.clone(), interest, observe, state: None, since, sessions };
         Some(Request { re: Some(re), command })
     }
 
@@ -150,7 +170,6 @@ impl Tab {
     pub fn leave(&mut self, room: &RoomId) {
         let Some(seat) = self.seats.get_mut(room) else { return };
         (seat.wish, seat.granted, seat.listening) = (Wish::Out, Wish::Out, false);
-        seat.syncing = None;
         for pending in self.pending.values_mut() {
             if matches!(pending, Pending::Join(joined, _) if joined == room) {
                 *pending = Pending::Moot;
@@ -163,72 +182,89 @@ impl Tab {
         let re = numbers.draw();
         let mut version = None;
         if let Some(seat) = self.seats.get_mut(room) {
-            version = seat.view.version.clone().filter(|_| since && seat.granted.follows());
-            seat.syncing = Some(Arc::clone(&re.0));
+            version = seat.view.version.clone().filter(|_| since && seat.granted.follows() && seat.view.lists);
         }
-        self.pending.insert(Arc::clone(&re.0), Pending::Sync(room.clone()));
+        self.pending.insert(Arc::clone(&re.0), Pending::Sync);
         Request { re: Some(re), command: Command::Sync { room: room.clone(), since: version } }
     }
 
-    /// Takes a frame in; what the tab asks because of it.
+    /// Takes a frame in.
     ///
     /// # Errors
     /// What a client must never see.
-    pub fn hear(
-        &mut self,
-        frame: &Frame,
-        numbers: &mut Numbers,
-        around: &Surroundings<'_>,
-    ) -> Result<Option<Request>, Fault> {
+    pub fn hear(&mut self, frame: &Frame, around: &Surroundings<'_>) -> Result<(), Fault> {
         let event = match frame {
             Frame::Welcome(session) => {
                 self.session = Some(*session);
-                return Ok(None);
+                return Ok(());
             }
             Frame::Event(event) => event,
         };
         let heard = match event {
-            Event::Ack { re, .. } => return self.answered(&re.0).map(|_| None),
-            Event::Refused { re: None, .. } => return Ok(None),
-            Event::Refused { re: Some(re), .. } => return self.refused(&re.0).map(|()| None),
+            Event::Ack { re, .. } => return self.acknowledged(&re.0),
+            Event::LockAnswer { re, .. } | Event::WatchRefused { re: Some(re), .. } => {
+                return self.answered(&re.0).map(|_| ());
+            }
+            Event::Refused { re: None, .. } | Event::WatchRefused { re: None, .. } | Event::Message { .. } => {
+                return Ok(());
+            }
+            Event::Refused { re: Some(re), .. } => return self.refused(&re.0),
             Event::Removed { room, .. } => {
                 self.removed(room);
-                return Ok(None);
+                return Ok(());
             }
-            Event::Message { .. } => return Ok(None),
-            Event::Roster { re, view, .. } => self.whole(re.as_ref(), &view.room, event)?,
-            Event::Diff { re, view, typing } if typing.is_some() => self.whole(re.as_ref(), &view.room, event)?,
-            Event::Diff { view, .. } => self.news(&view.room, event)?,
+            Event::Statuses(dots) => {
+                let shown = dots.iter().filter(|dot| self.watching.contains(&dot.user));
+                let shown: Vec<_> = shown.map(|dot| (dot.user.clone(), dot.status)).collect();
+                self.dots.extend(shown);
+                return Ok(());
+            }
+            Event::Roster { re: Some(re), view, .. } => self.whole(re, &view.room, event)?,
+            Event::Diff { re: Some(re), view, .. } => self.whole(re, &view.room, event)?,
+            Event::Roster { re: None, view, .. } => self.news(&view.room, event)?,
+            Event::Diff { re: None, view, .. } => self.news(&view.room, event)?,
             Event::Step(step) => self.news(&step.room, event)?,
             Event::Count(view) => self.news(&view.room, event)?,
-            Event::Typing { room, .. } => self.news(room, event)?,
+            Event::Typing { room, .. }
+            | Event::Sessions { room, .. }
+            | Event::Cursors { room, .. }
+            | Event::Lock { room, .. } => self.news(room, event)?,
         };
-        let Some((room, heard)) = heard else { return Ok(None) };
+        let Some((room, heard)) = heard else { return Ok(()) };
         if heard == Heard::Gap {
-            if !around.lossy {
+            if !matches!(event, Event::Diff { re: Some(_), .. }) {
                 return Err(format!("{} in {room}: a gap on a whole connection", self.user));
             }
-            let syncs = self.seats.get(&room).is_some_and(|seat| seat.syncing.is_some());
-            return Ok((!syncs).then(|| self.sync(numbers, &room, true)));
+            // It followed something that was not said, because this client did not read; a roster comes next.
+            if let Some(seat) = self.seats.get_mut(&room) {
+                seat.view.lists = false;
+            }
+            return Ok(());
         }
-        self.compare(&room, around)?;
-        Ok(None)
+        self.compare(&room, around)
+    }
+
+    /// An answer that says no more: also to a join or a sync, where the tab hears no lists.
+    fn acknowledged(&mut self, re: &Arc<str>) -> Result<(), Fault> {
+        match self.answered(re)? {
+            Pending::Join(room, wish) => {
+                if let Some(seat) = self.seats.get_mut(&room) {
+                    (seat.granted, seat.listening, seat.view) = (wish, true, View::default());
+                }
+            }
+            Pending::Moot | Pending::Sync | Pending::Other => {}
+        }
+        Ok(())
     }
 
     /// An answer that holds the room.
-    fn whole(&mut self, re: Option<&RequestId>, room: &RoomId, event: &Event) -> Result<Taken, Fault> {
-        let Some(re) = re else { return Err(format!("{}: an answer to nothing in {room}", self.user)) };
+    fn whole(&mut self, re: &RequestId, room: &RoomId, event: &Event) -> Result<Taken, Fault> {
         let pending = self.answered(&re.0)?;
         let Some(seat) = self.seats.get_mut(room) else { return Ok(None) };
         match pending {
             Pending::Join(_, wish) => (seat.granted, seat.listening) = (wish, true),
-            Pending::Sync(_) if seat.syncing.as_ref() == Some(&re.0) => {
-                seat.syncing = None;
-                if !seat.listening {
-                    return Ok(None);
-                }
-            }
-            Pending::Moot | Pending::Sync(_) => return Ok(None),
+            Pending::Sync if seat.listening => {}
+            Pending::Moot | Pending::Sync => return Ok(None),
             Pending::Other => return Err(format!("{}: a roster for what asked for none", self.user)),
         }
         let heard = seat.take(event)?;
@@ -252,14 +288,7 @@ impl Tab {
     fn refused(&mut self, re: &Arc<str>) -> Result<(), Fault> {
         match self.answered(re)? {
             Pending::Join(room, _) => self.fall_back(&room),
-            Pending::Sync(room) => {
-                if let Some(seat) = self.seats.get_mut(&room)
-                    && seat.syncing.as_ref() == Some(re)
-                {
-                    seat.syncing = None;
-                }
-            }
-            Pending::Moot | Pending::Other => {}
+            Pending::Moot | Pending::Sync | Pending::Other => {}
         }
         Ok(())
     }
@@ -269,7 +298,7 @@ impl Tab {
         // A refusal can overtake the answers to earlier joins, which come at the end of the turn.
         let joins = self.pending.iter().filter_map(|(re, pending)| match pending {
             Pending::Join(joined, wish) if joined == room => Some((re, *wish)),
-            Pending::Join(..) | Pending::Moot | Pending::Sync(_) | Pending::Other => None,
+            Pending::Join(..) | Pending::Moot | Pending::Sync | Pending::Other => None,
         });
         let latest = joins.max_by_key(|(re, _)| (re.len(), Arc::clone(re))).map(|(_, wish)| wish);
         let Some(seat) = self.seats.get_mut(room) else { return };
@@ -285,14 +314,15 @@ impl Tab {
 
     fn removed(&mut self, room: &RoomId) {
         if let Some(seat) = self.seats.get_mut(room) {
-            (seat.listening, seat.syncing) = (false, None);
+            seat.listening = false;
         }
         self.fall_back(room);
     }
 
     /// What the tab holds at a version is what the hub held at it.
     fn compare(&self, room: &RoomId, around: &Surroundings<'_>) -> Result<(), Fault> {
-        let Some(seat) = self.seats.get(room).filter(|seat| seat.granted.follows()) else { return Ok(()) };
+        let holds = |seat: &&Seat| seat.granted.follows() && seat.view.lists;
+        let Some(seat) = self.seats.get(room).filter(holds) else { return Ok(()) };
         let Some(version) = &seat.view.version else { return Ok(()) };
         let Some(partition) = (around.partition)(room) else { return Ok(()) };
         if !self.agrees(seat, room, version, partition) {
@@ -313,21 +343,30 @@ type Taken = Option<(RoomId, Heard)>;
 impl Seat {
     fn take(&mut self, event: &Event) -> Result<Heard, Fault> {
         match event {
-            Event::Roster { view, .. } => self.view.take_roster(view).map(|()| Heard::Applied),
-            Event::Diff { view, typing, .. } => {
+            Event::Roster { view, .. } => self.view.take_roster(view)?,
+            Event::Diff { view, typing, locks, .. } => {
                 let heard = self.view.take_diff(view, typing.as_deref())?;
-                Ok(if self.granted.follows() { heard } else { Heard::Old })
+                if let Some(locks) = locks {
+                    self.view.take_locks(locks)?;
+                }
+                return Ok(if self.granted.follows() { heard } else { Heard::Old });
             }
-            Event::Step(step) => self.view.take_step(step).map(|()| Heard::Applied),
-            Event::Count(view) => {
-                self.view.version = Some(view.version.clone());
-                Ok(Heard::Applied)
-            }
+            Event::Step(step) => self.view.take_step(step)?,
+            Event::Count(view) => self.view.take_count(view)?,
             Event::Typing { profile, target, on, .. } => {
                 self.view.take_typing(&profile.user, target, *on);
-                Ok(Heard::Applied)
             }
-            Event::Message { .. } | Event::Removed { .. } | Event::Ack { .. } | Event::Refused { .. } => Ok(Heard::Old),
+            Event::Sessions { user, list, .. } => self.view.take_sessions(user, list),
+            Event::Cursors { at, .. } => self.view.take_pointers(at),
+            Event::Lock { lock, .. } => self.view.take_lock(lock)?,
+            Event::Message { .. }
+            | Event::Removed { .. }
+            | Event::Statuses(_)
+            | Event::LockAnswer { .. }
+            | Event::Ack { .. }
+            | Event::WatchRefused { .. }
+            | Event::Refused { .. } => return Ok(Heard::Old),
         }
+        Ok(Heard::Applied)
     }
 }

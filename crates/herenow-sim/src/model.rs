@@ -1,9 +1,16 @@
 //! What a partition should hold and answer, worked out from what clients did, in the plainest way: a table of entries
 //! with their ends. Knows nothing of turns' diffs, histories or versions.
+use crate::{
+    dots::Dots,
+    due::{Answer, Asked, Due},
+    hold::Wished,
+    place::{Entry, Listening, RoomModel},
+};
 use herenow_core::{
     command::{Command, Ending, Evictee, Input, Interest, Message, Patch, Reason},
-    event::State,
-    id::{ConnectionKey, RequestId, RoomId, SessionId, UserId},
+    cursors::Point,
+    event::Gear,
+    id::{ConnectionKey, LockName, RequestId, RoomId, SessionId, UserId},
     limits::Limits,
     profile::{Profile, Status},
     refusal::Refusal,
@@ -13,6 +20,7 @@ use herenow_core::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 /// The table of one partition.
@@ -23,8 +31,11 @@ pub struct Model {
     pub sessions: BTreeMap<SessionId, Guest>,
     /// Rooms with entries or listeners.
     pub rooms: BTreeMap<RoomId, RoomModel>,
+    /// Who is online.
+    pub dots: Dots,
     /// What the turn that is open must say.
     pub due: Due,
+    blocks: BTreeMap<(RoomId, UserId), Time>,
     periods: u64,
     writes: u64,
 }
@@ -39,96 +50,34 @@ pub struct Guest {
     status: Status,
 }
 
-/// One room.
-#[derive(Debug, Default)]
-pub struct RoomModel {
-    /// Each session's place.
-    pub entries: BTreeMap<SessionId, Entry>,
-    /// Users with entries: as whom, and since when.
-    pub users: BTreeMap<UserId, (Arc<Profile>, Time)>,
-    /// Sessions that hear the room.
-    pub listeners: BTreeMap<SessionId, Listening>,
-    leases: BTreeMap<(UserId, Place, SessionId), Time>,
-}
-
-/// One session's place in a room.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// Whose.
-    pub user: UserId,
-    status: Status,
-    state: BTreeMap<Arc<str>, (u64, Arc<str>)>,
-    ends: Option<(Time, Ending)>,
-    /// Its first join is of this turn.
-    fresh: bool,
-}
-
-/// How a session hears a room.
+/// How a session joins.
 #[derive(Clone, Copy, Debug)]
-pub struct Listening {
-    /// How much.
-    pub interest: Interest,
-    /// Differs from one time of listening to the next.
-    pub period: u64,
-}
-
-/// What the open turn must say.
-#[derive(Debug, Default)]
-pub struct Due {
-    /// The answer that each numbered request is owed.
-    pub answers: BTreeMap<Arc<str>, (SessionId, Answer)>,
-    /// Sessions that took a place in the turn.
-    pub entered: BTreeSet<(RoomId, SessionId)>,
-    /// Who gets each message, by its data.
-    pub messages: BTreeMap<Arc<str>, (RoomId, BTreeSet<SessionId>)>,
-    /// Who is told that they are out.
-    pub removed: BTreeSet<(SessionId, RoomId)>,
-    /// Why users left, the last time in the turn.
-    pub left: BTreeMap<(RoomId, UserId), Reason>,
-}
-
-/// What a request is answered by.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// Done; a message to so many sessions.
-    Ack(Option<usize>),
-    /// Not done.
-    Refused(Refusal),
-    /// A roster or a diff of the room.
-    View(RoomId, Asked),
-}
-
-/// What asked for a view.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// A join.
-    Join,
-    /// A sync.
-    Sync,
-}
-
-/// A viewer as the model has it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Expected<'a> {
-    /// Who.
-    pub profile: &'a Arc<Profile>,
-    /// The most present of their sessions.
-    pub status: Status,
-    /// Since when.
-    pub joined_at: Time,
-    /// The newest value of each key.
-    pub state: State,
+struct Joining<'a> {
+    interest: Interest,
+    observe: bool,
+    sessions: bool,
+    state: Option<&'a Patch>,
 }
 
 impl Model {
     /// An empty table.
     pub fn new(limits: Limits) -> Self {
-        let (sessions, rooms, due) = (BTreeMap::new(), BTreeMap::new(), Due::default());
-        Self { limits, sessions, rooms, due, periods: 0, writes: 0 }
+        Self {
+            limits,
+            sessions: BTreeMap::new(),
+            rooms: BTreeMap::new(),
+            dots: Dots::default(),
+            due: Due::default(),
+            blocks: BTreeMap::new(),
+            periods: 0,
+            writes: 0,
+        }
     }
 
-    /// Lets the time be `now`: leases and graces that are over end.
+    /// Lets the time be `now`: leases, graces and blocks that are over end.
     pub fn wake(&mut self, now: Time) {
+        self.dots.wake(now);
+        self.blocks.retain(|_, until| *until > now);
         for (id, room) in &mut self.rooms {
             room.leases.retain(|_, until| *until > now);
             let over = |entry: &Entry| entry.ends.filter(|(until, _)| *until <= now);
@@ -148,26 +97,49 @@ impl Model {
     pub fn take(&mut self, now: Time, input: &Input) {
         match input {
             Input::Attached { session, profile, connection } => self.attach(now, *session, profile, *connection),
+            Input::Arrived { session } => {
+                if let Some(guest) = self.sessions.get(session) {
+                    self.dots.arrive(*session, &guest.profile.user, guest.status);
+                }
+            }
             Input::Detached { session, how } => self.detach(now, *session, *how),
-            Input::Evicted { room, whom, reason } => self.evict(room, whom, *reason),
+            Input::FellBehind { session } => {
+                for listening in self.rooms.values_mut().filter_map(|room| room.listeners.get_mut(session)) {
+                    (listening.behind, listening.awaits) = (true, None);
+                }
+            }
+            Input::CaughtUp { session } => {
+                for (id, room) in &mut self.rooms {
+                    if let Some(listening) = room.listeners.get_mut(session)
+                        && std::mem::take(&mut listening.behind)
+                    {
+                        self.due.refreshed.insert((id.clone(), *session));
+                    }
+                }
+            }
+            Input::Evicted { room, whom, reason, block } => self.evict(now, room, whom, (*reason, *block)),
             Input::Published { room, message } => {
                 self.say(room, None, message);
             }
             Input::Asked { session, re, command } => {
                 let Some(guest) = self.sessions.get(session).cloned() else { return };
-                let answer = self.ask(now, *session, &guest, command, re.as_ref());
+                let answer = self.ask(now, *session, &guest, command);
                 if let Some(RequestId(re)) = re {
                     self.due.answers.insert(Arc::clone(re), (*session, answer));
+                } else if answer == Answer::Refused(Refusal::TypingOff)
+                    && let Command::StartTyping { room, .. } = command
+                {
+                    self.mind_typing_off(now, *session, room);
                 }
             }
         }
     }
 
     /// Ends the turn; rooms without anybody are forgotten. Call before the turn is compared.
-    pub fn settle(&mut self) {
+    pub fn settle(&mut self, now: Time) {
         self.rooms.retain(|_, room| !room.entries.is_empty() || !room.listeners.is_empty());
-        for entry in self.rooms.values_mut().flat_map(|room| room.entries.values_mut()) {
-            entry.fresh = false;
+        for room in self.rooms.values_mut() {
+            room.settle(now, &self.limits);
         }
     }
 
@@ -193,8 +165,8 @@ impl Model {
         if self.sessions.remove(&session).is_none() {
             return;
         }
-        self.due.answers.retain(|_, (who, _)| *who != session);
-        self.due.removed.retain(|(who, _)| *who != session);
+        self.due.hang_up(session);
+        self.dots.depart(session, how, now, &self.limits);
         let grace = how.grace(&self.limits);
         for (id, room) in &mut self.rooms {
             if room.listeners.remove(&session).is_none() {
@@ -202,6 +174,8 @@ impl Model {
             }
             self.due.unlisten(id, session);
             room.leases.retain(|(.., holder), _| *holder != session);
+            room.holds.stop_waiting(session);
+            room.hide(session);
             let Some(entry) = room.entries.get_mut(&session) else { continue };
             if entry.fresh || grace.is_zero() {
                 room.quit(session, how, id, &mut self.due);
@@ -211,14 +185,30 @@ impl Model {
         }
     }
 
-    fn evict(&mut self, id: &RoomId, whom: &Evictee, reason: Reason) {
-        let Some(room) = self.rooms.get_mut(id) else { return };
+    fn evict(&mut self, now: Time, id: &RoomId, whom: &Evictee, (reason, block): (Reason, Option<Duration>)) {
         let attached = |session: &SessionId| self.sessions.get(session);
-        let meant = |session: &SessionId, user: &UserId| match whom {
-            Evictee::User(whom) => user == whom,
-            Evictee::Session(whom) => session == whom && attached(session).is_some(),
+        let user = match whom {
+            Evictee::User(user) => user.clone(),
+            Evictee::Session(session) => match attached(session) {
+                Some(guest) => guest.profile.user.clone(),
+                None => return,
+            },
         };
-        let hears = |session: &&SessionId| attached(session).is_some_and(|guest| meant(session, &guest.profile.user));
+        if let Some(block) = block {
+            self.blocks.insert((id.clone(), user.clone()), now + block);
+            if self.blocks.len() > self.limits.blocks_max {
+                let others = self.blocks.iter().filter(|(key, _)| **key != (id.clone(), user.clone()));
+                let first = others.min_by_key(|(_, until)| **until).map(|(key, _)| key.clone());
+                first.and_then(|first| self.blocks.remove(&first));
+            }
+        }
+        let Some(room) = self.rooms.get_mut(id) else { return };
+        let meant = |session: &SessionId, owner: &UserId| match whom {
+            Evictee::User(_) => *owner == user,
+            Evictee::Session(whom) => session == whom,
+        };
+        let hears =
+            |session: &&SessionId| self.sessions.get(session).is_some_and(|guest| meant(session, &guest.profile.user));
         let heard: Vec<SessionId> = room.listeners.keys().filter(hears).copied().collect();
         let seated: Vec<SessionId> =
             room.entries.iter().filter(|(session, entry)| meant(session, &entry.user)).map(|(at, _)| *at).collect();
@@ -226,24 +216,19 @@ impl Model {
             room.listeners.remove(&session);
             self.due.cancel(id, session);
             self.due.unlisten(id, session);
-            self.due.removed.insert((session, id.clone()));
+            self.due.removed.insert((session, id.clone(), block));
         }
         for session in seated {
             room.end(session, reason, id, &mut self.due);
         }
     }
 
-    fn ask(
-        &mut self,
-        now: Time,
-        session: SessionId,
-        guest: &Guest,
-        command: &Command,
-        re: Option<&RequestId>,
-    ) -> Answer {
+    fn ask(&mut self, now: Time, session: SessionId, guest: &Guest, command: &Command) -> Answer {
         let done = match command {
-            Command::Join { room, interest, observe, state, .. } => {
-                let joined = self.join(now, session, guest, (room, *interest, *observe, state.as_ref()));
+            Command::Join { room, interest, observe, state, sessions, .. } => {
+                let joining =
+                    Joining { interest: *interest, observe: *observe, sessions: *sessions, state: state.as_ref() };
+                let joined = self.join(now, session, guest, (room, joining));
                 return joined.map_or_else(Answer::Refused, |()| Answer::View(room.clone(), Asked::Join));
             }
             Command::Sync { room, .. } => {
@@ -254,7 +239,7 @@ impl Model {
                     Answer::Refused(Refusal::NotJoined)
                 };
             }
-            Command::Leave { room } => self.leave(session, room, re),
+            Command::Leave { room } => self.leave(session, room),
             Command::StartTyping { room, target } => self.start_typing(now, session, guest, (room, target)),
             Command::StopTyping { room, target } => self.member(session, room).map(|room| {
                 room.leases.remove(&(guest.profile.user.clone(), target.clone(), session));
@@ -266,6 +251,16 @@ impl Model {
             }
             Command::SetStatus { status } => {
                 self.set_status(session, *status);
+                Ok(())
+            }
+            Command::Point { room, point } => self.point(session, room, point.as_ref()),
+            Command::Lock { room, name, wait } => return self.lock(session, room, name, *wait),
+            Command::Unlock { room, name } => self
+                .member(session, room)
+                .and_then(|room| if room.holds.give(name, session) { Ok(()) } else { Err(Refusal::LockNotHeld) }),
+            Command::Watch { users } => return self.watch(session, users),
+            Command::Unwatch { users } => {
+                self.dots.unwatch(session, users);
                 Ok(())
             }
             Command::Send { room, message } => {
@@ -285,17 +280,21 @@ impl Model {
         now: Time,
         session: SessionId,
         guest: &Guest,
-        (id, interest, observe, state): (&RoomId, Interest, bool, Option<&Patch>),
+        (id, joining): (&RoomId, Joining<'_>),
     ) -> Result<(), Refusal> {
+        let Joining { interest, observe, sessions, state } = joining;
+        let user = &guest.profile.user;
         let held = self.rooms.values().filter(|room| room.listeners.contains_key(&session)).count();
         let listens = self.rooms.get(id).and_then(|room| room.listeners.get(&session)).copied();
         if listens.is_none() && held >= self.limits.rooms_per_session_max {
             return Err(Refusal::TooManyRooms { rooms_max: self.limits.rooms_per_session_max });
         }
+        if let Some(until) = self.blocks.get(&(id.clone(), user.clone())) {
+            return Err(Refusal::Blocked { retry_after: until.since(now) });
+        }
         self.periods += 1;
         self.writes += 1;
         let room = self.rooms.entry(id.clone()).or_default();
-        let user = &guest.profile.user;
         if observe {
             room.leases.retain(|(.., holder), _| *holder != session);
             room.quit(session, Ending::Left, id, &mut self.due);
@@ -307,6 +306,7 @@ impl Model {
                 state: BTreeMap::new(),
                 ends: None,
                 fresh: true,
+                came: self.periods,
             });
             if let Some(patch) = state {
                 entry.write(patch, self.writes, &self.limits)?;
@@ -319,18 +319,19 @@ impl Model {
             room.users.entry(user.clone()).or_insert((Arc::clone(&guest.profile), now)).0 = Arc::clone(&guest.profile);
         }
         let period = listens.map_or(self.periods, |listening| listening.period);
-        room.listeners.insert(session, Listening { interest, period });
+        let (behind, awaits, typing_off_at) = (false, None, None);
+        room.listeners.insert(session, Listening { interest, sessions, period, behind, awaits, typing_off_at });
+        self.due.refreshed.remove(&(id.clone(), session));
         Ok(())
     }
 
-    fn leave(&mut self, session: SessionId, id: &RoomId, re: Option<&RequestId>) -> Result<(), Refusal> {
+    fn leave(&mut self, session: SessionId, id: &RoomId) -> Result<(), Refusal> {
         let room = self.rooms.get_mut(id).ok_or(Refusal::NotJoined)?;
         room.listeners.remove(&session).ok_or(Refusal::NotJoined)?;
         self.due.cancel(id, session);
         self.due.unlisten(id, session);
         room.leases.retain(|(.., holder), _| *holder != session);
         room.quit(session, Ending::Left, id, &mut self.due);
-        debug_assert!(re.is_none_or(|re| !self.due.answers.contains_key(&re.0)), "request numbers are used once");
         Ok(())
     }
 
@@ -343,6 +344,9 @@ impl Model {
     ) -> Result<(), Refusal> {
         let (until, targets_max) = (now + self.limits.typing_lease, self.limits.typing_targets_max);
         let room = self.member(session, id)?;
+        if room.latches.gear() == Gear::Crowd {
+            return Err(Refusal::TypingOff);
+        }
         let others = room.leases.keys().filter(|(_, at, holder)| *holder == session && at != place).count();
         if others >= targets_max {
             return Err(Refusal::TooManyTargets { targets_max });
@@ -351,10 +355,57 @@ impl Model {
         Ok(())
     }
 
+    /// Who does not number its requests hears once a minute that nobody hears of typing.
+    fn mind_typing_off(&mut self, now: Time, session: SessionId, id: &RoomId) {
+        let listening = self.rooms.get_mut(id).and_then(|room| room.listeners.get_mut(&session));
+        let Some(listening) = listening else { return };
+        if listening.typing_off_at.is_none_or(|at| now.since(at) >= Duration::from_secs(60)) {
+            listening.typing_off_at = Some(now);
+            *self.due.typing_off.entry((id.clone(), session)).or_default() += 1;
+        }
+    }
+
+    fn point(&mut self, session: SessionId, id: &RoomId, point: Option<&Point>) -> Result<(), Refusal> {
+        let room = self.member(session, id)?;
+        match point {
+            Some(_) if room.latches.gear() == Gear::Crowd => {}
+            Some(point) => {
+                room.pointers.insert(session, point.clone());
+                room.moved.insert(session);
+            }
+            None => room.hide(session),
+        }
+        Ok(())
+    }
+
+    fn lock(&mut self, session: SessionId, id: &RoomId, name: &LockName, wait: bool) -> Answer {
+        let limits = self.limits.clone();
+        let room = match self.member(session, id) {
+            Ok(room) => room,
+            Err(refusal) => return Answer::Refused(refusal),
+        };
+        let (holder, held) = match room.holds.take(name, session, wait, &limits) {
+            Wished::Over(limits) => return Answer::TooManyLocks(limits),
+            Wished::Held => (session, true),
+            Wished::Taken(holder) => (holder, false),
+        };
+        Answer::Lock { room: id.clone(), name: name.clone(), holder, held }
+    }
+
+    fn watch(&mut self, session: SessionId, users: &[UserId]) -> Answer {
+        let watched_max = self.limits.watched_per_session_max;
+        if !self.dots.watch(session, users, watched_max) {
+            return Answer::WatchRefused(watched_max);
+        }
+        self.due.watches.entry(session).or_default().push_back(users.to_vec());
+        Answer::Ack(None)
+    }
+
     fn set_status(&mut self, session: SessionId, status: Status) {
         if let Some(guest) = self.sessions.get_mut(&session) {
             guest.status = status;
         }
+        self.dots.set_status(session, status);
         for room in self.rooms.values_mut().filter(|room| room.listeners.contains_key(&session)) {
             if let Some(entry) = room.entries.get_mut(&session) {
                 entry.status = status;
@@ -383,117 +434,5 @@ impl Model {
         let count = hearers.len();
         self.due.messages.insert(Arc::clone(&message.data), (id.clone(), hearers));
         count
-    }
-}
-
-impl RoomModel {
-    /// Who types into what.
-    pub fn typists(&self) -> BTreeSet<(UserId, Place)> {
-        self.leases.keys().map(|(user, place, _)| (user.clone(), place.clone())).collect()
-    }
-
-    /// Whether a user is here only because grace is not over.
-    pub fn in_grace(&self, user: &UserId) -> bool {
-        let mut theirs = self.entries.values().filter(|entry| entry.user == *user).peekable();
-        theirs.peek().is_some() && theirs.all(|entry| entry.ends.is_some())
-    }
-
-    /// Everyone, by joined time, then user id.
-    pub fn roster(&self) -> Vec<Expected<'_>> {
-        let mut viewers: Vec<Expected<'_>> = self.users.values().map(|held| self.viewer(held)).collect();
-        viewers.sort_by_key(|viewer| (viewer.joined_at, viewer.profile.user.clone()));
-        viewers
-    }
-
-    fn viewer<'a>(&'a self, (profile, joined_at): &'a (Arc<Profile>, Time)) -> Expected<'a> {
-        let entries: Vec<&Entry> = self.entries.values().filter(|entry| entry.user == profile.user).collect();
-        let mut newest: BTreeMap<&Arc<str>, &(u64, Arc<str>)> = BTreeMap::new();
-        for (key, write) in entries.iter().flat_map(|entry| &entry.state) {
-            if newest.get(key).is_none_or(|held| held.0 < write.0) {
-                newest.insert(key, write);
-            }
-        }
-        let state = newest.into_iter().map(|(key, (_, value))| (Arc::clone(key), Arc::clone(value))).collect();
-        let active = entries.iter().any(|entry| entry.status == Status::Active);
-        let status = if active { Status::Active } else { Status::Idle };
-        Expected { profile, status, joined_at: *joined_at, state }
-    }
-
-    fn write(&mut self, session: SessionId, patch: &Patch, writes: u64, limits: &Limits) -> Result<(), Refusal> {
-        let entry = self.entries.get_mut(&session).ok_or(Refusal::NotJoined)?;
-        entry.write(patch, writes, limits)
-    }
-
-    /// Takes an entry away, and where that was meant, what closed tabs of the user left.
-    fn quit(&mut self, session: SessionId, how: Ending, id: &RoomId, due: &mut Due) {
-        let Some(user) = self.entries.get(&session).map(|entry| entry.user.clone()) else { return };
-        self.end(session, how.reason(), id, due);
-        let mut theirs = self.entries.iter().filter(|(_, entry)| entry.user == user);
-        if how != Ending::Left || theirs.any(|(_, entry)| entry.ends.is_none()) {
-            return;
-        }
-        let closed = |entry: &Entry| entry.user == user && matches!(entry.ends, Some((_, Ending::Closed)));
-        let behind: Vec<SessionId> =
-            self.entries.iter().filter(|(_, entry)| closed(entry)).map(|(session, _)| *session).collect();
-        for session in behind {
-            self.end(session, how.reason(), id, due);
-        }
-    }
-
-    fn end(&mut self, session: SessionId, reason: Reason, id: &RoomId, due: &mut Due) {
-        let Some(entry) = self.entries.remove(&session) else { return };
-        self.leases.retain(|(.., holder), _| *holder != session);
-        if !self.entries.values().any(|other| other.user == entry.user) {
-            self.users.remove(&entry.user);
-            due.left.insert((id.clone(), entry.user), reason);
-        }
-    }
-}
-
-impl Entry {
-    fn write(&mut self, patch: &Patch, writes: u64, limits: &Limits) -> Result<(), Refusal> {
-        let mut state = self.state.clone();
-        for (key, value) in &patch.0 {
-            state.remove(key);
-            if let Some(value) = value {
-                state.insert(Arc::clone(key), (writes, Arc::clone(value)));
-            }
-        }
-        if state.len() > limits.state_keys_max {
-            return Err(Refusal::StateTooManyKeys { keys_max: limits.state_keys_max });
-        }
-        // `"key":value,` each.
-        let bytes = state.iter().map(|(key, (_, value))| key.len() + value.len() + 4).sum();
-        if bytes > limits.state_bytes_max {
-            return Err(Refusal::StateTooLarge { bytes, bytes_max: limits.state_bytes_max });
-        }
-        self.state = state;
-        Ok(())
-    }
-}
-
-impl Due {
-    /// What a session waited for in a room will not come.
-    fn cancel(&mut self, id: &RoomId, session: SessionId) {
-        for (who, answer) in self.answers.values_mut() {
-            if let Answer::View(room, asked) = answer
-                && *who == session
-                && room == id
-            {
-                *answer = Answer::Refused(match asked {
-                    Asked::Join => Refusal::JoinCancelled,
-                    Asked::Sync => Refusal::NotJoined,
-                });
-            }
-        }
-    }
-
-    /// A session that stops listening does not get the messages of the turn.
-    fn unlisten(&mut self, id: &RoomId, session: SessionId) {
-        for (room, hearers) in self.messages.values_mut() {
-            if room == id {
-                hearers.remove(&session);
-            }
-        }
     }
 }

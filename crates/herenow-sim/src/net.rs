@@ -37,6 +37,11 @@ pub enum Happening {
         /// What it says.
         frame: Frame,
     },
+    /// The client has read what waited for it.
+    Drained {
+        /// On which connection.
+        connection: u32,
+    },
     /// The client learns that a connection ended.
     Seen {
         /// Which.

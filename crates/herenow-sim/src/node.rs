@@ -2,7 +2,7 @@
 use crate::{net::Request, partition::Partition};
 use herenow_core::{
     command::{Command, Ending, Input},
-    id::{ConnectionKey, RoomId, SessionId},
+    id::{ConnectionKey, RequestId, RoomId, SessionId, UserId},
     limits::Limits,
     profile::{Profile, Status},
     version::Epoch,
@@ -55,18 +55,27 @@ pub struct Opening {
 }
 
 impl Node {
-    /// A node that has just started.
-    pub fn new(life: u64, limits: &[Limits; 2]) -> Self {
+    /// A node that has just started; the numbers of locks go on from those that the node `before` gave.
+    pub fn new(life: u64, limits: &[Limits; 2], before: Option<&Self>) -> Self {
         let epoch = Epoch::parse(&format!("e{life}")).expect("a letter and digits");
         let [limits, hub_limits] = limits;
-        let partition = || Partition::new(epoch.clone(), limits.clone(), hub_limits.clone());
-        let partitions = (0..PARTITIONS).map(|_| partition()).collect();
+        let partition = |at: usize| {
+            let fences = before.and_then(|before| before.partitions.get(at)).map(|held| held.fences.clone());
+            let held = Partition::new(epoch.clone(), limits.clone(), hub_limits.clone());
+            Partition { fences: fences.unwrap_or_default(), ..held }
+        };
+        let partitions = (0..PARTITIONS).map(partition).collect();
         Self { partitions, connections: BTreeMap::new(), holders: BTreeMap::new(), records: BTreeMap::new() }
     }
 
     /// The partition of a room.
     pub fn partition_of(room: &RoomId) -> usize {
         room.as_str().bytes().map(usize::from).sum::<usize>() % PARTITIONS
+    }
+
+    /// The partition that is a user's home.
+    pub fn home_of(user: &UserId) -> usize {
+        user.as_str().bytes().map(usize::from).sum::<usize>() % PARTITIONS
     }
 
     /// Lets a connection in; the session that it gets.
@@ -81,13 +90,16 @@ impl Node {
         }
         self.records.remove(&session);
         self.holders.insert(session, connection);
+        let (home, replaces) = (Self::home_of(&profile.user), !attached.is_empty());
+        attached.insert(home);
         for at in &attached {
-            if end_replaced {
+            if end_replaced && replaces {
                 self.push(*at, Input::Detached { session, how: Ending::Lost });
             }
             let (profile, connection) = (Arc::clone(&profile), ConnectionKey(connection));
             self.push(*at, Input::Attached { session, profile, connection });
         }
+        self.push(home, Input::Arrived { session });
         self.connections.insert(connection, Held { session, profile, attached, status: Status::Active });
         session
     }
@@ -106,7 +118,7 @@ impl Node {
     pub fn ask(&mut self, connection: u32, request: Request) -> bool {
         let Some(held) = self.connections.get_mut(&connection) else { return true };
         let Request { mut re, command } = request;
-        let (session, status) = (held.session, held.status);
+        let session = held.session;
         if let Command::SetStatus { status } = command {
             held.status = status;
             let attached = held.attached.clone();
@@ -116,8 +128,28 @@ impl Node {
             }
             return re.is_none();
         }
-        let Some(room) = room_of(&command) else { return true };
-        let at = Self::partition_of(room);
+        let (Command::Watch { users } | Command::Unwatch { users }) = &command else {
+            if let Some(room) = room_of(&command) {
+                self.push_asked(connection, Self::partition_of(room), (re, command));
+            }
+            return true;
+        };
+        let mut homes: BTreeMap<usize, Vec<UserId>> = BTreeMap::new();
+        for user in users {
+            homes.entry(Self::home_of(user)).or_default().push(user.clone());
+        }
+        for (at, users) in homes {
+            let watches = matches!(command, Command::Watch { .. });
+            let part = if watches { Command::Watch { users } } else { Command::Unwatch { users } };
+            self.push_asked(connection, at, (re.take(), part));
+        }
+        true
+    }
+
+    /// Hands a command to a partition, which is told of the session first where it does not know it.
+    fn push_asked(&mut self, connection: u32, at: usize, (re, command): (Option<RequestId>, Command)) {
+        let Some(held) = self.connections.get_mut(&connection) else { return };
+        let (session, status) = (held.session, held.status);
         if held.attached.insert(at) {
             let profile = Arc::clone(&held.profile);
             self.push(at, Input::Attached { session, profile, connection: ConnectionKey(connection) });
@@ -126,7 +158,15 @@ impl Node {
             }
         }
         self.push(at, Input::Asked { session, re, command });
-        true
+    }
+
+    /// A connection that fell behind can be written to again.
+    pub fn catch_up(&mut self, connection: u32) {
+        let Some(held) = self.connections.get(&connection) else { return };
+        let (session, attached) = (held.session, held.attached.clone());
+        for at in attached {
+            self.push(at, Input::CaughtUp { session });
+        }
     }
 
     /// Takes a new token of a connection, where it is open.
@@ -169,7 +209,10 @@ fn room_of(command: &Command) -> Option<&RoomId> {
         | Command::StopTyping { room, .. }
         | Command::Update { room, .. }
         | Command::Send { room, .. }
+        | Command::Point { room, .. }
+        | Command::Lock { room, .. }
+        | Command::Unlock { room, .. }
         | Command::Sync { room, .. } => Some(room),
-        Command::SetStatus { .. } => None,
+        Command::SetStatus { .. } | Command::Watch { .. } | Command::Unwatch { .. } => None,
     }
 }

@@ -1,7 +1,8 @@
 //! A room as somebody knows it who has only frames to go by: what an SDK keeps.
 use herenow_core::{
-    event::{DiffView, RosterView, StepView, Typist, Viewer},
-    id::{Target, UserId},
+    cursors::Point,
+    event::{Count, CountView, DiffView, Gear, LockView, RosterView, SessionView, StepView, Typist, Viewer},
+    id::{LockName, SessionId, Target, UserId},
     typing::Place,
     version::Version,
 };
@@ -17,8 +18,20 @@ pub struct View {
     pub version: Option<Version>,
     /// Who is there.
     pub viewers: BTreeMap<UserId, Viewer>,
+    /// Whether `viewers` is kept up to date: not before a roster, nor once a count said that lists end.
+    pub lists: bool,
+    /// How many there are.
+    pub count: Count,
     /// Who types into what.
     pub typing: BTreeSet<(UserId, Place)>,
+    /// Who holds which lock under which number; `None` before a roster said so.
+    pub locks: Option<BTreeMap<LockName, (SessionId, u64)>>,
+    /// The highest number seen of each lock.
+    fences: BTreeMap<LockName, u64>,
+    /// The sessions of everyone; `None` where no roster said so.
+    pub sessions: Option<BTreeMap<UserId, Vec<SessionView>>>,
+    /// Where pointers are, as far as they moved since the last roster.
+    pub pointers: BTreeMap<SessionId, Point>,
 }
 
 /// What a diff meant to a view.
@@ -33,6 +46,12 @@ pub enum Heard {
 }
 
 impl View {
+    /// The view of who knows a roster, and nothing else.
+    pub fn of(viewers: &[Viewer], version: Version) -> Self {
+        let viewers = viewers.iter().map(|viewer| (viewer.profile.user.clone(), viewer.clone())).collect();
+        Self { version: Some(version), viewers, lists: true, ..Self::default() }
+    }
+
     /// Takes a whole roster in.
     ///
     /// # Errors
@@ -55,10 +74,100 @@ impl View {
         {
             return Err(format!("roster of {} {} is older than {known}", roster.room, roster.version));
         }
-        self.version = Some(roster.version.clone());
-        self.viewers = viewers;
+        (self.version, self.viewers, self.lists) = (Some(roster.version.clone()), viewers, true);
+        self.count = roster.count;
         self.take_typists(&roster.typing);
+        self.sessions = roster.sessions.as_ref().map(|lists| {
+            let users = roster.viewers.iter().map(|viewer| viewer.profile.user.clone());
+            users.zip(lists.iter().cloned()).collect()
+        });
+        // Somebody may have been hidden while nobody could say so.
+        self.pointers.clear();
+        self.take_locks(&roster.locks)
+    }
+
+    /// Takes a count in; in a crowd it ends the lists of who had them.
+    ///
+    /// # Errors
+    /// A version older than the one known.
+    pub fn take_count(&mut self, count: &CountView) -> Result<(), Fault> {
+        if let Some(known) = self.known(&count.version)
+            && known > count.version.number
+        {
+            return Err(format!("count of {} {} is older than {known}", count.room, count.version));
+        }
+        (self.version, self.count, self.lists) = (Some(count.version.clone()), count.count, false);
+        if count.gear == Gear::Crowd {
+            self.typing.clear();
+            self.pointers.clear();
+            // Whoever joins or catches up in a crowd is not told of the locks that are held.
+            (self.sessions, self.locks) = (None, None);
+        }
         Ok(())
+    }
+
+    /// Takes in that a lock changed hands.
+    ///
+    /// # Errors
+    /// A number that two had.
+    pub fn take_lock(&mut self, lock: &LockView) -> Result<(), Fault> {
+        let known = self.fences.get(&lock.name).copied().unwrap_or_default();
+        if lock.fence < known {
+            // On its way a roster has overtaken it.
+            return Ok(());
+        }
+        let held = self.locks.as_ref().and_then(|locks| locks.get(&lock.name));
+        let same = lock.holder.as_ref().map(|(_, session)| (*session, lock.fence));
+        if lock.fence == known && same.is_some() && held.is_some() && held != same.as_ref() {
+            return Err(format!("lock {} is held under {} twice", lock.name, lock.fence));
+        }
+        self.fences.insert(lock.name.clone(), lock.fence);
+        if let Some(locks) = &mut self.locks {
+            match same {
+                Some(held) => locks.insert(lock.name.clone(), held),
+                None => locks.remove(&lock.name),
+            };
+        }
+        Ok(())
+    }
+
+    /// Takes all locks that are held in.
+    ///
+    /// # Errors
+    /// A number that went back.
+    pub fn take_locks(&mut self, locks: &[LockView]) -> Result<(), Fault> {
+        let mut held = BTreeMap::new();
+        for lock in locks {
+            let known = self.fences.get(&lock.name).copied().unwrap_or_default();
+            let Some((_, session)) = lock.holder.as_ref().filter(|_| lock.fence >= known) else {
+                return Err(format!("lock {} is of {:?} under {}, after {known}", lock.name, lock.holder, lock.fence));
+            };
+            held.insert(lock.name.clone(), (*session, lock.fence));
+            self.fences.insert(lock.name.clone(), lock.fence);
+        }
+        self.locks = Some(held);
+        Ok(())
+    }
+
+    /// Takes the sessions of a user in, where those of the others are known.
+    pub fn take_sessions(&mut self, user: &UserId, list: &[SessionView]) {
+        if let Some(sessions) = &mut self.sessions {
+            if list.is_empty() {
+                sessions.remove(user)
+            } else {
+                sessions.insert(user.clone(), list.to_vec())
+            };
+        }
+    }
+
+    /// Takes in where pointers moved.
+    pub fn take_pointers(&mut self, at: &[(SessionId, Option<Point>)]) {
+        for (session, point) in at {
+            match point {
+                Some(point) => self.pointers.insert(*session, point.clone()),
+                None => self.pointers.remove(session),
+            };
+        }
     }
 
     /// Takes a diff in, where it fits.
@@ -66,7 +175,7 @@ impl View {
     /// # Errors
     /// A user in two lists, a joined who is there, a left or updated who is not, a wrong count.
     pub fn take_diff(&mut self, diff: &DiffView, typing: Option<&[Typist]>) -> Result<Heard, Fault> {
-        let Some(known) = self.known(&diff.version) else { return Ok(Heard::Gap) };
+        let Some(known) = self.known(&diff.version).filter(|_| self.lists) else { return Ok(Heard::Gap) };
         if diff.version.number < diff.from {
             return Err(format!("diff of {} goes back from {} to {}", diff.room, diff.from, diff.version));
         }
@@ -104,7 +213,7 @@ impl View {
                 self.viewers.len()
             ));
         }
-        self.version = Some(diff.version.clone());
+        (self.version, self.count) = (Some(diff.version.clone()), diff.count);
         if let Some(typing) = typing {
             self.take_typists(typing);
         }
@@ -121,7 +230,7 @@ impl View {
         match self.known(&step.version) {
             None => return fault("before the roster"),
             Some(known) if known >= step.version.number => return fault("is no news"),
-            Some(_) => self.version = Some(step.version.clone()),
+            Some(_) => (self.version, self.count) = (Some(step.version.clone()), step.count),
         }
         if step.left.is_some() {
             if self.viewers.remove(user).is_none() {
@@ -157,7 +266,8 @@ impl View {
         viewers
     }
 
-    fn take_typists(&mut self, typists: &[Typist]) {
+    /// Takes all who type in.
+    pub fn take_typists(&mut self, typists: &[Typist]) {
         let places = |typist: &Typist| {
             let user = typist.profile.user.clone();
             typist.targets.clone().into_iter().map(move |place| (user.clone(), place))

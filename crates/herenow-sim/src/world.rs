@@ -1,23 +1,30 @@
 //! A run: users, their tabs, a network and a node, moved on by a seed.
 use crate::{
-    client::{Numbers, Surroundings, Tab},
-    mutation::{Mutation, Tamper},
+    client::{Numbers, Pending, Surroundings, Tab},
+    mutation::Mutation,
     net::{Frame, Happening, Net, Request},
     node::{Node, Opening},
+    partition::Pull,
     rng::Rng,
     show::{kind, show},
+    tamper::Tamper,
     told::Told,
     view::Fault,
 };
 use herenow_core::{
-    command::Ending,
+    command::{Command, Ending},
     event::Event,
-    id::{RoomId, SessionId, UserId},
-    limits::Limits,
+    id::{ConnectionKey, RoomId, SessionId, UserId},
+    limits::{Gears, Limits},
     profile::Profile,
     time::Time,
 };
-use std::{collections::BTreeMap, fmt::Write, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    sync::Arc,
+    time::Duration,
+};
 
 /// One world.
 #[derive(Debug)]
@@ -32,8 +39,8 @@ pub struct World {
     pub(crate) numbers: Numbers,
     pub(crate) tamper: Tamper,
     pub(crate) limits: Limits,
-    /// Frames get lost without the connection breaking, as for a reader who is too slow.
-    pub(crate) lossy: bool,
+    /// Some do not read for a while.
+    pub(crate) slow: bool,
     /// Nobody does anything new.
     pub(crate) calm: bool,
     pub(crate) messages: u64,
@@ -58,6 +65,10 @@ pub(crate) struct Link {
     pub(crate) open: bool,
     /// Nothing gets through any more, in either direction.
     pub(crate) broken: bool,
+    /// Until when its client does not read, so that what can be missed is not said.
+    choked_until_ms: u64,
+    /// Whether something was not said that could be missed.
+    missed: bool,
 }
 
 /// What is kept of a run's course.
@@ -93,20 +104,29 @@ impl World {
         let Start { seed, mutation, trace } = start;
         let mut rng = Rng::new(seed);
         // Most worlds have limits so small that they are met often.
-        let limits = if rng.percent(75) {
+        let mut limits = if rng.percent(75) {
             Limits {
                 typing_targets_max: 2,
                 state_bytes_max: 60,
                 state_keys_max: 3,
                 rooms_per_session_max: 1,
                 log_changes_max: rng.between(1, 12) as usize,
+                locks_per_room_max: 2,
+                locks_per_session_max: rng.between(1, 2) as usize,
+                lock_waiters_max: rng.between(1, 3) as usize,
+                watched_per_session_max: rng.between(1, 3) as usize,
+                blocks_max: rng.between(1, 3) as usize,
                 ..Limits::default()
             }
         } else {
             Limits::default()
         };
+        if rng.percent(70) {
+            limits.gears = small_gears(&mut rng);
+        }
         let tamper = Tamper::new(mutation, seed);
-        let users = rng.between(2, 6);
+        // A few are large enough that rosters are spread over parts when a crowd ends.
+        let users = if rng.percent(10) { rng.between(7, 14) } else { rng.between(2, 6) };
         let mut tabs = Vec::new();
         for user in 0..users {
             let user = UserId::parse(&format!("user-{user}")).expect("short and without control characters");
@@ -114,9 +134,9 @@ impl World {
         }
         let rooms = rng.between(1, 6);
         let room = |number| RoomId::parse(&format!("board-{number}")).expect("short and without control characters");
-        let lossy = rng.percent(25);
+        let slow = rng.percent(40);
         Self {
-            node: Node::new(1, &[limits.clone(), tamper.limits(&limits)]),
+            node: Node::new(1, &[limits.clone(), tamper.limits(&limits)], None),
             rng,
             now_ms: 1_700_000_000_000,
             net: Net::default(),
@@ -126,7 +146,7 @@ impl World {
             numbers: Numbers::default(),
             tamper,
             limits,
-            lossy,
+            slow,
             calm: false,
             messages: 0,
             trace,
@@ -197,10 +217,18 @@ impl World {
                 partition.inbox.iter().take(inputs).map(|input| format!("  {at} takes {input:?}")).collect();
             taken.into_iter().for_each(|line| self.note(|| line));
         }
+        let choked = self.links.iter().filter(|(_, link)| link.choked_until_ms > self.now_ms);
+        let choked: BTreeSet<ConnectionKey> = choked.map(|(connection, _)| ConnectionKey(*connection)).collect();
         let Some(partition) = self.node.partitions.get_mut(at) else { return Ok(()) };
-        let turn = partition.turn(now, inputs, &mut self.tamper)?;
+        let turn = partition.turn(now, Pull { inputs, choked: &choked }, &mut self.tamper)?;
         if turn.changed {
             self.changed_ms = self.now_ms;
+        }
+        for key in &turn.missed {
+            self.note(|| format!("  {} has fallen behind", key.0));
+            if let Some(link) = self.links.get_mut(&key.0) {
+                link.missed = true;
+            }
         }
         for Told { event, to } in turn.told {
             *self.said.entry(kind(&event)).or_default() += to.len() as u64;
@@ -213,9 +241,7 @@ impl World {
 
     fn tell(&mut self, connection: u32, event: Event) {
         self.note(|| format!("  to {connection}: {}", show(&event)));
-        let slow = self.lossy && !self.calm && self.rng.percent(3);
-        let changes = matches!(event, Event::Diff { re: None, typing: None, .. });
-        if (slow && changes) || self.tamper.loses(&event) {
+        if self.tamper.loses(&event) {
             return;
         }
         self.send_down(connection, Frame::Event(event));
@@ -241,6 +267,13 @@ impl World {
                 self.node.end(self.now_ms, connection, how);
             }
             Happening::Seen { connection } => self.see_end(connection),
+            Happening::Drained { connection } => {
+                let link = self.links.get_mut(&connection).filter(|link| link.choked_until_ms <= self.now_ms);
+                if link.is_some_and(|link| std::mem::take(&mut link.missed)) {
+                    self.note(|| format!("{connection} reads again"));
+                    self.node.catch_up(connection);
+                }
+            }
             Happening::Wake { tab } => {
                 if self.tabs.get(tab).is_some_and(|tab| tab.open && tab.connection.is_none()) {
                     let resumes = self.rng.percent(60);
@@ -272,14 +305,10 @@ impl World {
         let Some(tab) = self.tabs.get_mut(at).filter(|tab| tab.connection == Some(connection)) else { return Ok(()) };
         let node = &self.node;
         let partition = |room: &RoomId| node.partitions.get(Node::partition_of(room));
-        let around = Surroundings { partition: &partition, lossy: self.lossy };
-        let heard = tab.hear(frame, &mut self.numbers, &around);
-        let request = heard.map_err(|what| format!("tab {at} on {connection}: {what}"))?;
-        if let Frame::Event(Event::Roster { .. } | Event::Diff { .. } | Event::Step(_)) = frame {
+        let heard = tab.hear(frame, &Surroundings { partition: &partition });
+        heard.map_err(|what| format!("tab {at} on {connection}: {what}"))?;
+        if let Frame::Event(Event::Roster { .. } | Event::Diff { .. } | Event::Step(_) | Event::Count(_)) = frame {
             self.changed_ms = self.now_ms;
-        }
-        if let Some(request) = request {
-            self.send_up(at, request);
         }
         Ok(())
     }
@@ -300,7 +329,8 @@ impl World {
     pub(crate) fn connect(&mut self, at: usize, resumes: bool) {
         let connection = u32::try_from(self.links.len() + 1).unwrap_or(u32::MAX);
         let arrives_ms = self.now_ms + self.delay_ms();
-        let link = Link { tab: at, up_ms: arrives_ms, down_ms: 0, open: true, broken: false };
+        let (choked_until_ms, missed) = (0, false);
+        let link = Link { tab: at, up_ms: arrives_ms, down_ms: 0, open: true, broken: false, choked_until_ms, missed };
         self.links.insert(connection, link);
         let Some(tab) = self.tabs.get_mut(at) else { return };
         tab.connection = Some(connection);
@@ -317,6 +347,33 @@ impl World {
                 self.send_up(at, request);
             }
         }
+        let watching = self.tabs.get(at).map(|tab| tab.watching.clone()).unwrap_or_default();
+        if !watching.is_empty() {
+            self.ask(at, Command::Watch { users: watching.into_iter().collect() });
+        }
+    }
+
+    /// Asks for something that is only acknowledged or refused; sometimes without a number.
+    pub(crate) fn ask(&mut self, at: usize, command: Command) {
+        let numbered = self.rng.percent(80);
+        let Some(tab) = self.tabs.get_mut(at) else { return };
+        let re = numbered.then(|| self.numbers.draw());
+        if let Some(re) = &re {
+            tab.pending.insert(Arc::clone(&re.0), Pending::Other);
+        }
+        self.send_up(at, Request { re, command });
+    }
+
+    /// A tab's client does not read for a while.
+    pub(crate) fn choke(&mut self, at: usize, span_ms: u64) {
+        let Some(connection) = self.tabs.get(at).and_then(|tab| tab.connection) else { return };
+        let until_ms = self.now_ms + span_ms;
+        let Some(link) = self.links.get_mut(&connection) else { return };
+        link.choked_until_ms = link.choked_until_ms.max(until_ms);
+        // What must be said waits.
+        link.down_ms = link.down_ms.max(until_ms);
+        self.net.send(until_ms, Happening::Drained { connection });
+        self.note(|| format!("{connection} of tab {at} does not read for {span_ms} ms"));
     }
 
     /// Ends a tab's connection from the client's side.
@@ -361,7 +418,10 @@ impl World {
     pub(crate) fn restart(&mut self) {
         self.lives += 1;
         self.note(|| "the node starts anew".into());
-        self.node = Node::new(self.lives, &[self.limits.clone(), self.tamper.limits(&self.limits)]);
+        // A process takes its time to start.
+        self.now_ms += 100;
+        let limits = [self.limits.clone(), self.tamper.limits(&self.limits)];
+        self.node = Node::new(self.lives, &limits, Some(&self.node));
         let open: Vec<u32> = self.links.iter().filter(|(_, link)| link.open).map(|(id, _)| *id).collect();
         for link in self.links.values_mut() {
             link.broken = true;
@@ -419,4 +479,15 @@ impl World {
             }
         }
     }
+}
+
+/// Gears that a handful of users reach.
+fn small_gears(rng: &mut Rng) -> Gears {
+    let live_below = rng.below(3) as usize;
+    let batched_above = live_below + rng.between(1, 2) as usize;
+    let batched_below = batched_above + rng.below(2) as usize;
+    let crowd_above = batched_below + rng.between(1, 2) as usize;
+    let full_below = batched_below + rng.below(2) as usize;
+    let full_above = full_below.max(crowd_above) + rng.between(1, 2) as usize;
+    Gears { live_below, batched_above, batched_below, crowd_above, full_below, full_above, ..Gears::default() }
 }
