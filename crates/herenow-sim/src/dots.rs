@@ -40,9 +40,13 @@ impl Dots {
         }
     }
 
-    /// A session's connection ended.
-    pub fn depart(&mut self, session: SessionId, how: Ending, now: Time, limits: &Limits) {
+    /// A session's connection ended, as far as being told goes.
+    pub fn look_away(&mut self, session: SessionId) {
         self.watching.remove(&session);
+    }
+
+    /// A session's connection ended, as far as being online goes.
+    pub fn depart(&mut self, session: SessionId, how: Ending, now: Time, limits: &Limits) {
         let Some(online) = self.online.get_mut(&session) else { return };
         let grace = how.grace(limits);
         if !grace.is_zero() {
@@ -95,9 +99,8 @@ impl Dots {
         statuses.first().copied()
     }
 
-    /// Users that must be kept: online, in grace, or watched.
+    /// What must be kept: sessions that are online or in grace, and users who are watched.
     pub fn kept(&self) -> usize {
-        let online = self.online.values().map(|online| &online.user);
-        online.chain(self.watching.values().flatten()).collect::<BTreeSet<_>>().len()
+        self.online.len() + self.watching.values().flatten().collect::<BTreeSet<_>>().len()
     }
 }

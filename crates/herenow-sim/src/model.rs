@@ -7,7 +7,7 @@ use crate::{
     place::{Entry, Listening, RoomModel},
 };
 use herenow_core::{
-    command::{Command, Ending, Evictee, Input, Interest, Message, Patch, Reason},
+    command::{Command, Ending, Evictee, HomeNews, Input, Interest, Message, Patch, Reason},
     cursors::Point,
     event::Gear,
     id::{ConnectionKey, LockName, RequestId, RoomId, SessionId, UserId},
@@ -97,11 +97,11 @@ impl Model {
     pub fn take(&mut self, now: Time, input: &Input) {
         match input {
             Input::Attached { session, profile, connection } => self.attach(now, *session, profile, *connection),
-            Input::Arrived { session } => {
-                if let Some(guest) = self.sessions.get(session) {
-                    self.dots.arrive(*session, &guest.profile.user, guest.status);
-                }
-            }
+            Input::Home { user, session, news } => match news {
+                HomeNews::Arrived(status) => self.dots.arrive(*session, user, *status),
+                HomeNews::Status(status) => self.dots.set_status(*session, *status),
+                HomeNews::Departed(how) => self.dots.depart(*session, *how, now, &self.limits),
+            },
             Input::Detached { session, how } => self.detach(now, *session, *how),
             Input::FellBehind { session } => {
                 for listening in self.rooms.values_mut().filter_map(|room| room.listeners.get_mut(session)) {
@@ -166,7 +166,7 @@ impl Model {
             return;
         }
         self.due.hang_up(session);
-        self.dots.depart(session, how, now, &self.limits);
+        self.dots.look_away(session);
         let grace = how.grace(&self.limits);
         for (id, room) in &mut self.rooms {
             if room.listeners.remove(&session).is_none() {
@@ -405,7 +405,6 @@ impl Model {
         if let Some(guest) = self.sessions.get_mut(&session) {
             guest.status = status;
         }
-        self.dots.set_status(session, status);
         for room in self.rooms.values_mut().filter(|room| room.listeners.contains_key(&session)) {
             if let Some(entry) = room.entries.get_mut(&session) {
                 entry.status = status;

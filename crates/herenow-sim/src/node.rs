@@ -1,7 +1,7 @@
 //! The node: partitions, and a driver as thin as the real one: it knows connections and hands inputs on.
 use crate::{net::Request, partition::Partition};
 use herenow_core::{
-    command::{Command, Ending, Input},
+    command::{Command, Ending, HomeNews, Input},
     id::{ConnectionKey, RequestId, RoomId, SessionId, UserId},
     limits::Limits,
     profile::{Profile, Status},
@@ -90,8 +90,7 @@ impl Node {
         }
         self.records.remove(&session);
         self.holders.insert(session, connection);
-        let (home, replaces) = (Self::home_of(&profile.user), !attached.is_empty());
-        attached.insert(home);
+        let replaces = !attached.is_empty();
         for at in &attached {
             if end_replaced && replaces {
                 self.push(*at, Input::Detached { session, how: Ending::Lost });
@@ -99,7 +98,7 @@ impl Node {
             let (profile, connection) = (Arc::clone(&profile), ConnectionKey(connection));
             self.push(*at, Input::Attached { session, profile, connection });
         }
-        self.push(home, Input::Arrived { session });
+        self.push_home(&profile.user, session, HomeNews::Arrived(Status::Active));
         self.connections.insert(connection, Held { session, profile, attached, status: Status::Active });
         session
     }
@@ -121,7 +120,8 @@ impl Node {
         let session = held.session;
         if let Command::SetStatus { status } = command {
             held.status = status;
-            let attached = held.attached.clone();
+            let (attached, user) = (held.attached.clone(), held.profile.user.clone());
+            self.push_home(&user, session, HomeNews::Status(status));
             for at in &attached {
                 let command = Command::SetStatus { status };
                 self.push(*at, Input::Asked { session, re: re.take(), command });
@@ -191,6 +191,11 @@ impl Node {
         for at in held.attached {
             self.push(at, Input::Detached { session, how });
         }
+        self.push_home(&held.profile.user, session, HomeNews::Departed(how));
+    }
+
+    fn push_home(&mut self, user: &UserId, session: SessionId, news: HomeNews) {
+        self.push(Self::home_of(user), Input::Home { user: user.clone(), session, news });
     }
 
     /// Hands something to the partition of a room.
