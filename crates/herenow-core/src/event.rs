@@ -96,6 +96,8 @@ pub enum Event {
         re: Option<RequestId>,
         /// The interest in force.
         interest: Interest,
+        /// Whether it answers a join or a sync; otherwise it comes unasked, and a later one makes good for it.
+        is_answer: bool,
         /// Shared by all who get it in one turn: encode once.
         view: Arc<RosterView>,
     },

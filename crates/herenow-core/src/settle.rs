@@ -224,6 +224,7 @@ impl Room {
             desk.mark.0 += 1;
             listener.owed = *desk.mark;
         }
+        let is_answer = why != Owing::Refreshed;
         let (interest, detailed) = (listener.interest, listener.sessions);
         let duty = self.pace.duty(interest);
         match duty {
@@ -235,11 +236,11 @@ impl Room {
                     return deliver(desk, session, Event::Diff { re, view: Arc::new(view), typing, locks });
                 }
                 let view = if detailed { self.detailed_view(desk, views) } else { self.roster_view(desk, views) };
-                deliver(desk, session, Event::Roster { re, interest, view });
+                deliver(desk, session, Event::Roster { re, interest, is_answer, view });
             }
             Duty::Steps => {
                 let view = self.first_view(desk, views);
-                deliver(desk, session, Event::Roster { re, interest, view });
+                deliver(desk, session, Event::Roster { re, interest, is_answer, view });
             }
             Duty::Counts => {
                 acknowledge(desk, session, re, None);

@@ -436,7 +436,7 @@ fn show_re(re: Option<&RequestId>) -> String {
 
 fn show(event: &Event) -> String {
     match event {
-        Event::Roster { re, interest: _, view } => format!(
+        Event::Roster { re, interest: _, is_answer: _, view } => format!(
             "{}{} {} is [{}] {}{}{}{}",
             show_re(re.as_ref()),
             view.room,

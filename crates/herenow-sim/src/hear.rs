@@ -202,7 +202,7 @@ impl Shadow {
         let wants = |wanted: bool| if wanted { Ok(()) } else { Err(Fault::from("did not ask for it")) };
         let told = if self.ready && awaits.is_none() { Ok(()) } else { Err(Fault::from("before its roster")) };
         match event {
-            Event::Roster { re, view, interest: said } => {
+            Event::Roster { re, view, interest: said, .. } => {
                 wants(matches!(duty, Duty::Lists | Duty::Steps))?;
                 if *said != interest || view.sessions.is_some() != (sessions && duty == Duty::Lists) {
                     return Err(format!("it asked for {:?}", ears.listening));

@@ -58,7 +58,7 @@ fn every_planted_fault_is_caught() {
     let mut lines = Vec::new();
     let mut caught = 0;
     for mutation in all {
-        let found = catch(*mutation, 0..30, STEPS);
+        let found = catch(*mutation, 0..60, STEPS);
         caught += usize::from(found.is_some());
         lines.push(match found {
             Some((seed, _)) => format!("  seed {seed:>2} {mutation:?}"),

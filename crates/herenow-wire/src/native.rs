@@ -200,7 +200,7 @@ pub fn roster_body(view: &RosterView) -> String {
 /// `re`, so that it can be encoded once; for rosters take [`roster_head`] and [`roster_body`].
 pub fn encode(event: &Event) -> Option<String> {
     Some(match event {
-        Event::Roster { re, interest, view } => roster_head(re.as_ref(), *interest) + &roster_body(view),
+        Event::Roster { re, interest, view, .. } => roster_head(re.as_ref(), *interest) + &roster_body(view),
         Event::Diff { re, view, typing, locks } => {
             diff(re.as_ref(), view, &Whole { typing: typing.as_deref(), locks: locks.as_deref() })
         }

@@ -115,14 +115,14 @@ impl Fanout {
     }
 
     fn deliver_roster(&mut self, seat: &mut Seat, key: ConnectionKey, event: &Event) {
-        let Event::Roster { re, interest, view } = event else { return };
+        let Event::Roster { re, interest, is_answer, view } = event else { return };
         match seat.dialect {
             Dialect::Native => {
                 let body = self.roster(view, Dialect::Native, || native::roster_body(view));
                 let head = native::roster_head(re.as_ref(), *interest);
                 let body_bytes = self.parts[body as usize].bytes.len();
                 let head = encoder::text_before_body(head.as_bytes(), body_bytes);
-                let can_be_missed = re.is_none();
+                let can_be_missed = !is_answer;
                 let head = self.add_part(Part { bytes: head, ends_frame: false, is_roster: true, can_be_missed });
                 let body = if can_be_missed { self.missable(body) } else { body };
                 self.link(seat, key, head);
@@ -131,10 +131,11 @@ impl Fanout {
             Dialect::Board => {
                 let user = &seat.profile.user;
                 let part = if board::presence_differs(view, user) {
-                    self.add_roster(encoder::text(board::presence(view, Some(user)).as_bytes()), true)
+                    self.add_roster(encoder::text(board::presence(view, Some(user)).as_bytes()), !is_answer)
                 } else {
                     self.roster(view, Dialect::Board, || board::presence(view, None))
                 };
+                let part = if *is_answer { part } else { self.missable(part) };
                 self.link(seat, key, part);
             }
         }
@@ -149,7 +150,7 @@ impl Fanout {
         let text = encode();
         let part = match dialect {
             Dialect::Native => self.add_roster(Bytes::from(text), false),
-            Dialect::Board => self.add_roster(encoder::text(text.as_bytes()), true),
+            Dialect::Board => self.add_roster(encoder::text(text.as_bytes()), false),
         };
         self.rosters.push((Arc::clone(view), dialect, part));
         part
@@ -212,7 +213,9 @@ fn encode(dialect: Dialect, event: &Event) -> Option<String> {
 /// Whether a later roster makes good for an event. What answers a request, and what happens once, must be said.
 fn can_be_missed(event: &Event) -> bool {
     match event {
-        Event::Roster { re, .. } | Event::Diff { re, .. } => re.is_none(),
+        Event::Roster { is_answer, .. } => !is_answer,
+        // One that answers says who types as well.
+        Event::Diff { typing, .. } => typing.is_none(),
         Event::Step(_)
         | Event::Count(_)
         | Event::Typing { .. }

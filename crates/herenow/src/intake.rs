@@ -3,6 +3,7 @@ use crate::auth::rights::{Grants, Rights};
 use herenow_core::{
     command::Command,
     id::{RoomId, UserId},
+    profile::Status,
 };
 use herenow_wire::{
     code::Code,
@@ -15,8 +16,8 @@ use herenow_wire::{
 pub enum Admitted {
     /// Have the room's hub decide.
     InRoom(RoomId, Command),
-    /// Have every hub that knows the session decide.
-    Everywhere(Command),
+    /// The session is active or idle, wherever it is.
+    Status(Status),
     /// Have the users' homes tell whether they are online.
     Watch(Vec<UserId>),
     /// Have the users' homes tell so no more.
@@ -41,7 +42,7 @@ pub fn admit(grants: &Grants, asked: Asked) -> Result<Admitted, Problem> {
     let (room, wanted, command) = match request {
         Request::Auth { token, resume } => return Ok(Admitted::Auth { token, resume }),
         Request::Ping => return Ok(Admitted::Pong),
-        Request::SetStatus { status } => return Ok(Admitted::Everywhere(Command::SetStatus { status })),
+        Request::SetStatus { status } => return Ok(Admitted::Status(status)),
         Request::Watch { users } => match users.iter().find(|user| !grants.may_watch(user)) {
             None => return Ok(Admitted::Watch(users)),
             Some(user) => {

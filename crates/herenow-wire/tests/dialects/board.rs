@@ -106,7 +106,7 @@ fn problems() -> Vec<(&'static str, String)> {
 
 #[test]
 fn a_roster_is_told_as_presence() {
-    let event = Event::Roster { re: re("7"), interest: Interest::Listed, view: full_room() };
+    let event = Event::Roster { re: re("7"), interest: Interest::Listed, is_answer: true, view: full_room() };
     assert_eq!(encoded(&event), frames("board/server")["presence"]);
 }
 

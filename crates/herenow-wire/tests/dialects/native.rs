@@ -300,7 +300,7 @@ fn welcome(profile: &Profile, expires_at: Option<Time>) -> Welcome<'_> {
 
 #[test]
 fn a_whole_roster_is_its_two_parts() {
-    let event = Event::Roster { re: re("7"), interest: Interest::Auto, view: full_room() };
+    let event = Event::Roster { re: re("7"), interest: Interest::Auto, is_answer: true, view: full_room() };
     assert_eq!(encoded(&event), frames("native/server")["roster"]);
 }
 

@@ -4,7 +4,7 @@ use crate::{
     transport::conversation::{Conversation, Inputs, Place, bits},
 };
 use herenow_core::{
-    command::{Command, Patch},
+    command::{Command, HomeNews, Patch},
     id::{RequestId, RoomId, UserId},
     profile::{Profile, Status},
     refusal::Refusal,
@@ -14,7 +14,12 @@ use herenow_wire::{native, problem::Problem};
 use std::{collections::BTreeMap, sync::Arc};
 
 impl Conversation {
-    pub(super) fn ask(&mut self, room: RoomId, re: Option<RequestId>, command: Command, inputs: &mut Inputs) {
+    pub(super) fn ask(&mut self, room: RoomId, re: Option<RequestId>, mut command: Command, inputs: &mut Inputs) {
+        match &mut command {
+            Command::Update { patch, .. } => *patch = self.after_held(&room, std::mem::take(patch)),
+            Command::Leave { .. } => drop(self.take_held(&room)),
+            _ => {}
+        }
         match &command {
             Command::Join { state, observe, .. } => {
                 let place = if *observe { Place::Observer } else { Place::Viewer };
@@ -111,10 +116,13 @@ impl Conversation {
         state.map_or(Ok(()), |state| roster::check_first_state(state, limits))
     }
 
-    pub(super) fn ask_everywhere(&mut self, re: Option<RequestId>, command: &Command, inputs: &mut Inputs) {
+    /// Tells the user's home, and every hub that knows the session, that it is active or idle.
+    pub(super) fn set_status(&mut self, status: Status, re: Option<RequestId>, inputs: &mut Inputs) {
+        self.status = status;
+        self.tell_home(HomeNews::Status(status), inputs);
         let session = self.connection.session();
         for shard in bits(self.shards) {
-            inputs.push((shard, ToShard::AskEverywhere { session, command: command.clone() }));
+            inputs.push((shard, ToShard::AskEverywhere { session, command: Command::SetStatus { status } }));
         }
         self.acknowledge(re);
     }

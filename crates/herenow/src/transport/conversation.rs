@@ -10,7 +10,7 @@ use crate::{
     shard::{Partition, ToShard},
 };
 use herenow_core::{
-    command::{Command, Ending, HomeNews},
+    command::{Command, Ending, HomeNews, Patch},
     id::{RequestId, RoomId, UserId},
     profile::{Profile, Status},
     time::Time,
@@ -46,6 +46,7 @@ pub struct Conversation {
     pub(super) is_online: bool,
     /// Users of whose green dots the client is told.
     pub(super) watched: BTreeSet<UserId>,
+    pub(super) held: Option<Box<Held>>,
     pub(super) rates: Rates,
     /// The session to go on with that the request named, until the client has said who it is.
     pub(super) resume: Option<Box<str>>,
@@ -68,6 +69,13 @@ impl Contest {
     pub fn holder(&self) -> &Connection {
         &self.holder
     }
+}
+
+/// Changes that were said faster than they may be, merged, and until when they wait.
+pub(super) struct Held {
+    pub(super) updates: Vec<(RoomId, Patch)>,
+    pub(super) status: Option<Status>,
+    pub(super) due: Time,
 }
 
 /// How a session is in a room.
@@ -94,6 +102,7 @@ impl Conversation {
             status: Status::default(),
             is_online: false,
             watched: BTreeSet::new(),
+            held: None,
             rates: Rates::default(),
             resume: None,
             contest: None,
@@ -190,20 +199,15 @@ impl Conversation {
             self.presence.resumes().confirm(self.connection.session());
         }
         let re = asked.as_ref().ok().and_then(|asked| asked.re.clone());
-        if let Ok(asked) = &asked
-            && let Err(retry_after) = self.rates.take(&asked.request, &self.presence.settings().rates, self.now())
-        {
-            return self.say_too_often(&asked.request, re, retry_after);
+        let (now, limits) = (self.now(), self.presence.settings().rates);
+        let taken = asked.as_ref().map_or(Ok(()), |asked| self.rates.take(&asked.request, &limits, now));
+        if let (Ok(asked), Err(retry_after)) = (&asked, taken) {
+            let asked = asked.clone();
+            return self.hear_too_often(asked, re, retry_after);
         }
         match asked.and_then(|asked| admit(&identity.grants, asked)) {
             Ok(Admitted::InRoom(room, command)) => self.ask(room, re, command, inputs),
-            Ok(Admitted::Everywhere(command)) => {
-                if let Command::SetStatus { status } = command {
-                    self.status = status;
-                    self.tell_home(HomeNews::Status(status), inputs);
-                }
-                self.ask_everywhere(re, &command, inputs);
-            }
+            Ok(Admitted::Status(status)) => self.set_status(status, re, inputs),
             Ok(Admitted::Watch(users)) => self.watch(re, users, inputs),
             Ok(Admitted::Unwatch(users)) => self.unwatch(re, users, inputs),
             Ok(Admitted::Pong) => self.say(&native::pong(re.as_ref(), self.now())),
@@ -232,7 +236,7 @@ impl Conversation {
     }
 
     /// Says something to the user's home, where that counts the session.
-    fn tell_home(&self, news: HomeNews, inputs: &mut Inputs) {
+    pub(super) fn tell_home(&self, news: HomeNews, inputs: &mut Inputs) {
         if let Some(identity) = self.identity.as_ref().filter(|_| self.is_online) {
             inputs.push(self.home_news(&identity.profile.user, news));
         }
@@ -249,6 +253,21 @@ impl Conversation {
 
     pub(super) fn verify(&self, token: &str) -> Result<Identity, AuthError> {
         self.presence.verifier().verify(token, self.now().as_millis() / 1000)
+    }
+
+    /// Holds what can be merged to its newest value; says of the rest that there are too many.
+    fn hear_too_often(&mut self, asked: Asked, re: Option<RequestId>, retry_after: Duration) {
+        let Some(identity) = &self.identity else { return };
+        let request = asked.request.clone();
+        let command = match admit(&identity.grants, asked) {
+            Ok(Admitted::InRoom(_, command @ Command::Update { .. })) => command,
+            Ok(Admitted::Status(status)) => Command::SetStatus { status },
+            Ok(_) => return self.say_too_often(&request, re, retry_after),
+            Err(problem) => return self.complain(&problem),
+        };
+        if !self.hold(command, re.clone(), retry_after) {
+            self.say_too_often(&request, re, retry_after);
+        }
     }
 
     /// Says that a request was not done because there are too many; where no answer is owed, once a minute. Asking too

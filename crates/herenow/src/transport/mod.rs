@@ -3,6 +3,7 @@
 mod asking;
 pub mod conversation;
 pub mod debug;
+mod holding;
 mod opening;
 pub mod stream;
 pub mod ws;

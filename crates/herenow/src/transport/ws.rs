@@ -208,7 +208,16 @@ fn open(opening: Opening, socket: Socket, stream: Stream, early: Bytes) {
             if let Some(held_back) = tell_now(&conversation, &mut inputs) {
                 Box::pin(tell(&conversation, held_back)).await;
             }
-            if let Some(how) = poll_fn(|cx| poll_work(&mut conversation, &mut stream, &mut inputs, cx)).await {
+            if let Some(due) = conversation.held_until() {
+                // In a box, because hardly any connection ever needs it.
+                let wait = due.since(conversation.presence().clock().now());
+                let work = poll_fn(|cx| poll_work(&mut conversation, &mut stream, &mut inputs, cx));
+                match Box::pin(tokio::time::timeout(wait, work)).await {
+                    Ok(Some(how)) => break how,
+                    Ok(None) => {}
+                    Err(_due) => conversation.release_held(&mut inputs),
+                }
+            } else if let Some(how) = poll_fn(|cx| poll_work(&mut conversation, &mut stream, &mut inputs, cx)).await {
                 break how;
             }
         };

@@ -1,0 +1,97 @@
+//! What a client says faster than it may, and what is not lost by waiting: changes of state and status are merged to the
+//! newest value, and go on when it is time.
+use crate::transport::conversation::{Conversation, Held, Inputs};
+use herenow_core::{
+    command::{Command, Patch},
+    id::{RequestId, RoomId},
+    time::Time,
+};
+use std::time::Duration;
+
+impl Conversation {
+    /// When what is held goes on; `None` where nothing is.
+    pub fn held_until(&self) -> Option<Time> {
+        self.held.as_ref().map(|held| held.due)
+    }
+
+    /// Lets go on what is held.
+    pub fn release_held(&mut self, inputs: &mut Inputs) {
+        let Some(held) = self.held.take() else { return };
+        for (room, patch) in held.updates {
+            self.ask(room.clone(), None, Command::Update { room, patch }, inputs);
+        }
+        if let Some(status) = held.status {
+            self.set_status(status, None, inputs);
+        }
+    }
+
+    /// Holds a change for a while; it is acknowledged at once. False where too much would be held.
+    pub(super) fn hold(&mut self, command: Command, re: Option<RequestId>, wait: Duration) -> bool {
+        let limits = &self.presence.settings().limits;
+        let (keys_max, bytes_max) = (limits.state_keys_max, limits.state_bytes_max);
+        let due = self.now() + wait;
+        let held = self.held.get_or_insert_with(|| Box::new(Held { updates: Vec::new(), status: None, due }));
+        match command {
+            Command::SetStatus { status } => held.status = Some(status),
+            Command::Update { room, patch } => {
+                let known = held.updates.iter_mut().find(|(of, _)| *of == room);
+                let merged = known.as_ref().map_or(patch.clone(), |(_, before)| merge(before, &patch));
+                if merged.0.len() > keys_max || bytes_of(&merged) > bytes_max {
+                    return false;
+                }
+                match known {
+                    Some((_, before)) => *before = merged,
+                    None => held.updates.push((room, merged)),
+                }
+            }
+            _ => return false,
+        }
+        self.acknowledge(re);
+        true
+    }
+
+    /// Puts what is held for a room before a change that goes on now.
+    pub(super) fn after_held(&mut self, room: &RoomId, patch: Patch) -> Patch {
+        let Some(before) = self.take_held(room) else { return patch };
+        merge(&before, &patch)
+    }
+
+    /// Takes away what is held for a room.
+    pub(super) fn take_held(&mut self, room: &RoomId) -> Option<Patch> {
+        let held = self.held.as_mut()?;
+        let at = held.updates.iter().position(|(of, _)| of == room)?;
+        let (_, patch) = held.updates.swap_remove(at);
+        if held.updates.is_empty() && held.status.is_none() {
+            self.held = None;
+        }
+        Some(patch)
+    }
+}
+
+/// Both changes as one: the later wins for each key.
+fn merge(before: &Patch, after: &Patch) -> Patch {
+    let is_kept = |key: &str| after.0.iter().all(|(later, _)| **later != *key);
+    let kept = before.0.iter().filter(|(key, _)| is_kept(key)).cloned();
+    Patch(kept.chain(after.0.iter().cloned()).collect())
+}
+
+fn bytes_of(patch: &Patch) -> usize {
+    patch.0.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, |value| value.len())).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::merge;
+    use herenow_core::command::Patch;
+
+    fn patch(pairs: &[(&str, Option<&str>)]) -> Patch {
+        Patch(pairs.iter().map(|(key, value)| ((*key).into(), value.map(Into::into))).collect())
+    }
+
+    #[test]
+    fn the_later_wins_for_each_key_and_a_deletion_stays_one() {
+        let before = patch(&[("a", Some("1")), ("b", Some("2")), ("c", None)]);
+        let after = patch(&[("b", None), ("d", Some("4"))]);
+        assert_eq!(merge(&before, &after), patch(&[("a", Some("1")), ("c", None), ("b", None), ("d", Some("4"))]));
+    }
+}
