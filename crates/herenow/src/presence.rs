@@ -138,13 +138,12 @@ impl Presence {
             let (answer, load) = oneshot::channel();
             self.tell(shard, ToShard::Measure(answer)).await;
             let load = load.await.unwrap_or_default();
-            sum.seats += load.seats;
+            sum.connections += load.connections;
             sum.rooms += load.rooms;
             sum.sessions += load.sessions;
             sum.people += load.people;
             sum.deadlines += load.deadlines;
         }
-        sum.connections = self.connections();
         sum
     }
 

@@ -128,10 +128,8 @@ pub enum ToShard {
 /// How much a shard holds at a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ShardLoad {
-    /// Connections that are open.
+    /// Connections that have asked for something in a room, once in each shard that has such a room.
     pub connections: usize,
-    /// Places of connections in shards: one in each shard that knows the connection.
-    pub seats: usize,
     /// Rooms.
     pub rooms: usize,
     /// Sessions, counted once a partition.
@@ -365,7 +363,7 @@ impl Shard {
     }
 
     fn load(&self) -> ShardLoad {
-        let mut load = ShardLoad { seats: self.seats.len(), ..ShardLoad::default() };
+        let mut load = ShardLoad { connections: self.seats.len(), ..ShardLoad::default() };
         for hub in &self.hubs {
             let held = hub.load();
             load.rooms += held.rooms;

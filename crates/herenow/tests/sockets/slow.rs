@@ -209,8 +209,9 @@ async fn who_joins_many_rooms_at_once_gets_all_their_rosters_however_slowly() {
         let mut peer = server.native_raw(&format!("user-{n}")).await;
         for room in 0..8 {
             let state = json!({"about":"x".repeat(1000)});
-            peer.say(json!({"type":"join","room":format!("room-{room}"),"interest":"none","state":state})).await;
-            peer.hear().await;
+            let room = format!("room-{room}");
+            peer.say(json!({"type":"join","room":room,"interest":"none","state":state,"id":1})).await;
+            assert_eq!(peer.hear().await["type"], "ack");
         }
         crowd.push(peer);
     }
