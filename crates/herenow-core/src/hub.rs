@@ -4,19 +4,17 @@
 //! then [`Hub::settle`], then [`Hub::poll_output`] until it gives nothing, with [`Hub::recipients`] to learn whom an
 //! output is for, and last [`Hub::poll_timeout`].
 use crate::{
-    belongings::LockWish,
-    command::{Command, Ending, Evictee, Input, Reason},
+    command::{Ending, Evictee, Input, Reason},
     deadlines::{Deadlines, Timer},
     event::{Audience, Event, Mark, Output},
     explain::Explanation,
     history::History,
-    id::{ConnectionKey, RequestId, RoomId, SessionId, UserId},
+    id::{ConnectionKey, RoomId, SessionId, UserId},
     limits::Limits,
     listeners::Listener,
-    people::{Dot, People},
+    people::People,
     profile::{Profile, Status},
-    refusal::Refusal,
-    room::{Desk, Entrance, Guest, Room, acknowledge, deliver},
+    room::{Desk, Guest, Room},
     roster::Roster,
     time::Time,
     version::Epoch,
@@ -30,34 +28,34 @@ use std::{
 /// The presence of many rooms: one partition.
 #[derive(Debug)]
 pub struct Hub {
-    limits: Limits,
-    epoch: Epoch,
-    rooms: BTreeMap<RoomId, Box<Room>>,
-    sessions: BTreeMap<SessionId, Session>,
-    deadlines: Deadlines,
-    outputs: VecDeque<Output>,
+    pub(crate) limits: Limits,
+    pub(crate) epoch: Epoch,
+    pub(crate) rooms: BTreeMap<RoomId, Box<Room>>,
+    pub(crate) sessions: BTreeMap<SessionId, Session>,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) outputs: VecDeque<Output>,
     /// Rooms with an open turn, each once.
-    unsettled: Vec<RoomId>,
-    mark: Mark,
+    pub(crate) unsettled: Vec<RoomId>,
+    pub(crate) mark: Mark,
     /// The highest number given to the holder of a lock.
-    fence: u64,
+    pub(crate) fence: u64,
     /// Who may not come into which room, and until when.
-    blocks: BTreeMap<(RoomId, UserId), Time>,
-    people: People,
+    pub(crate) blocks: BTreeMap<(RoomId, UserId), Time>,
+    pub(crate) people: People,
     /// At least the highest version of any room that was forgotten, so that a room of the same name goes on from there.
-    floor: u64,
+    pub(crate) floor: u64,
 }
 
 /// A session that has a connection.
 #[derive(Debug)]
-struct Session {
-    profile: Arc<Profile>,
-    connection: ConnectionKey,
-    status: Status,
+pub(crate) struct Session {
+    pub(crate) profile: Arc<Profile>,
+    pub(crate) connection: ConnectionKey,
+    pub(crate) status: Status,
     /// The rooms of this hub that it is in.
-    rooms: Vec<RoomId>,
+    pub(crate) rooms: Vec<RoomId>,
     /// The users whose home is this hub and of whom it is told.
-    watched: BTreeSet<UserId>,
+    pub(crate) watched: BTreeSet<UserId>,
 }
 
 impl Hub {
@@ -289,172 +287,13 @@ impl Hub {
         }
     }
 
-    fn ask(&mut self, now: Time, session: SessionId, re: Option<RequestId>, command: Command) {
-        match command {
-            Command::Join { room, interest, observe, state, since, sessions } => {
-                let entrance = Entrance { interest, observe, state, since, sessions, re };
-                self.join(now, session, room, entrance);
-            }
-            Command::Leave { room } => {
-                let answer = re.clone();
-                self.in_room_as(now, session, &room, re, |room, desk, guest| {
-                    if !room.knows(guest) {
-                        return Err(Refusal::NotJoined);
-                    }
-                    room.leave(desk, guest, answer);
-                    Ok(None)
-                });
-                self.forget_room_of(session, &room);
-            }
-            Command::StartTyping { room, target } => self.in_room_as(now, session, &room, re, |room, desk, guest| {
-                room.start_typing(desk, guest, target).map(|()| Some(None))
-            }),
-            Command::StopTyping { room, target } => self.in_room_as(now, session, &room, re, |room, desk, guest| {
-                room.stop_typing(desk, guest, target).map(|()| Some(None))
-            }),
-            Command::Update { room, patch } => self.in_room_as(now, session, &room, re, |room, desk, guest| {
-                room.update(desk, guest, &patch).map(|()| Some(None))
-            }),
-            Command::Send { room, message } => self.in_room_as(now, session, &room, re, |room, desk, guest| {
-                room.send(desk, guest, message).map(|sessions| Some(Some(sessions)))
-            }),
-            Command::Sync { room, since } => {
-                let answer = re.clone();
-                self.in_room_as(now, session, &room, re, |room, desk, guest| {
-                    room.sync(desk, guest.session, since, answer).map(|()| None)
-                });
-            }
-            Command::Point { room, point } => self.in_room_as(now, session, &room, re, |room, desk, guest| {
-                room.point(desk, guest, point).map(|()| Some(None))
-            }),
-            Command::Lock { room, name, wait } => {
-                let wish = LockWish { name, wait, re: re.clone() };
-                self.in_room_as(now, session, &room, re, |room, desk, guest| {
-                    room.lock(desk, guest, wish).map(|()| None)
-                });
-            }
-            Command::Unlock { room, name } => {
-                let answer = re.clone();
-                self.in_room_as(now, session, &room, re, |room, desk, guest| {
-                    room.unlock(desk, guest, &name, answer).map(|()| None)
-                });
-            }
-            Command::Watch { users } => self.watch(session, re, &users),
-            Command::Unwatch { users } => self.unwatch(session, re, &users),
-            Command::SetStatus { status } => self.set_status(now, session, re, status),
-        }
-    }
-
-    fn join(&mut self, now: Time, session: SessionId, id: RoomId, entrance: Entrance) {
-        let rooms_max = self.limits.rooms_per_session_max;
-        let Some(held) = self.sessions.get_mut(&session) else { return };
-        let known = held.rooms.contains(&id);
-        if !known && held.rooms.len() >= rooms_max {
-            let (re, refusal) = (entrance.re, Refusal::TooManyRooms { rooms_max });
-            return self.say(session, Event::Refused { re, room: id, refusal });
-        }
-        if let Some(until) = self.blocks.get(&(id.clone(), held.profile.user.clone())).filter(|until| **until > now) {
-            let (re, refusal) = (entrance.re, Refusal::Blocked { retry_after: until.since(now) });
-            return self.say(session, Event::Refused { re, room: id, refusal });
-        }
-        // One text for all who are in the room, instead of one a connection.
-        let interned = self.rooms.get_key_value(&id).map(|(key, _)| key.clone());
-        let id = interned.unwrap_or_else(|| {
-            self.rooms.insert(id.clone(), Box::new(Room::new(id.clone(), self.floor)));
-            id
-        });
-        let re = entrance.re.clone();
-        if !known {
-            if held.rooms.is_empty() {
-                held.rooms.reserve_exact(1);
-            }
-            held.rooms.push(id.clone());
-        }
-        let mut refused = false;
-        self.in_room_as(now, session, &id, re, |room, desk, guest| {
-            let joined = room.join(desk, guest, entrance);
-            refused = joined.is_err();
-            joined.map(|()| None)
-        });
-        if refused && !known {
-            self.forget_room_of(session, &id);
-            if self.rooms.get(&id).is_some_and(|room| room.is_idle()) {
-                self.rooms.remove(&id);
-            }
-        }
-    }
-
-    fn watch(&mut self, session: SessionId, re: Option<RequestId>, users: &[UserId]) {
-        let watched_max = self.limits.watched_per_session_max;
-        let Some(held) = self.sessions.get_mut(&session) else { return };
-        let fresh = users.iter().filter(|user| !held.watched.contains(*user)).count();
-        if held.watched.len() + fresh > watched_max {
-            let refusal = Refusal::TooManyWatched { watched_max };
-            return self.say(session, Event::WatchRefused { re, refusal });
-        }
-        held.watched.extend(users.iter().cloned());
-        let dots: Arc<[Dot]> = users.iter().map(|user| self.people.watch(user, session)).collect();
-        self.say(session, Event::Statuses(dots));
-        if let Some(re) = re {
-            self.say(session, Event::Ack { re, sessions: None });
-        }
-    }
-
-    fn unwatch(&mut self, session: SessionId, re: Option<RequestId>, users: &[UserId]) {
-        let Some(held) = self.sessions.get_mut(&session) else { return };
-        for user in users.iter().filter(|user| held.watched.remove(*user)) {
-            self.people.unwatch(user, session);
-        }
-        if let Some(re) = re {
-            self.say(session, Event::Ack { re, sessions: None });
-        }
-    }
-
-    fn set_status(&mut self, now: Time, session: SessionId, re: Option<RequestId>, status: Status) {
-        let Some(held) = self.sessions.get_mut(&session) else { return };
-        held.status = status;
-        let (rooms, profile, connection) = (held.rooms.clone(), Arc::clone(&held.profile), held.connection);
-        for id in &rooms {
-            let guest = Guest { session, profile: &profile, connection, status };
-            self.in_room(now, id, |room, desk| room.set_status(desk, guest));
-        }
-        if let Some(re) = re {
-            self.say(session, Event::Ack { re, sessions: None });
-        }
-    }
-
-    /// Runs something on a room for a session, and tells the session of a refusal, or acknowledges: `Ok(None)` means
-    /// that the room answers by itself.
-    fn in_room_as(
+    /// Runs something on a room, where it exists, and remembers that it may have news.
+    pub(crate) fn in_room<T>(
         &mut self,
         now: Time,
-        session: SessionId,
         id: &RoomId,
-        re: Option<RequestId>,
-        work: impl FnOnce(&mut Room, &mut Desk<'_>, Guest<'_>) -> Result<Option<Option<usize>>, Refusal>,
-    ) {
-        let Some(held) = self.sessions.get(&session) else { return };
-        let (profile, connection, status) = (Arc::clone(&held.profile), held.connection, held.status);
-        let answer = re.clone();
-        let found = self.in_room(now, id, |room, desk| {
-            let guest = Guest { session, profile: &profile, connection, status };
-            match work(room, desk, guest) {
-                Ok(None) => {}
-                Ok(Some(sessions)) => acknowledge(desk, session, answer, sessions),
-                Err(Refusal::TypingOff) if answer.is_none() && !room.may_say_typing_off(desk.now, session) => {}
-                Err(refusal) => {
-                    let room = room.id.clone();
-                    deliver(desk, session, Event::Refused { re: answer, room, refusal });
-                }
-            }
-        });
-        if found.is_none() {
-            self.say(session, Event::Refused { re, room: id.clone(), refusal: Refusal::NotJoined });
-        }
-    }
-
-    /// Runs something on a room, where it exists, and remembers that it may have news.
-    fn in_room<T>(&mut self, now: Time, id: &RoomId, work: impl FnOnce(&mut Room, &mut Desk<'_>) -> T) -> Option<T> {
+        work: impl FnOnce(&mut Room, &mut Desk<'_>) -> T,
+    ) -> Option<T> {
         let room = self.rooms.get_mut(id)?;
         let settled = room.turn.is_none();
         let mut desk = Desk {
@@ -473,17 +312,17 @@ impl Hub {
         Some(done)
     }
 
-    fn rooms_of(&self, session: SessionId) -> Vec<RoomId> {
+    pub(crate) fn rooms_of(&self, session: SessionId) -> Vec<RoomId> {
         self.sessions.get(&session).map(|held| held.rooms.clone()).unwrap_or_default()
     }
 
-    fn forget_room_of(&mut self, session: SessionId, room: &RoomId) {
+    pub(crate) fn forget_room_of(&mut self, session: SessionId, room: &RoomId) {
         if let Some(held) = self.sessions.get_mut(&session) {
             held.rooms.retain(|id| id != room);
         }
     }
 
-    fn say(&mut self, session: SessionId, event: Event) {
+    pub(crate) fn say(&mut self, session: SessionId, event: Event) {
         self.outputs.push_back(Output::Deliver { to: Audience::Session(session), event });
     }
 }

@@ -4,6 +4,7 @@
 //! no socket, clock, thread, random source or hash map, so one list of inputs gives one list of outputs, always.
 //! Sockets, timers and bytes belong to the crates around it.
 
+mod ask;
 mod belongings;
 pub mod command;
 pub mod cursors;
@@ -23,6 +24,7 @@ pub mod refusal;
 mod room;
 pub mod roster;
 mod settle;
+mod speech;
 pub mod time;
 pub mod typing;
 pub mod version;

@@ -3,10 +3,10 @@
 //! Roster changes of one turn go out together, when the turn settles: the others get one diff, and those who joined
 //! get the roster as of then. Everything else that the room says waits in order around that diff.
 use crate::{
-    command::{Ending, Interest, Message, Patch, Reason},
+    command::{Ending, Interest, Patch, Reason},
     cursors::Cursors,
     deadlines::{Deadlines, Timer},
-    event::{Audience, Event, Except, Gear, Hearing, Mark, Notice, Output},
+    event::{Audience, Event, Except, Hearing, Mark, Output},
     gear::Pace,
     history::{Change, History, Kind},
     id::{ConnectionKey, RequestId, RoomId, SessionId, UserId},
@@ -17,7 +17,7 @@ use crate::{
     refusal::Refusal,
     roster::{Arrival, Effect, Roster},
     time::Time,
-    typing::{Lease, Place, TypingSet},
+    typing::{Place, TypingSet},
     version::{Epoch, Version},
 };
 use std::{
@@ -41,7 +41,7 @@ pub struct Room {
     /// Whether somebody asked for sessions since the room began.
     tells_sessions: bool,
     /// When the room will look at its leases again.
-    typing_look: Option<Time>,
+    pub(crate) typing_look: Option<Time>,
     /// How it tells its news.
     pub(crate) pace: Pace,
     /// When changes may be told next.
@@ -281,48 +281,6 @@ impl Room {
         }
     }
 
-    /// Begins or renews a typing lease.
-    pub(crate) fn start_typing(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>, place: Place) -> Result<(), Refusal> {
-        self.admit(guest)?;
-        if self.pace.gear == Gear::Crowd {
-            return Err(Refusal::TypingOff);
-        }
-        let lease = Lease { user: guest.profile.user.clone(), place: place.clone(), session: guest.session };
-        if self.typing.others_of_session(&lease) >= desk.limits.typing_targets_max {
-            return Err(Refusal::TooManyTargets { targets_max: desk.limits.typing_targets_max });
-        }
-        let until = desk.now + desk.limits.typing_lease;
-        let fresh = self.typing.start(lease, until);
-        self.look_at_typing(desk);
-        if fresh {
-            let (room, profile) = (self.id.clone(), Arc::clone(guest.profile));
-            desk.outputs.push_back(Output::Notice(Notice::Typing { room, profile, target: place.clone() }));
-            self.say_typing(desk, guest.profile, place, true);
-        }
-        Ok(())
-    }
-
-    /// Ends a typing lease.
-    pub(crate) fn stop_typing(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>, place: Place) -> Result<(), Refusal> {
-        self.admit(guest)?;
-        let lease = Lease { user: guest.profile.user.clone(), place: place.clone(), session: guest.session };
-        if self.typing.stop(&lease) {
-            self.say_typing(desk, guest.profile, place, false);
-        }
-        Ok(())
-    }
-
-    /// Ends the leases that are due.
-    pub(crate) fn expire_typing(&mut self, desk: &mut Desk<'_>) {
-        self.typing_look = None;
-        for (user, place) in self.typing.expire(desk.now) {
-            if let Some(profile) = self.profile(&user) {
-                self.say_typing(desk, &profile, place, false);
-            }
-        }
-        self.look_at_typing(desk);
-    }
-
     /// Changes a session's state.
     pub(crate) fn update(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>, patch: &Patch) -> Result<(), Refusal> {
         self.admit(guest)?;
@@ -342,27 +300,6 @@ impl Room {
         if self.roster.set_status(&guest.profile.user, guest.session, guest.status) {
             self.note(desk, guest.profile, Effect::Updated, Reason::Left);
         }
-    }
-
-    /// Passes a viewer's message on, which also ends their typing; how many sessions get it.
-    pub(crate) fn send(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>, message: Message) -> Result<usize, Refusal> {
-        self.admit(guest)?;
-        for place in self.typing.stop_user(&guest.profile.user) {
-            self.say_typing(desk, guest.profile, place, false);
-        }
-        let except = match (&message.to, message.echo) {
-            (None, true) => Except::Nobody,
-            (None, false) => Except::Session(guest.session),
-            (Some(user), true) => Except::AllBut(user.clone()),
-            (Some(user), false) => Except::AllButWithout(user.clone(), guest.session),
-        };
-        Ok(self.say_message(desk, Some(Arc::clone(guest.profile)), message, except))
-    }
-
-    /// Passes a message of the app on.
-    pub(crate) fn publish(&mut self, desk: &mut Desk<'_>, message: Message) {
-        let except = message.to.clone().map_or(Except::Nobody, Except::AllBut);
-        self.say_message(desk, None, message, except);
     }
 
     /// Owes a listening session the roster, or what it missed.
@@ -415,16 +352,6 @@ impl Room {
     pub(crate) fn wake_cursors(&mut self, desk: &mut Desk<'_>) {
         self.cursors.is_woken = false;
         self.turn(desk);
-    }
-
-    /// Whether a session is to be told now that nobody hears of typing here: once a minute.
-    pub(crate) fn may_say_typing_off(&mut self, now: Time, session: SessionId) -> bool {
-        let Some(listener) = self.listeners.get_mut(session) else { return true };
-        let due = listener.typing_off_at.is_none_or(|at| now.since(at) >= TYPING_OFF_EVERY);
-        if due {
-            listener.typing_off_at = Some(now);
-        }
-        due
     }
 
     /// What this turn has brought so far; begins it where nothing has.
@@ -483,18 +410,6 @@ impl Room {
         }
     }
 
-    fn stop_session(&mut self, desk: &mut Desk<'_>, user: &UserId, session: SessionId) {
-        if self.typing.is_empty() {
-            return;
-        }
-        let stopped = self.typing.stop_session(user, session);
-        if let Some(profile) = self.profile(user) {
-            for place in stopped {
-                self.say_typing(desk, &profile, place, false);
-            }
-        }
-    }
-
     /// Gives a change its version. A user who came and went within the turn leaves no trace.
     fn note(&mut self, desk: &mut Desk<'_>, profile: &Arc<Profile>, effect: Effect, reason: Reason) {
         let (profile, kind) = match effect {
@@ -524,58 +439,6 @@ impl Room {
                 deliver(desk, session, Event::Refused { re, room, refusal });
             }
         }
-    }
-
-    /// Makes sure that somebody looks when the next lease ends.
-    fn look_at_typing(&mut self, desk: &mut Desk<'_>) {
-        let Some(due) = self.typing.next_deadline() else { return };
-        if self.typing_look.is_none_or(|look| due < look) {
-            self.typing_look = Some(due);
-            desk.deadlines.set(due, Timer::Typing(self.id.clone()));
-        }
-    }
-
-    fn say_typing(&mut self, desk: &mut Desk<'_>, profile: &Arc<Profile>, place: Place, on: bool) {
-        let (room, profile) = (self.id.clone(), Arc::clone(profile));
-        let except = Except::User(profile.user.clone());
-        let event = Event::Typing { room, profile, target: place, on };
-        let in_ticks = self.typing_told.is_some();
-        let turn = self.turn(desk);
-        if in_ticks {
-            return;
-        }
-        // Who joins in this turn finds the typing in the roster.
-        let spoken = Spoken { event, hearing: Hearing::Typing, except, before: turn.mark };
-        let began_now = !on && turn.after.iter().any(|earlier| is_start_of(&earlier.event, &spoken.event));
-        if on || began_now { turn.after.push(spoken) } else { turn.before.push(spoken) }
-    }
-
-    fn say_message(
-        &mut self,
-        desk: &mut Desk<'_>,
-        from: Option<Arc<Profile>>,
-        message: Message,
-        except: Except,
-    ) -> usize {
-        let before = Mark(desk.mark.0 + 1);
-        let event = Event::Message { room: self.id.clone(), from, message: Arc::new(message) };
-        let heard = self.listeners.hearing(Hearing::All, &except, before).count();
-        self.turn(desk).after.push(Spoken { event, hearing: Hearing::All, except, before });
-        heard
-    }
-}
-
-/// How often a session is told that nobody hears of typing in a crowd.
-const TYPING_OFF_EVERY: Duration = Duration::from_secs(60);
-
-/// Whether `stop` ends the typing that `start` began.
-fn is_start_of(start: &Event, stop: &Event) -> bool {
-    match (start, stop) {
-        (
-            Event::Typing { profile: starter, target: begun, on: true, .. },
-            Event::Typing { profile: stopper, target: ended, on: false, .. },
-        ) => starter.user == stopper.user && begun == ended,
-        _ => false,
     }
 }
 
