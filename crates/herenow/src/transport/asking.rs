@@ -17,7 +17,8 @@ impl Conversation {
     pub(super) fn ask(&mut self, room: RoomId, re: Option<RequestId>, mut command: Command, inputs: &mut Inputs) {
         match &mut command {
             Command::Update { patch, .. } => *patch = self.after_held(&room, std::mem::take(patch)),
-            Command::Leave { .. } => drop(self.take_held(&room)),
+            Command::Point { .. } => self.forget_held_point(&room),
+            Command::Leave { .. } => self.forget_held(&room),
             _ => {}
         }
         match &command {
@@ -119,6 +120,9 @@ impl Conversation {
     /// Tells the user's home, and every hub that knows the session, that it is active or idle.
     pub(super) fn set_status(&mut self, status: Status, re: Option<RequestId>, inputs: &mut Inputs) {
         self.status = status;
+        if let Some(held) = &mut self.held {
+            held.status = None;
+        }
         self.tell_home(HomeNews::Status(status), inputs);
         let session = self.connection.session();
         for shard in bits(self.shards) {

@@ -11,6 +11,7 @@ use crate::{
 };
 use herenow_core::{
     command::{Command, Ending, HomeNews, Patch},
+    cursors::Point,
     id::{RequestId, RoomId, UserId},
     profile::{Profile, Status},
     time::Time,
@@ -74,6 +75,7 @@ impl Contest {
 /// Changes that were said faster than they may be, merged, and until when they wait.
 pub(super) struct Held {
     pub(super) updates: Vec<(RoomId, Patch)>,
+    pub(super) points: Vec<(RoomId, Option<Point>)>,
     pub(super) status: Option<Status>,
     pub(super) due: Time,
 }
@@ -260,7 +262,7 @@ impl Conversation {
         let Some(identity) = &self.identity else { return };
         let request = asked.request.clone();
         let command = match admit(&identity.grants, asked) {
-            Ok(Admitted::InRoom(_, command @ Command::Update { .. })) => command,
+            Ok(Admitted::InRoom(_, command @ (Command::Update { .. } | Command::Point { .. }))) => command,
             Ok(Admitted::Status(status)) => Command::SetStatus { status },
             Ok(_) => return self.say_too_often(&request, re, retry_after),
             Err(problem) => return self.complain(&problem),

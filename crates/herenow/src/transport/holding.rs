@@ -1,5 +1,5 @@
-//! What a client says faster than it may, and what is not lost by waiting: changes of state and status are merged to the
-//! newest value, and go on when it is time.
+//! What a client says faster than it may, and what is not lost by waiting: changes of state, status and pointer are merged to
+//! the newest value, and go on when it is time.
 use crate::transport::conversation::{Conversation, Held, Inputs};
 use herenow_core::{
     command::{Command, Patch},
@@ -17,6 +17,9 @@ impl Conversation {
     /// Lets go on what is held.
     pub fn release_held(&mut self, inputs: &mut Inputs) {
         let Some(held) = self.held.take() else { return };
+        for (room, point) in held.points {
+            self.ask(room.clone(), None, Command::Point { room, point }, inputs);
+        }
         for (room, patch) in held.updates {
             self.ask(room.clone(), None, Command::Update { room, patch }, inputs);
         }
@@ -25,14 +28,28 @@ impl Conversation {
         }
     }
 
-    /// Holds a change for a while; it is acknowledged at once. False where too much would be held.
+    /// Holds a change for a while; it is acknowledged at once. False where too much would be held, or where it is of a room
+    /// that the session is not in.
     pub(super) fn hold(&mut self, command: Command, re: Option<RequestId>, wait: Duration) -> bool {
+        let of_room = match &command {
+            Command::Update { room, .. } | Command::Point { room, .. } => Some(room),
+            _ => None,
+        };
+        if of_room.is_some_and(|of| self.rooms.iter().all(|(room, _)| room != of)) {
+            return false;
+        }
         let limits = &self.presence.settings().limits;
         let (keys_max, bytes_max) = (limits.state_keys_max, limits.state_bytes_max);
         let due = self.now() + wait;
-        let held = self.held.get_or_insert_with(|| Box::new(Held { updates: Vec::new(), status: None, due }));
+        let held = self
+            .held
+            .get_or_insert_with(|| Box::new(Held { updates: Vec::new(), points: Vec::new(), status: None, due }));
         match command {
             Command::SetStatus { status } => held.status = Some(status),
+            Command::Point { room, point } => {
+                held.points.retain(|(of, _)| *of != room);
+                held.points.push((room, point));
+            }
             Command::Update { room, patch } => {
                 let known = held.updates.iter_mut().find(|(of, _)| *of == room);
                 let merged = known.as_ref().map_or(patch.clone(), |(_, before)| merge(before, &patch));
@@ -56,15 +73,24 @@ impl Conversation {
         merge(&before, &patch)
     }
 
-    /// Takes away what is held for a room.
-    pub(super) fn take_held(&mut self, room: &RoomId) -> Option<Patch> {
+    /// Takes away the change that is held for a room.
+    fn take_held(&mut self, room: &RoomId) -> Option<Patch> {
         let held = self.held.as_mut()?;
         let at = held.updates.iter().position(|(of, _)| of == room)?;
-        let (_, patch) = held.updates.swap_remove(at);
-        if held.updates.is_empty() && held.status.is_none() {
-            self.held = None;
+        Some(held.updates.swap_remove(at).1)
+    }
+
+    /// Takes away where the pointer was to be in a room: that is older than what comes now.
+    pub(super) fn forget_held_point(&mut self, room: &RoomId) {
+        if let Some(held) = &mut self.held {
+            held.points.retain(|(of, _)| of != room);
         }
-        Some(patch)
+    }
+
+    /// Takes away all that is held for a room.
+    pub(super) fn forget_held(&mut self, room: &RoomId) {
+        self.take_held(room);
+        self.forget_held_point(room);
     }
 }
 
