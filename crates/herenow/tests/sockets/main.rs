@@ -4,13 +4,20 @@
 
 mod bad_frames;
 mod bad_openings;
+mod behind;
 mod board;
 mod churn;
 mod common;
+mod detail;
+mod dots;
+mod gears;
 mod leaving;
+mod long;
 mod native;
 mod noise;
+mod operators;
 mod process;
+mod rates;
 mod resume;
 mod slow;
 mod stopping;
