@@ -235,13 +235,12 @@ async fn probe(conversation: &Conversation, holder: &Connection) -> bool {
         }
         let asked_at = clock.now();
         holder.send_one(PROBE, asked_at);
-        while holder.heard_at() < asked_at {
-            if holder.farewell().is_some() {
-                return false;
-            }
+        while holder.heard_at() < asked_at && holder.farewell().is_none() {
             tokio::time::sleep(PROBE_LOOK).await;
         }
-        true
+        // What was heard may be its close, which is a sign of life only until it is understood.
+        tokio::time::sleep(PROBE_LOOK).await;
+        holder.farewell().is_none()
     };
     tokio::time::timeout(PROBE_TIMEOUT, sign).await.unwrap_or(false)
 }
@@ -265,6 +264,8 @@ async fn tell(conversation: &Conversation, inputs: Inputs) {
 }
 
 async fn end(mut conversation: Conversation, stream: Stream, how: Ending) {
+    // Where the peer ended it without a word: whoever probes it need not wait. It keeps a farewell that it has.
+    conversation.connection().abort(how, conversation.presence().clock().now());
     conversation.end(how).await;
     tracing::debug!(session = %conversation.connection().session(), ?how, "connection ended");
     if conversation.connection().farewell().is_some_and(|farewell| farewell.with_close) {
