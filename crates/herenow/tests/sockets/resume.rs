@@ -8,7 +8,11 @@ use herenow_client::{
     raw,
 };
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::task::JoinSet;
 
 const ROOM: &str = "board-1";
 
@@ -347,4 +351,67 @@ async fn who_was_replaced_is_told_so_by_the_close_code_and_nothing_else() {
     let reason = "replaced by a newer connection".to_owned();
     assert_eq!(ended, Ended::Closed { code: Some(4409), reason });
     alice.ping().await.unwrap();
+}
+
+/// Reloads again and again with the secret of the last welcome, each time in another way, and at once.
+async fn reload(server: Arc<TestServer>, user: String) -> (Peer, Duration) {
+    let (mut peer, mut welcome) = fresh(&server, &user).await;
+    let session = welcome["session"].clone();
+    join(&mut peer, ROOM, 1).await;
+    let mut longest = Duration::ZERO;
+    for round in 0..60 {
+        // The server may not have noticed when the next connection comes.
+        match round % 4 {
+            0 => peer.0.close(Some(4900)).await.unwrap(),
+            1 => peer.0.close(Some(1001)).await.unwrap(),
+            2 => peer.0.abort(),
+            _ => drop(peer),
+        }
+        let began = Instant::now();
+        (peer, welcome) = claim(&server, &user, &secret_of(&welcome)).await;
+        longest = longest.max(began.elapsed());
+        assert_eq!((&welcome["resumed"], &welcome["session"]), (&json!(true), &session), "{user}, {round}");
+        if round % 3 != 0 {
+            peer.say(json!({"type":"join","room":ROOM,"id":"j"})).await;
+            while peer.hear().await["re"] != "j" {}
+        }
+    }
+    (peer, longest)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn t_100_hundreds_of_reloads_that_go_on_with_their_sessions_are_no_news_and_leave_nothing_twice() {
+    for shards in SHARDS {
+        let server = TestServer::start(|config| {
+            config.server.shards = Some(shards);
+            // Far more than a reload takes, and no more than this test has time for.
+            config.presence.leave_grace = Duration::from_secs(2);
+            config.presence.drop_grace = Duration::from_secs(2);
+        });
+        let server = Arc::new(server.await);
+        let mut reloading: JoinSet<_> = (0..7).map(|n| reload(Arc::clone(&server), format!("user-{n}"))).collect();
+        let mut peers = Vec::new();
+        while let Some(done) = reloading.join_next().await {
+            let (peer, longest) = done.unwrap();
+            assert!(longest < Duration::from_millis(700), "{longest:?} to go on, {shards} shards");
+            peers.push(peer);
+        }
+        for peer in &mut peers {
+            peer.say(json!({"type":"join","room":ROOM,"id":"last"})).await;
+            while peer.hear().await["re"] != "last" {}
+        }
+        let mut bob = server.native_raw("bob").await;
+        assert_eq!(join(&mut bob, ROOM, 1).await["count"], json!({"users":8,"sessions":8}), "{shards} shards");
+        let moves = server.moves.lock().unwrap().clone();
+        assert_eq!(moves.len(), 8, "each came once: {moves:?}");
+        let now = server.presence.clock().now();
+        assert_eq!(server.presence.resumes().count(now), 8);
+        for mut peer in peers {
+            peer.0.close(Some(1000)).await.unwrap();
+            peer.end().await;
+        }
+        bob.close(Some(1000)).await;
+        assert_eq!(server.rest().await, Default::default(), "{shards} shards");
+        assert_eq!(server.presence.resumes().count(server.presence.clock().now()), 0);
+    }
 }
