@@ -61,6 +61,22 @@ impl Rates {
         if rate == 0 { Ok(()) } else { bucket.take(rate, burst, now) }
     }
 
+    /// Takes the token of a change of state or status that was held until there is one.
+    ///
+    /// # Errors
+    /// Where there is none: how long until there is one.
+    pub fn take_update(&mut self, limits: &RateLimits, now: Time) -> Result<(), Duration> {
+        if limits.update == 0 { Ok(()) } else { self.update.take(limits.update, limits.update * 2, now) }
+    }
+
+    /// As [`Self::take_update`], for the place of a pointer.
+    ///
+    /// # Errors
+    /// Where there is none: how long until there is one.
+    pub fn take_cursor(&mut self, limits: &RateLimits, now: Time) -> Result<(), Duration> {
+        if limits.cursor == 0 { Ok(()) } else { self.cursor.take(limits.cursor, limits.cursor * 2, now) }
+    }
+
     /// Whether a client is to be told now that it asks too often, though it does not wait for an answer: once a minute.
     pub fn may_warn(&mut self, now: Time) -> bool {
         let due = now.since(self.warned_at) >= WARN_EVERY;

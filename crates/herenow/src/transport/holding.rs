@@ -14,17 +14,30 @@ impl Conversation {
         self.held.as_ref().map(|held| held.due)
     }
 
-    /// Lets go on what is held.
+    /// Lets go on what is held, as far as the rates let it by now; the rest is held on.
     pub fn release_held(&mut self, inputs: &mut Inputs) {
         let Some(held) = self.held.take() else { return };
-        for (room, point) in held.points {
-            self.ask(room.clone(), None, Command::Point { room, point }, inputs);
-        }
-        for (room, patch) in held.updates {
-            self.ask(room.clone(), None, Command::Update { room, patch }, inputs);
-        }
-        if let Some(status) = held.status {
-            self.set_status(status, None, inputs);
+        let status = held.status.map(|status| Command::SetStatus { status });
+        let points = held.points.into_iter().map(|(room, point)| Command::Point { room, point });
+        let updates = held.updates.into_iter().map(|(room, patch)| Command::Update { room, patch });
+        let (now, limits) = (self.now(), self.presence.settings().rates);
+        for command in status.into_iter().chain(points).chain(updates) {
+            let taken = match &command {
+                Command::Point { .. } => self.rates.take_cursor(&limits, now),
+                _ => self.rates.take_update(&limits, now),
+            };
+            match (taken, command) {
+                (Err(wait), command) => drop(self.hold(command, None, wait)),
+                (Ok(()), Command::SetStatus { status }) => self.set_status(status, None, inputs),
+                (Ok(()), Command::Point { room, point }) => {
+                    self.ask(room.clone(), None, Command::Point { room, point }, inputs);
+                }
+                (Ok(()), Command::Update { room, patch }) => {
+                    self.ask(room.clone(), None, Command::Update { room, patch }, inputs);
+                }
+                // Nothing else is held.
+                (Ok(()), _) => {}
+            }
         }
     }
 
