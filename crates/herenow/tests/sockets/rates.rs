@@ -233,3 +233,30 @@ async fn a_board_client_over_the_rate_is_warned_once_and_never_closed() {
     bob.expect_silence_until(ROOM, 1).await;
     assert_eq!(alice.join(ROOM).await["count"], 2);
 }
+
+#[tokio::test]
+async fn updates_that_never_stop_go_on_at_their_rate_and_no_faster() {
+    let server = TestServer::start(|_| {}).await;
+    let (mut alice, mut bob) = alice_and_bob(&server).await;
+    let began = Instant::now();
+    let counting = tokio::spawn(async move {
+        let mut updates = 0;
+        loop {
+            let frame = bob.hear().await;
+            if frame["data"]["n"] == 1 {
+                return updates;
+            }
+            updates += usize::from(frame.get("updated").is_some());
+        }
+    });
+    let mut sent = 0;
+    while began.elapsed() < Duration::from_secs(3) {
+        alice.say(json!({"type":"update","room":ROOM,"state":{"n":sent}})).await;
+        sent += 1;
+        tokio::time::sleep(Duration::from_millis(4)).await;
+    }
+    server.mark(ROOM, 1).await;
+    let updates = counting.await.unwrap();
+    let allowed = 20 + 10 * began.elapsed().as_millis() as usize / 1000 + 2;
+    assert!((20..=allowed).contains(&updates), "{updates} of {sent} told where {allowed} are allowed");
+}
