@@ -249,7 +249,7 @@ async fn cycle(process: &Process) -> Cycle {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes a minute; ./test --long runs it"]
-async fn t_70_two_thousand_join_at_once_see_each_other_and_leave_nothing_behind_twice() {
+async fn t_70_two_thousand_join_at_once_see_each_other_and_leave_nothing_behind_three_times() {
     let process = Process::start();
     let rss_kb = process.rss_kb();
     println!("{CLIENTS} clients; {rss_kb} kB before the first");
@@ -272,6 +272,7 @@ async fn t_70_two_thousand_join_at_once_see_each_other_and_leave_nothing_behind_
         while let Some(Ok(_)) = late.socket.next().await {}
         cycles.push(cycle);
     }
-    let (first, second) = (cycles[0].rss_empty_kb, cycles[1].rss_empty_kb);
-    assert!(second <= first + first / 10, "{second} kB after the second cycle, {first} kB after the first");
+    // The first fills what the allocator keeps; from there on, nothing is to be added.
+    let (second, third) = (cycles[1].rss_empty_kb, cycles[2].rss_empty_kb);
+    assert!(third <= second + second / 10, "{third} kB after the third cycle, {second} kB after the second");
 }
