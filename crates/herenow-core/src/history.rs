@@ -113,7 +113,7 @@ impl History {
     }
 
     /// Forgets the oldest changes until at most `changes_max` are left, but none after version `untold`, as long as those
-    /// are not [`UNTOLD_TIMES`] as many.
+    /// are not 64 times as many.
     pub fn trim(&mut self, changes_max: usize, untold: u64) {
         let untold = usize::try_from(self.number.saturating_sub(untold)).unwrap_or(usize::MAX);
         let kept = changes_max.max(untold.min(changes_max.saturating_mul(UNTOLD_TIMES)));

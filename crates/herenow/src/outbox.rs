@@ -156,7 +156,7 @@ impl Outbox {
     }
 
     /// Whether more waits than `bytes_max` and one piece of any size. Rosters have a limit of their own,
-    /// [`ROSTERS_FACTOR`] times that and one of any size: who joins many rooms at once gets as many of them.
+    /// sixteen times that and one of any size: who joins many rooms at once gets as many of them.
     pub fn is_over(&self, bytes_max: usize) -> bool {
         let others = self.waiting_bytes.saturating_sub(self.roster_bytes + self.largest);
         others > bytes_max || (self.roster_bytes > bytes_max * ROSTERS_FACTOR && self.rosters() > 1)
