@@ -68,29 +68,30 @@ impl Partition {
     /// Each lock passes on under a number that was never given before, and to who is next.
     fn check_locks(&mut self, told: &[Told]) -> Result<(), Fault> {
         self.given = self.held.iter().map(|(key, held)| (key.clone(), BTreeSet::from([*held]))).collect();
-        let mut early = BTreeSet::new();
-        for Told { event, to } in told {
+        for Told { event, .. } in told.iter().filter(|told| !told.alone) {
             let Event::Lock { room, lock } = event else { continue };
             let key = (room.clone(), lock.name.clone());
             let highest = self.fences.get(&key).copied().unwrap_or_default();
             let before = self.held.get(&key).copied();
             match &lock.holder {
                 Some((_, session)) if lock.fence > highest => {
-                    if to.len() <= 1 {
-                        early.insert((key.clone(), lock.fence));
-                    }
                     self.held.insert(key.clone(), (*session, lock.fence));
                     self.fences.insert(key.clone(), lock.fence);
                     self.given.entry(key).or_default().insert((*session, lock.fence));
                 }
-                // Who hears counts only is told of the locks that are held, one by one, perhaps before the others are.
-                Some((_, session))
-                    if before == Some((*session, lock.fence))
-                        && (to.len() <= 1 || early.remove(&(key.clone(), lock.fence))) => {}
                 None if before.is_some_and(|(_, fence)| fence == lock.fence) => drop(self.held.remove(&key)),
                 Some(_) | None => {
                     return Err(format!("{}: it was held by {before:?}, up to {highest}", show(event)));
                 }
+            }
+        }
+        // Who hears counts only is told of the locks that are held, one by one.
+        for Told { event, .. } in told.iter().filter(|told| told.alone) {
+            let Event::Lock { room, lock } = event else { continue };
+            let held = self.held.get(&(room.clone(), lock.name.clone()));
+            let said = lock.holder.as_ref().map(|(_, session)| (*session, lock.fence));
+            if held != said.as_ref() {
+                return Err(format!("{}: it is held by {held:?}", show(event)));
             }
         }
         let wanted = self.model.rooms.iter().flat_map(|(id, room)| {

@@ -250,6 +250,8 @@ impl Tab {
             Pending::Join(room, wish) => {
                 if let Some(seat) = self.seats.get_mut(&room) {
                     (seat.granted, seat.listening, seat.view) = (wish, true, View::default());
+                    // The locks that are held follow the first count.
+                    seat.view.locks = (wish.interest() != Some(Interest::None)).then(BTreeMap::new);
                 }
             }
             Pending::Moot | Pending::Sync | Pending::Other => {}

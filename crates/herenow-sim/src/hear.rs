@@ -94,6 +94,7 @@ impl Partition {
             listening,
             entered: due.entered.contains(&(room.clone(), session)),
             refreshed: due.refreshed.contains(&(room.clone(), session)),
+            asked: due.views(room, session) > 0,
             missed: hearer.missed,
             room: model,
             log_max: self.limits.log_changes_max as u64,
@@ -116,9 +117,11 @@ impl Partition {
 
     /// Notes that a join or a sync was answered by a word only.
     fn note_answered(&mut self, hearer: Hearer<'_>, room: &RoomId, asked: Asked, event: &Event) {
-        let listening = self.model.rooms.get(room).and_then(|room| room.listeners.get(&hearer.session));
-        let (Event::Ack { .. }, Asked::Join, Some(listening)) = (event, asked, listening) else { return };
-        let shadow = Shadow { period: listening.period, ready: true, ..Shadow::default() };
+        let (Event::Ack { .. }, Asked::Join, Some(model)) = (event, asked, self.model.rooms.get(room)) else { return };
+        let Some(listening) = model.listeners.get(&hearer.session) else { return };
+        let mut shadow = Shadow { period: listening.period, ready: true, ..Shadow::default() };
+        // The locks that are held follow a count, one by one.
+        shadow.view.locks = (model.latches.duty(listening.interest) == Duty::Counts).then(BTreeMap::new);
         self.shadows.insert((hearer.key, room.clone()), shadow);
     }
 
@@ -186,6 +189,8 @@ struct Ears<'a> {
     entered: bool,
     /// They can be written to again since this turn.
     refreshed: bool,
+    /// They are owed the room, be it that they asked or not.
+    asked: bool,
     missed: bool,
     room: &'a RoomModel,
     log_max: u64,
@@ -195,15 +200,15 @@ impl Shadow {
     /// Takes an event of the room in; `current` gives the roster as it is now.
     fn hear(&mut self, event: &Event, ears: &Ears<'_>, current: Option<impl FnOnce() -> View>) -> Result<(), Fault> {
         let Listening { interest, sessions, behind, awaits, .. } = ears.listening;
-        if behind {
+        if behind && !matches!(event, Event::Lock { .. }) {
             return Err("it has fallen behind".into());
         }
         let (gear, duty) = (ears.room.latches.gear(), ears.room.latches.duty(interest));
         let wants = |wanted: bool| if wanted { Ok(()) } else { Err(Fault::from("did not ask for it")) };
         let told = if self.ready && awaits.is_none() { Ok(()) } else { Err(Fault::from("before its roster")) };
         match event {
-            Event::Roster { re, view, interest: said, .. } => {
-                wants(matches!(duty, Duty::Lists | Duty::Steps))?;
+            Event::Roster { re, view, interest: said, is_answer } => {
+                wants(matches!(duty, Duty::Lists | Duty::Steps) && *is_answer == re.is_some())?;
                 if *said != interest || view.sessions.is_some() != (sessions && duty == Duty::Lists) {
                     return Err(format!("it asked for {:?}", ears.listening));
                 }
@@ -253,7 +258,7 @@ impl Shadow {
             Event::Count(view) => {
                 wants(duty == Duty::Counts)?;
                 let typist = self.view.typing.iter().find(|(typist, _)| typist != ears.user);
-                if let Some((typist, _)) = typist.filter(|_| gear == Gear::Crowd && !ears.refreshed) {
+                if let Some((typist, _)) = typist.filter(|_| gear == Gear::Crowd && !ears.asked) {
                     return Err(format!("it sees {typist} type still"));
                 }
                 self.whole |= ears.refreshed;
@@ -282,7 +287,10 @@ impl Shadow {
                 Ok(())
             }
             Event::Lock { lock, .. } => {
-                told?;
+                // Also said to who has fallen behind or waits for its roster, but to nobody before the first answer.
+                if !(self.ready || behind || ears.asked) {
+                    return Err("before its answer".into());
+                }
                 self.view.take_lock(lock)
             }
             Event::Message { .. }

@@ -54,7 +54,7 @@ impl Partition {
             let behind = listeners.filter(|(_, listening)| listening.behind);
             behind.filter_map(|(session, _)| self.model.sessions.get(session)).map(|guest| guest.connection).collect()
         };
-        for Told { event, to } in told {
+        for Told { event, to, .. } in told {
             let Some(id) = missable_in(event) else { continue };
             if let Some(key) = behind(id).into_iter().find(|key| to.contains(key)) {
                 return Err(format!("{} has fallen behind and is told {}", key.0, show(event)));
@@ -137,6 +137,13 @@ impl Partition {
     ) -> Result<(), Fault> {
         let Ended { id, room, number, now, is_due, .. } = *ended;
         let Some(guest) = self.model.sessions.get(&session) else { return Err("is not attached".into()) };
+        let shadow = self.shadows.get(&(guest.connection, (*id).clone()));
+        let shadow = shadow.filter(|shadow| shadow.period == listening.period);
+        // Each change of a lock is said, also to who has fallen behind or waits for its roster.
+        let locks = shadow.and_then(|shadow| shadow.view.locks.as_ref());
+        if locks.is_some_and(|locks| *locks != ended.locks) {
+            return Err(format!("locks {locks:?}, not {:?}", ended.locks));
+        }
         if listening.behind {
             return Ok(());
         }
@@ -145,8 +152,7 @@ impl Partition {
             let late = now.since(since) > span;
             return if late { Err(format!("waits for its roster since {since}")) } else { Ok(()) };
         }
-        let shadow = self.shadows.get(&(guest.connection, (*id).clone()));
-        let Some(shadow) = shadow.filter(|shadow| shadow.period == listening.period && shadow.ready) else {
+        let Some(shadow) = shadow.filter(|shadow| shadow.ready) else {
             return Err("heard no answer".into());
         };
         let known = shadow.view.version.as_ref().map(|version| version.number);
@@ -162,9 +168,6 @@ impl Partition {
             return Err(format!("knows {:?} at {known:?}", shadow.view.in_order()));
         }
         self.check_typing(ended, shadow, (&guest.profile.user, listening))?;
-        if shadow.view.locks.as_ref().is_some_and(|locks| *locks != ended.locks) {
-            return Err(format!("locks {:?}, not {:?}", shadow.view.locks, ended.locks));
-        }
         let detailed = listening.sessions && duty == Duty::Lists && is_due;
         if detailed && shadow.view.sessions.as_ref() != Some(&room.sessions()) {
             return Err(format!("sessions {:?}, not {:?}", shadow.view.sessions, room.sessions()));

@@ -8,7 +8,7 @@ use crate::{
 };
 use herenow_core::{
     command::Input,
-    event::{Event, Gear, Notice, Output, Viewer},
+    event::{Audience, Event, Gear, Notice, Output, Viewer},
     hub::Hub,
     id::{ConnectionKey, LockName, RoomId, SessionId, UserId},
     limits::Limits,
@@ -165,8 +165,9 @@ impl Partition {
         while let Some(output) = self.hub.poll_output() {
             match output {
                 Output::Deliver { to, event } => {
+                    let alone = matches!(to, Audience::Session(_));
                     let to = self.hub.recipients(&to).collect();
-                    turn.told.push(Told { event, to });
+                    turn.told.push(Told { event, to, alone });
                 }
                 Output::Notice(notice) => turn.notices.push(notice),
             }
@@ -187,7 +188,7 @@ impl Partition {
 
     /// Does not say what can be missed to who does not read, as the real driver.
     fn hold_back(&self, turn: &mut Turn, choked: &BTreeSet<ConnectionKey>) {
-        for Told { event, to } in &mut turn.told {
+        for Told { event, to, .. } in &mut turn.told {
             if missable_in(event).is_some() {
                 turn.missed.extend(to.iter().filter(|key| choked.contains(key)));
                 to.retain(|key| !choked.contains(key));
@@ -205,7 +206,7 @@ impl Partition {
             let mut sessions = self.model.sessions.iter();
             sessions.find(|(_, guest)| guest.connection == *key).map(|(session, _)| *session)
         };
-        for Told { event, to } in told {
+        for Told { event, to, .. } in told {
             match event {
                 Event::Diff { typing: None, view, .. } => drop(rooms.insert(view.room.clone())),
                 Event::Step(step) => drop(rooms.insert(step.room.clone())),

@@ -307,8 +307,10 @@ fn is_chance(mutation: Mutation, told: &Told) -> bool {
         Mutation::NoRosterAfterCrowd => heard && matches!(told.event, Event::Roster { re: None, .. }),
         Mutation::TypingKeptInCrowd => heard && matches!(told.event, Event::Typing { on: false, .. }),
         Mutation::SessionsNotTold => heard && matches!(told.event, Event::Sessions { .. }),
-        Mutation::LockKept => heard && matches!(told.event, Event::Lock { .. }),
-        Mutation::FenceReused => matches!(&told.event, Event::Lock { lock, .. } if lock.holder.is_some()),
+        Mutation::LockKept => heard && !told.alone && matches!(told.event, Event::Lock { .. }),
+        Mutation::FenceReused => {
+            !told.alone && matches!(&told.event, Event::Lock { lock, .. } if lock.holder.is_some())
+        }
         Mutation::CursorReplayed | Mutation::CursorNotHidden => {
             let hides = |at: &[(SessionId, Option<Point>)]| at.iter().any(|(_, point)| point.is_none());
             heard && matches!(&told.event, Event::Cursors { at, .. } if hides(at))
@@ -360,12 +362,12 @@ fn change_diff(told: &mut Told, change: impl Fn(&mut DiffView)) {
 
 fn diff_to_joiners(told: &mut [Told]) {
     let mut joiners: BTreeMap<RoomId, Vec<ConnectionKey>> = BTreeMap::new();
-    for Told { event, to } in told.iter() {
+    for Told { event, to, .. } in told.iter() {
         if let Event::Roster { view, .. } = event {
             joiners.entry(view.room.clone()).or_default().extend(to);
         }
     }
-    for Told { event, to } in told {
+    for Told { event, to, .. } in told {
         if let Event::Diff { re: None, view, .. } = event {
             to.extend(joiners.get(&view.room).into_iter().flatten());
         }
@@ -397,7 +399,11 @@ fn second_tab_joined(told: &mut Vec<Told>, at: usize, model: &Model) {
         updated: Vec::new(),
         count: view.count,
     };
-    told.push(Told { event: Event::Diff { re: None, view: Arc::new(diff), typing: None, locks: None }, to });
+    told.push(Told {
+        event: Event::Diff { re: None, view: Arc::new(diff), typing: None, locks: None },
+        to,
+        alone: false,
+    });
 }
 
 /// Connections that have fallen behind in the room of a diff.

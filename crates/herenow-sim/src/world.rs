@@ -230,7 +230,7 @@ impl World {
                 link.missed = true;
             }
         }
-        for Told { event, to } in turn.told {
+        for Told { event, to, .. } in turn.told {
             *self.said.entry(kind(&event)).or_default() += to.len() as u64;
             for key in to {
                 self.tell(key.0, event.clone());
