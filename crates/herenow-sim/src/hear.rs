@@ -300,7 +300,8 @@ impl Shadow {
         }
         self.whole |= ears.refreshed;
         self.ready |= ears.refreshed;
-        if self.ready { self.view.take_count(view) } else { Err("before its answer".into()) }
+        let answered = self.ready || ears.asked;
+        if answered { self.view.take_count(view) } else { Err("before its answer".into()) }
     }
 
     /// Takes in what one viewer, session or lock is up to.

@@ -87,8 +87,15 @@ impl Model {
                 .filter_map(|(session, entry)| over(entry).map(|(until, how)| (until, *session, how)))
                 .collect();
             ended.sort_by_key(|(until, session, _)| (*until, *session));
+            let mut reasons: BTreeMap<UserId, BTreeSet<Reason>> = BTreeMap::new();
             for (_, session, how) in ended {
+                if let Some(entry) = room.entries.get(&session) {
+                    reasons.entry(entry.user.clone()).or_default().insert(how.reason());
+                }
                 room.end(session, how.reason(), id, &mut self.due);
+            }
+            for (user, reasons) in reasons.into_iter().filter(|(user, _)| !room.users.contains_key(user)) {
+                self.due.left.entry((id.clone(), user)).or_default().extend(reasons);
             }
         }
     }

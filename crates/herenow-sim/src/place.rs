@@ -210,7 +210,7 @@ impl RoomModel {
             self.users.remove(&entry.user);
             // Who came and went within one turn was never there.
             if self.present.contains(&entry.user) {
-                due.left.insert((id.clone(), entry.user), reason);
+                due.left.insert((id.clone(), entry.user), BTreeSet::from([reason]));
             }
         }
     }
