@@ -341,6 +341,9 @@ pub struct CountNews {
     /// Some of them.
     #[serde(default)]
     pub faces: Vec<User>,
+    /// Locks that are held now, whole; only for who just came, or could not be written to for a while.
+    #[serde(default)]
+    pub locks: Option<Vec<Lock>>,
 }
 
 /// A user began or stopped typing.

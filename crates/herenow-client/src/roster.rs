@@ -132,7 +132,7 @@ impl RoomState {
         &self.sessions
     }
 
-    /// The locks that are held, by name. Where the list of viewers is not told, only those heard of since.
+    /// The locks that are held, by name.
     pub fn locks(&self) -> &BTreeMap<String, Lock> {
         &self.locks
     }
@@ -236,11 +236,16 @@ impl RoomState {
         next.viewers.clear();
         next.typing.clear();
         next.sessions.clear();
+        if let Some(locks) = &news.locks {
+            next.set_locks(locks);
+        }
         if *self == next {
             return Outcome::Unchanged;
         }
+        let mut changes = vec![Change::Counted];
+        changes.extend(self.lock_changes_to(&next));
         *self = next;
-        Outcome::Changed(vec![Change::Counted])
+        Outcome::Changed(changes)
     }
 
     fn take_typing(&mut self, typing: &Typing) -> Outcome {

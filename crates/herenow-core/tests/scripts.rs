@@ -468,9 +468,10 @@ fn show(event: &Event) -> String {
             let first = show_viewers(&step.first);
             format!("{} {} {} {what} [{first}] {}", step.room, step.version, step.profile.user, show_count(step.count))
         }
-        Event::Count(view) => {
+        Event::Count { view, locks } => {
             let faces: Vec<&str> = view.faces.iter().map(|face| face.user.as_str()).collect();
-            format!("{} {} {} faces [{}]", view.room, view.version, show_count(view.count), faces.join(" "))
+            let locks = locks.as_deref().map(show_locks).unwrap_or_default();
+            format!("{} {} {} faces [{}]{locks}", view.room, view.version, show_count(view.count), faces.join(" "))
         }
         Event::Typing { room, profile, target, on } => {
             let place = target.as_ref().map_or(String::new(), |target| format!(" in {target}"));

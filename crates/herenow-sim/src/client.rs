@@ -224,7 +224,7 @@ impl Tab {
             Event::Roster { re: None, view, .. } => self.news(&view.room, event)?,
             Event::Diff { re: None, view, .. } => self.news(&view.room, event)?,
             Event::Step(step) => self.news(&step.room, event)?,
-            Event::Count(view) => self.news(&view.room, event)?,
+            Event::Count { view, .. } => self.news(&view.room, event)?,
             Event::Typing { room, .. }
             | Event::Sessions { room, .. }
             | Event::Cursors { room, .. }
@@ -250,8 +250,6 @@ impl Tab {
             Pending::Join(room, wish) => {
                 if let Some(seat) = self.seats.get_mut(&room) {
                     (seat.granted, seat.listening, seat.view) = (wish, true, View::default());
-                    // The locks that are held follow the first count.
-                    seat.view.locks = (wish.interest() != Some(Interest::None)).then(BTreeMap::new);
                 }
             }
             Pending::Moot | Pending::Sync | Pending::Other => {}
@@ -354,7 +352,12 @@ impl Seat {
                 return Ok(if self.granted.follows() { heard } else { Heard::Old });
             }
             Event::Step(step) => self.view.take_step(step)?,
-            Event::Count(view) => self.view.take_count(view)?,
+            Event::Count { view, locks } => {
+                self.view.take_count(view)?;
+                if let Some(locks) = locks {
+                    self.view.take_locks(locks)?;
+                }
+            }
             Event::Typing { profile, target, on, .. } => {
                 self.view.take_typing(&profile.user, target, *on);
             }

@@ -73,7 +73,7 @@ impl Partition {
             Event::Roster { view, .. } => &view.room,
             Event::Diff { view, .. } => &view.room,
             Event::Step(view) => &view.room,
-            Event::Count(view) => &view.room,
+            Event::Count { view, .. } => &view.room,
             Event::Typing { room, .. }
             | Event::Sessions { room, .. }
             | Event::Cursors { room, .. }
@@ -119,9 +119,9 @@ impl Partition {
     fn note_answered(&mut self, hearer: Hearer<'_>, room: &RoomId, asked: Asked, event: &Event) {
         let (Event::Ack { .. }, Asked::Join, Some(model)) = (event, asked, self.model.rooms.get(room)) else { return };
         let Some(listening) = model.listeners.get(&hearer.session) else { return };
-        let mut shadow = Shadow { period: listening.period, ready: true, ..Shadow::default() };
-        // The locks that are held follow a count, one by one.
-        shadow.view.locks = (model.latches.duty(listening.interest) == Duty::Counts).then(BTreeMap::new);
+        // A count follows.
+        let ready = model.latches.duty(listening.interest) != Duty::Counts;
+        let shadow = Shadow { period: listening.period, ready, ..Shadow::default() };
         self.shadows.insert((hearer.key, room.clone()), shadow);
     }
 
@@ -209,13 +209,13 @@ fn wants(wanted: bool) -> Result<(), Fault> {
 impl Shadow {
     /// Takes an event of the room in; `current` gives the roster as it is now.
     fn hear(&mut self, event: &Event, ears: &Ears<'_>, current: Option<impl FnOnce() -> View>) -> Result<(), Fault> {
-        if ears.listening.behind && !matches!(event, Event::Lock { .. }) {
+        if ears.listening.behind {
             return Err("it has fallen behind".into());
         }
         match event {
             Event::Roster { .. } => self.hear_roster(event, ears),
             Event::Diff { typing: Some(_), .. } => self.hear_answer(event, ears, current),
-            Event::Diff { typing: None, .. } | Event::Step(_) | Event::Count(_) => self.hear_news(event, ears),
+            Event::Diff { typing: None, .. } | Event::Step(_) | Event::Count { .. } => self.hear_news(event, ears),
             Event::Typing { .. } | Event::Sessions { .. } | Event::Cursors { .. } | Event::Lock { .. } => {
                 self.hear_of_one(event, ears)
             }
@@ -292,25 +292,30 @@ impl Shadow {
             }
             return self.view.take_step(step);
         }
-        let Event::Count(view) = event else { return Ok(()) };
+        let Event::Count { view, locks } = event else { return Ok(()) };
         wants(duty == Duty::Counts)?;
         let typist = self.view.typing.iter().find(|(typist, _)| typist != ears.user);
         if let Some((typist, _)) = typist.filter(|_| gear == Gear::Crowd && !ears.asked) {
             return Err(format!("it sees {typist} type still"));
         }
-        self.whole |= ears.refreshed;
-        self.ready |= ears.refreshed;
-        let answered = self.ready || ears.asked;
-        if answered { self.view.take_count(view) } else { Err("before its answer".into()) }
+        let Some(locks) = locks else {
+            self.told(ears)?;
+            return self.view.take_count(view);
+        };
+        if !(ears.asked || ears.refreshed || ears.listening.awaits.is_some()) {
+            return Err("nobody asked for it".into());
+        }
+        (self.whole, self.ready) = (true, true);
+        self.view.take_count(view)?;
+        self.view.take_locks(locks)
     }
 
     /// Takes in what one viewer, session or lock is up to.
     fn hear_of_one(&mut self, event: &Event, ears: &Ears<'_>) -> Result<(), Fault> {
-        let Listening { interest, sessions, behind, .. } = ears.listening;
+        let Listening { interest, sessions, .. } = ears.listening;
         if let Event::Lock { lock, .. } = event {
-            // Also said to who has fallen behind or waits for its roster, but to nobody before the first answer.
-            let answered = self.ready || behind || ears.asked;
-            return if answered { self.view.take_lock(lock) } else { Err("before its answer".into()) };
+            self.told(ears)?;
+            return self.view.take_lock(lock);
         }
         if let Event::Typing { profile, target, on, .. } = event {
             let goes_on = *on && ears.room.latches.gear() == Gear::Crowd;
@@ -364,7 +369,7 @@ fn answered(event: &Event) -> Option<&Arc<str>> {
         | Event::Refused { re, .. } => re.as_ref().map(|re| &re.0),
         Event::Ack { re, .. } | Event::LockAnswer { re, .. } => Some(&re.0),
         Event::Step(_)
-        | Event::Count(_)
+        | Event::Count { .. }
         | Event::Typing { .. }
         | Event::Sessions { .. }
         | Event::Cursors { .. }

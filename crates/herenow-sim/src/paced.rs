@@ -137,13 +137,6 @@ impl Partition {
     ) -> Result<(), Fault> {
         let Ended { id, room, number, now, is_due, .. } = *ended;
         let Some(guest) = self.model.sessions.get(&session) else { return Err("is not attached".into()) };
-        let shadow = self.shadows.get(&(guest.connection, (*id).clone()));
-        let shadow = shadow.filter(|shadow| shadow.period == listening.period);
-        // Each change of a lock is said, also to who has fallen behind or waits for its roster.
-        let locks = shadow.and_then(|shadow| shadow.view.locks.as_ref());
-        if locks.is_some_and(|locks| *locks != ended.locks) {
-            return Err(format!("locks {locks:?}, not {:?}", ended.locks));
-        }
         if listening.behind {
             return Ok(());
         }
@@ -152,7 +145,8 @@ impl Partition {
             let late = now.since(since) > span;
             return if late { Err(format!("waits for its roster since {since}")) } else { Ok(()) };
         }
-        let Some(shadow) = shadow.filter(|shadow| shadow.ready) else {
+        let shadow = self.shadows.get(&(guest.connection, (*id).clone()));
+        let Some(shadow) = shadow.filter(|shadow| shadow.period == listening.period && shadow.ready) else {
             return Err("heard no answer".into());
         };
         let known = shadow.view.version.as_ref().map(|version| version.number);
@@ -168,6 +162,9 @@ impl Partition {
             return Err(format!("knows {:?} at {known:?}", shadow.view.in_order()));
         }
         self.check_typing(ended, shadow, (&guest.profile.user, listening))?;
+        if shadow.view.locks.as_ref().map_or(duty == Duty::Counts, |locks| *locks != ended.locks) {
+            return Err(format!("locks {:?}, not {:?}", shadow.view.locks, ended.locks));
+        }
         let detailed = listening.sessions && duty == Duty::Lists && is_due;
         if detailed && shadow.view.sessions.as_ref() != Some(&room.sessions()) {
             return Err(format!("sessions {:?}, not {:?}", shadow.view.sessions, room.sessions()));

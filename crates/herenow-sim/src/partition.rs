@@ -8,7 +8,7 @@ use crate::{
 };
 use herenow_core::{
     command::Input,
-    event::{Audience, Event, Gear, Notice, Output, Viewer},
+    event::{Event, Gear, Notice, Output, Viewer},
     hub::Hub,
     id::{ConnectionKey, LockName, RoomId, SessionId, UserId},
     limits::Limits,
@@ -165,9 +165,8 @@ impl Partition {
         while let Some(output) = self.hub.poll_output() {
             match output {
                 Output::Deliver { to, event } => {
-                    let alone = matches!(to, Audience::Session(_));
                     let to = self.hub.recipients(&to).collect();
-                    turn.told.push(Told { event, to, alone });
+                    turn.told.push(Told { event, to });
                 }
                 Output::Notice(notice) => turn.notices.push(notice),
             }
@@ -201,7 +200,6 @@ impl Partition {
     /// The rooms that told news nobody asked for, or is owed.
     fn telling(&self, told: &[Told]) -> BTreeSet<RoomId> {
         let mut rooms = BTreeSet::new();
-        let mut counts: BTreeMap<(&RoomId, ConnectionKey), usize> = BTreeMap::new();
         let session = |key: &ConnectionKey| {
             let mut sessions = self.model.sessions.iter();
             sessions.find(|(_, guest)| guest.connection == *key).map(|(session, _)| *session)
@@ -218,11 +216,7 @@ impl Partition {
                         rooms.insert(room.clone());
                     }
                 }
-                Event::Count(view) => {
-                    for key in to {
-                        *counts.entry((&view.room, *key)).or_default() += 1;
-                    }
-                }
+                Event::Count { locks: None, view } => drop(rooms.insert(view.room.clone())),
                 Event::Roster { re: None, view, .. } => {
                     let room = self.model.rooms.get(&view.room);
                     let owed = |session: SessionId| {
@@ -236,6 +230,7 @@ impl Partition {
                 }
                 Event::Roster { re: Some(_), .. }
                 | Event::Diff { typing: Some(_), .. }
+                | Event::Count { locks: Some(_), .. }
                 | Event::Cursors { .. }
                 | Event::Lock { .. }
                 | Event::Statuses(_)
@@ -245,11 +240,6 @@ impl Partition {
                 | Event::Ack { .. }
                 | Event::WatchRefused { .. }
                 | Event::Refused { .. } => {}
-            }
-        }
-        for ((room, key), times) in counts {
-            if session(&key).is_some_and(|session| times > self.model.due.views(room, session)) {
-                rooms.insert(room.clone());
             }
         }
         rooms

@@ -100,10 +100,9 @@ impl RoomModel {
             self.moved.extend(std::mem::take(&mut self.pointers).into_keys());
         }
         for listening in self.listeners.values_mut() {
-            match (before.duty(listening.interest), self.latches.duty(listening.interest)) {
-                (Duty::Counts, Duty::Lists) if !listening.behind => listening.awaits = Some(now),
-                (_, Duty::Counts) => listening.awaits = None,
-                _ => {}
+            let duties = (before.duty(listening.interest), self.latches.duty(listening.interest));
+            if duties == (Duty::Counts, Duty::Lists) && !listening.behind {
+                listening.awaits = Some(now);
             }
         }
         for entry in self.entries.values_mut() {

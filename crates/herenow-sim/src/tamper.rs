@@ -142,7 +142,7 @@ impl Tamper {
                 told[at].to.extend(behind);
             }
             Mutation::CrowdCountOff => {
-                if let Event::Count(view) = &mut told[at].event {
+                if let Event::Count { view, .. } = &mut told[at].event {
                     let mut count = CountView::clone(view);
                     count.count.users += 1;
                     *view = Arc::new(count);
@@ -303,13 +303,15 @@ fn is_chance(mutation: Mutation, told: &Told) -> bool {
         Mutation::SecondTabJoined => heard && matches!(told.event, Event::Roster { .. }),
         Mutation::MessageMisrouted => matches!(&told.event, Event::Message { message, .. } if message.to.is_some()),
         Mutation::BehindStillTold => diff.is_some(),
-        Mutation::CrowdCountOff => heard && matches!(&told.event, Event::Count(view) if view.gear == Gear::Crowd),
+        Mutation::CrowdCountOff => {
+            heard && matches!(&told.event, Event::Count { view, .. } if view.gear == Gear::Crowd)
+        }
         Mutation::NoRosterAfterCrowd => heard && matches!(told.event, Event::Roster { re: None, .. }),
         Mutation::TypingKeptInCrowd => heard && matches!(told.event, Event::Typing { on: false, .. }),
         Mutation::SessionsNotTold => heard && matches!(told.event, Event::Sessions { .. }),
-        Mutation::LockKept => heard && !told.alone && matches!(told.event, Event::Lock { .. }),
+        Mutation::LockKept => heard && matches!(told.event, Event::Lock { .. }),
         Mutation::FenceReused => {
-            !told.alone && matches!(&told.event, Event::Lock { lock, .. } if lock.holder.is_some())
+            matches!(&told.event, Event::Lock { lock, .. } if lock.holder.is_some())
         }
         Mutation::CursorReplayed | Mutation::CursorNotHidden => {
             let hides = |at: &[(SessionId, Option<Point>)]| at.iter().any(|(_, point)| point.is_none());
@@ -399,11 +401,7 @@ fn second_tab_joined(told: &mut Vec<Told>, at: usize, model: &Model) {
         updated: Vec::new(),
         count: view.count,
     };
-    told.push(Told {
-        event: Event::Diff { re: None, view: Arc::new(diff), typing: None, locks: None },
-        to,
-        alone: false,
-    });
+    told.push(Told { event: Event::Diff { re: None, view: Arc::new(diff), typing: None, locks: None }, to });
 }
 
 /// Connections that have fallen behind in the room of a diff.

@@ -11,8 +11,6 @@ pub struct Told {
     pub event: Event,
     /// To which connections.
     pub to: Vec<ConnectionKey>,
-    /// It is for one session, be it gone or not.
-    pub alone: bool,
 }
 
 /// The room of an event that a later roster makes good for: what the real driver does not say to who does not read.
@@ -21,14 +19,16 @@ pub fn missable_in(event: &Event) -> Option<&RoomId> {
         Event::Roster { is_answer: false, view, .. } => Some(&view.room),
         Event::Diff { typing: None, view, .. } => Some(&view.room),
         Event::Step(step) => Some(&step.room),
-        Event::Count(view) => Some(&view.room),
-        Event::Typing { room, .. } | Event::Sessions { room, .. } | Event::Cursors { room, .. } => Some(room),
+        Event::Count { view, .. } => Some(&view.room),
+        Event::Typing { room, .. }
+        | Event::Sessions { room, .. }
+        | Event::Cursors { room, .. }
+        | Event::Lock { room, .. } => Some(room),
         Event::Roster { is_answer: true, .. }
         | Event::Diff { typing: Some(_), .. }
         | Event::Message { .. }
         | Event::Removed { .. }
         | Event::Statuses(_)
-        | Event::Lock { .. }
         | Event::LockAnswer { .. }
         | Event::Ack { .. }
         | Event::WatchRefused { .. }

@@ -307,7 +307,7 @@ impl World {
         let partition = |room: &RoomId| node.partitions.get(Node::partition_of(room));
         let heard = tab.hear(frame, &Surroundings { partition: &partition });
         heard.map_err(|what| format!("tab {at} on {connection}: {what}"))?;
-        if let Frame::Event(Event::Roster { .. } | Event::Diff { .. } | Event::Step(_) | Event::Count(_)) = frame {
+        if let Frame::Event(Event::Roster { .. } | Event::Diff { .. } | Event::Step(_) | Event::Count { .. }) = frame {
             self.changed_ms = self.now_ms;
         }
         Ok(())

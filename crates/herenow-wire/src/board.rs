@@ -143,7 +143,7 @@ pub fn encode(event: &Event) -> Option<String> {
     Some(match event {
         Event::Roster { view, .. } => presence(view, None),
         Event::Diff { .. }
-        | Event::Count(_)
+        | Event::Count { .. }
         | Event::Sessions { .. }
         | Event::Cursors { .. }
         | Event::Statuses(_)

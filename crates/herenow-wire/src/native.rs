@@ -205,7 +205,7 @@ pub fn encode(event: &Event) -> Option<String> {
             diff(re.as_ref(), view, &Whole { typing: typing.as_deref(), locks: locks.as_deref() })
         }
         Event::Step(_) => return None,
-        Event::Count(view) => counted(view),
+        Event::Count { view, locks } => counted(view, locks.as_deref()),
         Event::Typing { room, profile, target, on } => typing(room, profile, target.as_ref(), *on),
         Event::Sessions { room, user, list } => sessions(room, user, list),
         Event::Cursors { room, at } => cursors(room, at),
@@ -257,13 +257,16 @@ fn diff(re: Option<&RequestId>, view: &DiffView, whole: &Whole<'_>) -> String {
     frame.finish()
 }
 
-fn counted(view: &CountView) -> String {
+fn counted(view: &CountView, locks: Option<&[LockView]>) -> String {
     let mut frame = Writer::frame("count", 128 + USER_BYTES * view.faces.len());
     frame.string("room", view.room.as_str());
     frame.version("v", &view.version);
     frame.string("gear", words::gear(view.gear));
     shapes::count(&mut frame, view.count);
     frame.list("faces", &view.faces, |frame, profile| frame.object_value(|frame| shapes::user(frame, profile)));
+    if let Some(locks) = locks {
+        shapes::locks(&mut frame, locks);
+    }
     frame.finish()
 }
 

@@ -217,7 +217,7 @@ fn can_be_missed(event: &Event) -> bool {
         // One that answers says who types as well.
         Event::Diff { typing, .. } => typing.is_none(),
         Event::Step(_)
-        | Event::Count(_)
+        | Event::Count { .. }
         | Event::Typing { .. }
         | Event::Sessions { .. }
         | Event::Cursors { .. }

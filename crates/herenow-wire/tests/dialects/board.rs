@@ -149,7 +149,7 @@ fn what_only_other_dialects_know_is_not_told() {
     let counted = CountView { room: room(), version: version(1), gear: Gear::Live, count: TWO, faces: Vec::new() };
     let untold = [
         Event::Diff { re: None, view: Arc::new(no_change()), typing: None, locks: None },
-        Event::Count(Arc::new(counted)),
+        Event::Count { view: Arc::new(counted), locks: None },
         Event::Sessions { room: room(), user: user("u2"), list: bob_in_detail() },
         Event::Cursors { room: room(), at: vec![(BOB_S, None)] },
         Event::Statuses([Dot { user: user("u2"), status: None }].into()),

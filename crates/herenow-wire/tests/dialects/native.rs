@@ -138,6 +138,8 @@ fn roster_frames() -> Vec<(&'static str, String)> {
         faces: vec![alice()],
         ..counted.clone()
     };
+    let counted = Arc::new(counted);
+    let held = Arc::clone(&full_room().locks);
     let detailed = RosterView {
         gear: Gear::Batched,
         sessions: Some(vec![alice_in_detail(), bob_in_detail()]),
@@ -152,8 +154,9 @@ fn roster_frames() -> Vec<(&'static str, String)> {
         ("roster_empty", roster(None, Interest::Full, &empty_room())),
         ("roster_sessions", roster(re("7"), Interest::Auto, &detailed)),
         ("roster_crowd", roster(None, Interest::Full, &many)),
-        ("count", encoded(&Event::Count(Arc::new(counted)))),
-        ("count_crowd", encoded(&Event::Count(Arc::new(crowd)))),
+        ("count", encoded(&Event::Count { view: Arc::clone(&counted), locks: None })),
+        ("count_locks", encoded(&Event::Count { view: counted, locks: Some(held) })),
+        ("count_crowd", encoded(&Event::Count { view: Arc::new(crowd), locks: None })),
     ]
 }
 
