@@ -21,6 +21,8 @@ pub struct Limits {
     pub state_keys_max: usize,
     /// Rooms that one session may be in at once. Default 50.
     pub rooms_per_session_max: usize,
+    /// Users that may be in one room at once; who is in it already may come with more sessions. Default: no limit.
+    pub viewers_max: usize,
     /// Changes that a room remembers, for clients that come back with `since`. Default 256.
     pub log_changes_max: usize,
     /// Locks that are held in one room at once. Default 1,000.
@@ -89,6 +91,7 @@ impl Default for Limits {
             state_bytes_max: 4096,
             state_keys_max: 64,
             rooms_per_session_max: 50,
+            viewers_max: usize::MAX,
             log_changes_max: 256,
             locks_per_room_max: 1_000,
             locks_per_session_max: 32,

@@ -183,6 +183,11 @@ impl Room {
     /// Takes a session in, and owes it the roster.
     pub(crate) fn join(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>, entrance: Entrance) -> Result<(), Refusal> {
         let Entrance { interest, observe, state, since, sessions, re } = entrance;
+        let viewers_max = desk.limits.viewers_max;
+        // Another tab of somebody who is here takes nobody's place.
+        if !observe && self.roster.count().users >= viewers_max && !self.roster.contains(&guest.profile.user) {
+            return Err(Refusal::RoomFull { viewers_max });
+        }
         self.tells_sessions |= sessions;
         let seated = self.roster.has_entry(&guest.profile.user, guest.session);
         if observe {

@@ -186,6 +186,7 @@ impl Play {
         let number: usize = value.parse().unwrap();
         match name {
             "rooms" => self.limits.rooms_per_session_max = number,
+            "viewers" => self.limits.viewers_max = number,
             "targets" => self.limits.typing_targets_max = number,
             "state_bytes" => self.limits.state_bytes_max = number,
             "state_keys" => self.limits.state_keys_max = number,

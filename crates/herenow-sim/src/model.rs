@@ -26,7 +26,8 @@ use std::{
 /// The table of one partition.
 #[derive(Debug)]
 pub struct Model {
-    limits: Limits,
+    /// What the hub may hold.
+    pub limits: Limits,
     /// Sessions with a connection.
     pub sessions: BTreeMap<SessionId, Guest>,
     /// Rooms with entries or listeners.
@@ -298,6 +299,11 @@ impl Model {
         }
         if let Some(until) = self.blocks.get(&(id.clone(), user.clone())) {
             return Err(Refusal::Blocked { retry_after: until.since(now) });
+        }
+        let viewers_max = self.limits.viewers_max;
+        let is_full = |room: &RoomModel| room.users.len() >= viewers_max && !room.users.contains_key(user);
+        if !observe && self.rooms.get(id).is_some_and(is_full) {
+            return Err(Refusal::RoomFull { viewers_max });
         }
         self.periods += 1;
         self.writes += 1;

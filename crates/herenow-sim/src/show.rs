@@ -82,6 +82,7 @@ pub fn kind(event: &Event) -> &'static str {
             Refusal::NotJoined => "refused: not joined",
             Refusal::OnlyObserving => "refused: only observing",
             Refusal::TooManyRooms { .. } => "refused: too many rooms",
+            Refusal::RoomFull { .. } => "refused: room full",
             Refusal::TooManyTargets { .. } => "refused: too many targets",
             Refusal::StateTooLarge { .. } => "refused: state too large",
             Refusal::StateTooManyKeys { .. } => "refused: state with too many keys",

@@ -8,6 +8,7 @@ use herenow_core::{
     id::{ConnectionKey, LockName, RoomId, SessionId, UserId},
     limits::Limits,
     people::Dot,
+    refusal::Refusal,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -44,6 +45,7 @@ impl Tamper {
     pub fn limits(&self, limits: &Limits) -> Limits {
         let mut limits = limits.clone();
         limits.rooms_per_session_max += usize::from(self.is(Mutation::OneRoomTooMany));
+        limits.viewers_max = limits.viewers_max.saturating_add(usize::from(self.is(Mutation::OneViewerTooMany)));
         limits.log_changes_max += usize::from(self.is(Mutation::LogTooLong));
         limits.gears.batched_above += usize::from(self.is(Mutation::GearLate));
         if self.is(Mutation::TickIgnored) {
@@ -148,6 +150,17 @@ impl Tamper {
                     *view = Arc::new(count);
                 }
             }
+            Mutation::SecondTabRefused => {
+                if let Event::Roster { re, view, .. } = &told[at].event {
+                    let refusal = Refusal::RoomFull { viewers_max: view.count.users };
+                    told[at].event = Event::Refused { re: re.clone(), room: view.room.clone(), refusal };
+                }
+            }
+            Mutation::CrowdLocksLeftOut => {
+                if let Event::Count { locks, .. } = &mut told[at].event {
+                    *locks = Some([].into());
+                }
+            }
             Mutation::NoRosterAfterCrowd => told[at].to.clear(),
             Mutation::TypingKeptInCrowd
             | Mutation::SessionsNotTold
@@ -178,6 +191,7 @@ impl Tamper {
             | Mutation::DeadlinesSlept
             | Mutation::WrongEntry
             | Mutation::OneRoomTooMany
+            | Mutation::OneViewerTooMany
             | Mutation::LogTooLong
             | Mutation::StaleRoster
             | Mutation::FramesSwapped
@@ -217,6 +231,12 @@ impl Tamper {
         let session = |key: &ConnectionKey| model.sessions.iter().find(|(_, guest)| guest.connection == *key);
         match (mutation, &told.event) {
             (Mutation::BehindStillTold, _) => !behind(told, model).is_empty(),
+            (Mutation::SecondTabRefused, Event::Roster { view, .. }) => {
+                let Some(room) = model.rooms.get(&view.room) else { return false };
+                let user = told.to.iter().find_map(session).map(|(_, guest)| &guest.profile.user);
+                let tabs = room.entries.values().filter(|entry| Some(&entry.user) == user).count();
+                tabs > 1 && view.count.users >= model.limits.viewers_max
+            }
             (Mutation::NoRosterAfterCrowd, Event::Roster { view, .. }) => told.to.iter().any(|key| {
                 let listening =
                     session(key).and_then(|(session, _)| model.rooms.get(&view.room)?.listeners.get(session));
@@ -306,6 +326,10 @@ fn is_chance(mutation: Mutation, told: &Told) -> bool {
         Mutation::CrowdCountOff => {
             heard && matches!(&told.event, Event::Count { view, .. } if view.gear == Gear::Crowd)
         }
+        Mutation::SecondTabRefused => heard && matches!(told.event, Event::Roster { re: Some(_), .. }),
+        Mutation::CrowdLocksLeftOut => {
+            heard && matches!(&told.event, Event::Count { locks: Some(locks), .. } if !locks.is_empty())
+        }
         Mutation::NoRosterAfterCrowd => heard && matches!(told.event, Event::Roster { re: None, .. }),
         Mutation::TypingKeptInCrowd => heard && matches!(told.event, Event::Typing { on: false, .. }),
         Mutation::SessionsNotTold => heard && matches!(told.event, Event::Sessions { .. }),
@@ -330,6 +354,7 @@ fn is_chance(mutation: Mutation, told: &Told) -> bool {
         | Mutation::DeadlinesSlept
         | Mutation::WrongEntry
         | Mutation::OneRoomTooMany
+        | Mutation::OneViewerTooMany
         | Mutation::LogTooLong
         | Mutation::StaleRoster
         | Mutation::FramesSwapped

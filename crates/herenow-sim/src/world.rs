@@ -110,6 +110,7 @@ impl World {
                 state_bytes_max: 60,
                 state_keys_max: 3,
                 rooms_per_session_max: 1,
+                viewers_max: if rng.percent(30) { rng.between(1, 3) as usize } else { usize::MAX },
                 log_changes_max: rng.between(1, 12) as usize,
                 locks_per_room_max: 2,
                 locks_per_session_max: rng.between(1, 2) as usize,

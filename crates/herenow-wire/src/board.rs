@@ -102,6 +102,7 @@ pub fn error_text(problem: &Problem) -> &str {
         | Code::RoomForbidden
         | Code::RoomObserving
         | Code::RoomTooMany
+        | Code::RoomFull
         | Code::RoomBlocked
         | Code::TypingTooManyTargets
         | Code::TypingOff

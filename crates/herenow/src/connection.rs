@@ -3,7 +3,11 @@
 //! Shards write straight to the socket; only what would block waits in the outbox, for the connection's own task. The
 //! one lock here is held for a write that does not block, because the rooms of a connection may lie on several shards.
 use crate::outbox::{Farewell, Outbox, Part};
-use herenow_core::{command::Ending, id::SessionId, time::Time};
+use herenow_core::{
+    command::Ending,
+    id::{RoomId, SessionId},
+    time::Time,
+};
 use herenow_wire::{
     dialect::Dialect,
     websocket::{encoder, incoming::CloseFrame},
@@ -28,7 +32,8 @@ pub struct Connection {
     socket: Socket,
     outbox: Mutex<Outbox>,
     outbox_bytes_max: usize,
-    patience: Mutex<Patience>,
+    /// Nothing, for nearly all.
+    trouble: Mutex<Option<Box<Trouble>>>,
     /// When the peer was last heard, in milliseconds since the Unix epoch.
     heard_at_ms: AtomicU64,
     /// When the token ends, in milliseconds since the Unix epoch; [`UNKNOWN`] until the peer has said who it is.
@@ -78,7 +83,7 @@ impl Connection {
             socket,
             outbox: Mutex::default(),
             outbox_bytes_max,
-            patience: Mutex::default(),
+            trouble: Mutex::default(),
             heard_at_ms: AtomicU64::new(now.as_millis()),
             expires_at_ms: AtomicU64::new(UNKNOWN),
         }
@@ -130,7 +135,26 @@ impl Connection {
 
     /// Counts a frame that was refused, by whomever; true where it is one too many.
     pub fn note_refused(&self, now: Time) -> bool {
-        self.patience.lock().unwrap_or_else(PoisonError::into_inner).is_over(now)
+        self.trouble().get_or_insert_default().is_over(now)
+    }
+
+    /// Notes that the session is not in a room, though its connection may hold that it is.
+    pub fn note_departed(&self, room: &RoomId) {
+        let mut trouble = self.trouble();
+        let departed = &mut trouble.get_or_insert_default().departed;
+        // More than a connection can be in tell it nothing new.
+        if departed.len() < DEPARTED_MAX && !departed.contains(room) {
+            departed.push(room.clone());
+        }
+    }
+
+    /// The rooms that the session was found not to be in, since this was last asked.
+    pub fn take_departed(&self) -> Vec<RoomId> {
+        self.trouble().as_mut().map(|trouble| std::mem::take(&mut trouble.departed)).unwrap_or_default()
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Option<Box<Trouble>>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes frames; what the socket does not take now waits. While much waits already, frames that can be missed are not
@@ -228,25 +252,29 @@ impl Connection {
     }
 }
 
-/// How much nonsense is borne: [`Self::REFUSED_MAX`] refused frames in [`Self::WINDOW`].
+/// What went wrong of late. How much nonsense is borne: [`Self::REFUSED_MAX`] refused frames in [`Self::WINDOW`].
 #[derive(Debug, Default)]
-struct Patience {
+struct Trouble {
     began: Time,
     refused: u32,
+    departed: Vec<RoomId>,
 }
 
-impl Patience {
+impl Trouble {
     const WINDOW: Duration = Duration::from_secs(10);
     const REFUSED_MAX: u32 = 100;
 
     fn is_over(&mut self, now: Time) -> bool {
         if now.since(self.began) >= Self::WINDOW {
-            *self = Self { began: now, refused: 0 };
+            (self.began, self.refused) = (now, 0);
         }
         self.refused += 1;
         self.refused > Self::REFUSED_MAX
     }
 }
+
+/// Rooms that are remembered as departed from; as many as one connection may be set to be in.
+const DEPARTED_MAX: usize = 10_000;
 
 /// Writes what the socket takes now; how many bytes that is.
 fn write_now(stream: &TcpStream, parts: &[&Part], scratch: &mut Vec<u8>) -> io::Result<usize> {

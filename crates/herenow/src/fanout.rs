@@ -12,6 +12,7 @@ use herenow_core::{
     hub::Hub,
     id::{ConnectionKey, SessionId},
     profile::Profile,
+    refusal::Refusal,
     time::Time,
 };
 use herenow_wire::{board, code::Code, dialect::Dialect, native, problem::Problem, websocket::encoder};
@@ -74,8 +75,15 @@ impl Fanout {
             if let Some(part) = part {
                 self.link(seat, key, part);
             }
-            if let Event::Refused { .. } = event {
-                self.refused.push(key);
+            match event {
+                Event::Refused { room, refusal, .. } => {
+                    self.refused.push(key);
+                    if let Refusal::RoomFull { .. } | Refusal::Blocked { .. } | Refusal::NotJoined = refusal {
+                        seat.connection.note_departed(room);
+                    }
+                }
+                Event::Removed { room, .. } => seat.connection.note_departed(room),
+                _ => {}
             }
         }
     }

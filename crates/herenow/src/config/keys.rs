@@ -40,7 +40,7 @@ enum Slot {
     Secret(At<Option<Secret>>),
     Shards { at: At<Option<usize>>, max: usize },
     Size { at: At<usize>, min: usize, max: usize },
-    Count { at: At<usize>, max: usize },
+    Count { at: At<usize>, min: usize, max: usize },
     Rate(At<u32>),
 }
 
@@ -73,7 +73,8 @@ impl Key {
             Slot::Path(_) => "the path of a file, or nothing".into(),
             Slot::Patterns(_) => "a list of room patterns such as board-* (a star is any run of characters)".into(),
             Slot::Secret(_) => format!("a text of at least {} bytes", Secret::BYTES_MIN).into(),
-            Slot::Shards { max, .. } | Slot::Count { max, .. } => format!("a whole number from 1 to {max}").into(),
+            Slot::Shards { max, .. } => format!("a whole number from 1 to {max}").into(),
+            Slot::Count { min, max, .. } => format!("a whole number from {min} to {max}").into(),
             Slot::Rate(_) => format!("a whole number from 0 to {RATE_MAX}").into(),
             Slot::Size { min, max, .. } => {
                 format!("a size from {} to {}, such as 16KiB", format_size(*min), format_size(*max)).into()
@@ -150,7 +151,9 @@ impl Key {
                 let rate = raw.whole().and_then(|rate| u32::try_from(rate).ok());
                 *at(config) = rate.filter(|rate| *rate <= RATE_MAX)?;
             }
-            Slot::Count { at, max } => *at(config) = raw.whole().filter(|value| (1..=*max).contains(value))?,
+            Slot::Count { at, min, max } => {
+                *at(config) = raw.whole().filter(|value| (*min..=*max).contains(value))?;
+            }
         }
         Some(())
     }
@@ -212,7 +215,7 @@ pub const VARIABLE_PREFIX: &str = "HERENOW_";
 pub const SECRET_VARIABLE: &str = "HERENOW_SECRET";
 
 /// All keys, section by section.
-pub static KEYS: [Key; 28] = [
+pub static KEYS: [Key; 29] = [
     Key {
         name: "server.listen",
         doc: "Where the server listens; port 0 takes a free one. An address that others can reach needs `auth.secret`.",
@@ -338,7 +341,14 @@ pub static KEYS: [Key; 28] = [
         doc: "Rooms that one connection may be in at once. More: one client can cause more news when it comes and \
               goes.",
         unset: "",
-        slot: Slot::Count { at: |c| &mut c.limits.rooms_per_connection, max: 10_000 },
+        slot: Slot::Count { at: |c| &mut c.limits.rooms_per_connection, min: 1, max: 10_000 },
+    },
+    Key {
+        name: "limits.viewers_per_room",
+        doc: "Users that may be in one room at once; 0 is no limit. More are refused with `room.full`; another tab of \
+              somebody who is there never is.",
+        unset: "",
+        slot: Slot::Count { at: |c| &mut c.limits.viewers_per_room, min: 0, max: 100_000_000 },
     },
     Key {
         name: "limits.message_rate",

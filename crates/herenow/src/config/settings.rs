@@ -89,6 +89,8 @@ pub struct LimitsConfig {
     pub outbox_bytes: usize,
     /// Rooms that one connection may be in. Default 50.
     pub rooms_per_connection: usize,
+    /// Users that may be in one room; 0: no limit. Default 0.
+    pub viewers_per_room: usize,
     /// How often one connection may ask.
     pub rates: RateLimits,
 }
@@ -149,6 +151,7 @@ impl Config {
             typing_lease: self.presence.typing_lease,
             state_bytes_max: self.limits.state_bytes,
             rooms_per_session_max: self.limits.rooms_per_connection,
+            viewers_max: if self.limits.viewers_per_room == 0 { usize::MAX } else { self.limits.viewers_per_room },
             ..Limits::default()
         }
     }
@@ -222,6 +225,7 @@ impl Default for LimitsConfig {
             state_bytes: core.state_bytes_max,
             outbox_bytes: 256 << 10,
             rooms_per_connection: core.rooms_per_session_max,
+            viewers_per_room: 0,
             rates: RateLimits::default(),
         }
     }
@@ -262,12 +266,13 @@ mod tests {
         config.presence.typing_lease = Duration::from_secs(4);
         config.limits.state_bytes = 5;
         config.limits.rooms_per_connection = 6;
+        config.limits.viewers_per_room = 7;
         let limits = config.hub_limits();
         assert_eq!(limits.grace_closed, Duration::from_secs(1));
         assert_eq!(limits.grace_lost, Duration::from_secs(2));
         assert_eq!(limits.grace_drained, Duration::from_secs(3));
         assert_eq!(limits.typing_lease, Duration::from_secs(4));
-        assert_eq!((limits.state_bytes_max, limits.rooms_per_session_max), (5, 6));
+        assert_eq!((limits.state_bytes_max, limits.rooms_per_session_max, limits.viewers_max), (5, 6, 7));
     }
 
     #[test]

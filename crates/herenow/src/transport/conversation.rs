@@ -39,8 +39,8 @@ pub struct Conversation {
     pub(super) connection: Arc<Connection>,
     pub(super) decoder: Decoder,
     pub(super) identity: Option<Identity>,
-    /// Rooms that the client asked to be in and did not leave, and as what.
-    pub(super) rooms: Vec<(RoomId, Place)>,
+    /// Rooms that the client asked to be in and did not leave.
+    pub(super) rooms: Vec<Membership>,
     pub(super) shards: u64,
     pub(super) status: Status,
     /// Whether the user's home counts the session.
@@ -80,8 +80,17 @@ pub(super) struct Held {
     pub(super) due: Time,
 }
 
+/// A room that the client asked to be in.
+#[derive(Debug)]
+pub(super) struct Membership {
+    pub(super) room: RoomId,
+    pub(super) place: Place,
+    /// It was refused, or put out since.
+    pub(super) is_departed: bool,
+}
+
 /// How a session is in a room.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Viewer,
     Observer,

@@ -48,7 +48,7 @@ impl Conversation {
             Command::Update { room, .. } | Command::Point { room, .. } => Some(room),
             _ => None,
         };
-        if of_room.is_some_and(|of| self.rooms.iter().all(|(room, _)| room != of)) {
+        if of_room.is_some_and(|of| self.rooms.iter().all(|held| held.room != *of)) {
             return false;
         }
         let limits = &self.presence.settings().limits;

@@ -3,7 +3,7 @@ use crate::{
     auth::{rights::Rights, token::Identity},
     resume::{Claim, Claimed},
     shard::ToShard,
-    transport::conversation::{Contest, Conversation, Inputs, Place, bits, problem_of},
+    transport::conversation::{Contest, Conversation, Inputs, Membership, Place, bits, problem_of},
 };
 use herenow_core::{
     command::{Ending, Evictee, HomeNews, Reason},
@@ -116,7 +116,7 @@ impl Conversation {
         }
         let session = self.connection.session();
         let presence = &self.presence;
-        self.rooms.retain(|(room, place)| {
+        self.rooms.retain(|Membership { room, place, .. }| {
             let rights = identity.grants.rights(room);
             let stays = match place {
                 Place::Viewer => rights.contains(Rights::JOIN),
