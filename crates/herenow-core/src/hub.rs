@@ -10,6 +10,7 @@ use crate::{
     explain::Explanation,
     history::History,
     id::{ConnectionKey, RoomId, SessionId, UserId},
+    keepsakes::Keepsakes,
     limits::Limits,
     listeners::Listener,
     people::People,
@@ -42,6 +43,7 @@ pub struct Hub {
     /// Who may not come into which room, and until when.
     pub(crate) blocks: BTreeMap<(RoomId, UserId), Time>,
     pub(crate) people: People,
+    keepsakes: Keepsakes,
     /// At least the highest version of any room that was forgotten, so that a room of the same name goes on from there.
     pub(crate) floor: u64,
 }
@@ -73,6 +75,7 @@ impl Hub {
             fence: 0,
             blocks: BTreeMap::new(),
             people: People::default(),
+            keepsakes: Keepsakes::default(),
             floor: 0,
         }
     }
@@ -123,6 +126,7 @@ impl Hub {
                         self.blocks.remove(&key);
                     }
                 }
+                Timer::Keepsake(session, room) => self.keepsakes.end(&(session, room), now),
                 Timer::Tell(room) => {
                     self.in_room(now, &room, |room, desk| room.wake(desk));
                 }
@@ -222,6 +226,7 @@ impl Hub {
             rooms: self.rooms.len(),
             sessions: self.sessions.len(),
             people: self.people.count(),
+            keepsakes: self.keepsakes.count(),
             deadlines: self.deadlines.count(),
         }
     }
@@ -304,6 +309,7 @@ impl Hub {
             fence: &mut self.fence,
             deadlines: &mut self.deadlines,
             outputs: &mut self.outputs,
+            keepsakes: &mut self.keepsakes,
         };
         let done = work(room, &mut desk);
         if settled && room.turn.is_some() {
@@ -336,6 +342,8 @@ pub struct Load {
     pub sessions: usize,
     /// Sessions that are online and whose user's home it is, and users who are watched.
     pub people: usize,
+    /// Places that sessions lost and may come back to with what they shared there.
+    pub keepsakes: usize,
     /// Timers set, those without meaning by now included.
     pub deadlines: usize,
 }

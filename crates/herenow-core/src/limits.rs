@@ -11,6 +11,12 @@ pub struct Limits {
     pub grace_lost: Duration,
     /// How long an entry outlives a connection that this server ended because it is about to stop. Default 30 s.
     pub grace_drained: Duration,
+    /// How long a session that lost its place keeps what it shared there, counted from the end of its connection.
+    /// Default 60 s.
+    pub resume_window: Duration,
+    /// Bytes of what sessions shared that lost their places, in all rooms of a hub, about; what comes above is not kept.
+    /// Default 1 MiB.
+    pub keepsake_bytes_max: usize,
     /// How long one `typing` counts without a repeat. Must stay above the client's throttle (3 s). Default 6 s.
     pub typing_lease: Duration,
     /// Targets that one session may type into at once, in one room. Default 8.
@@ -86,6 +92,8 @@ impl Default for Limits {
             grace_closed: Duration::from_secs(5),
             grace_lost: Duration::from_secs(10),
             grace_drained: Duration::from_secs(30),
+            resume_window: Duration::from_secs(60),
+            keepsake_bytes_max: 1 << 20,
             typing_lease: Duration::from_secs(6),
             typing_targets_max: 8,
             state_bytes_max: 4096,

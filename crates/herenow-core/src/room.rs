@@ -10,6 +10,7 @@ use crate::{
     gear::Pace,
     history::{Change, History, Kind},
     id::{ConnectionKey, RequestId, RoomId, SessionId, UserId},
+    keepsakes::{Keepsakes, kept_for},
     limits::Limits,
     listeners::{Listener, Listeners},
     locks::Locks,
@@ -124,6 +125,7 @@ pub(crate) struct Desk<'a> {
     pub(crate) fence: &'a mut u64,
     pub(crate) deadlines: &'a mut Deadlines,
     pub(crate) outputs: &'a mut VecDeque<Output>,
+    pub(crate) keepsakes: &'a mut Keepsakes,
 }
 
 /// A session that asks a room for something.
@@ -194,8 +196,15 @@ impl Room {
             self.vacate(desk, &guest.profile.user, guest.session, Ending::Left);
         } else {
             let Guest { session, profile, status, .. } = guest;
-            let arrival = Arrival { session, profile, status, state: state.as_ref() };
-            let effect = self.roster.enter(arrival, desk.now, desk.limits)?;
+            let kept = desk.keepsakes.before(session, &self.id, state.as_ref());
+            let mut enter = |state: &Option<Patch>| {
+                let arrival = Arrival { session, profile, status, state: state.as_ref() };
+                self.roster.enter(arrival, desk.now, desk.limits)
+            };
+            // Where both are too much together, what is new counts.
+            let back = if kept.is_some() { enter(&kept).ok() } else { None };
+            let effect = back.map_or_else(|| enter(&state), Ok)?;
+            desk.keepsakes.drop(&(session, self.id.clone()));
             self.touch(desk, &profile.user);
             self.note(desk, profile, effect, Reason::Left);
         }
@@ -402,9 +411,20 @@ impl Room {
             self.pass_lock(desk, &name, session);
         }
         self.hide_cursor(desk, session);
+        self.keep(desk, user, session, reason);
         let effect = self.roster.exit(user, session);
         self.touch(desk, user);
         self.note(desk, &profile, effect, reason);
+    }
+
+    /// Keeps what a session shared, in case it comes back.
+    fn keep(&self, desk: &mut Desk<'_>, user: &UserId, session: SessionId, reason: Reason) {
+        let Some(span) = kept_for(reason, desk.limits) else { return };
+        let (key, until) = ((session, self.id.clone()), desk.now + span);
+        let state = self.roster.state_of(user, session);
+        if desk.keepsakes.keep(key, state, until, desk.limits.keepsake_bytes_max) {
+            desk.deadlines.set(until, Timer::Keepsake(session, self.id.clone()));
+        }
     }
 
     /// Remembers that a user's sessions are to be told anew.

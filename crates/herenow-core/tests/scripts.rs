@@ -10,7 +10,7 @@ use herenow_core::{
     event::{Count, Event, LockView, Notice, Output, SessionView, Viewer},
     explain::Explanation,
     history::Kind,
-    hub::Hub,
+    hub::{Hub, Load},
     id::{ConnectionKey, LockName, RequestId, RoomId, SessionId, Target, UserId},
     limits::Limits,
     people::Dot,
@@ -140,8 +140,9 @@ impl Play {
             ["load"] => {
                 let load = self.hub.load();
                 let people = if load.people > 0 { format!(" people {}", load.people) } else { String::new() };
-                writeln!(out, "rooms {} sessions {}{people} deadlines {}", load.rooms, load.sessions, load.deadlines)
-                    .unwrap();
+                let kept = if load.keepsakes > 0 { format!(" kept {}", load.keepsakes) } else { String::new() };
+                let Load { rooms, sessions, deadlines, .. } = load;
+                writeln!(out, "rooms {rooms} sessions {sessions}{people}{kept} deadlines {deadlines}").unwrap();
             }
             ["look", r] => {
                 let roster = self.hub.roster(&room(r));
@@ -194,6 +195,7 @@ impl Play {
             "locks" => self.limits.locks_per_session_max = number,
             "waiters" => self.limits.lock_waiters_max = number,
             "watched" => self.limits.watched_per_session_max = number,
+            "kept_bytes" => self.limits.keepsake_bytes_max = number,
             "blocks" => self.limits.blocks_max = number,
             "log" => self.limits.log_changes_max = number,
             "batched" => self.limits.gears.batched_above = number,

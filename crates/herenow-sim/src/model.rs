@@ -9,7 +9,7 @@ use crate::{
 use herenow_core::{
     command::{Command, Ending, Evictee, HomeNews, Input, Interest, Message, Patch, Reason},
     cursors::Point,
-    event::Gear,
+    event::{Gear, State},
     id::{ConnectionKey, LockName, RequestId, RoomId, SessionId, UserId},
     limits::Limits,
     profile::{Profile, Status},
@@ -37,6 +37,8 @@ pub struct Model {
     /// What the turn that is open must say.
     pub due: Due,
     blocks: BTreeMap<(RoomId, UserId), Time>,
+    /// What sessions shared that lost their places, and until when they may come back to it.
+    keepsakes: BTreeMap<(SessionId, RoomId), (Time, State)>,
     periods: u64,
     writes: u64,
 }
@@ -70,6 +72,7 @@ impl Model {
             dots: Dots::default(),
             due: Due::default(),
             blocks: BTreeMap::new(),
+            keepsakes: BTreeMap::new(),
             periods: 0,
             writes: 0,
         }
@@ -79,6 +82,7 @@ impl Model {
     pub fn wake(&mut self, now: Time) {
         self.dots.wake(now);
         self.blocks.retain(|_, until| *until > now);
+        self.keepsakes.retain(|_, (until, _)| *until > now);
         for (id, room) in &mut self.rooms {
             room.leases.retain(|_, until| *until > now);
             let over = |entry: &Entry| entry.ends.filter(|(until, _)| *until <= now);
@@ -99,10 +103,35 @@ impl Model {
                 self.due.left.entry((id.clone(), user)).or_default().extend(reasons);
             }
         }
+        self.keep(now);
     }
 
     /// Takes in what happened.
     pub fn take(&mut self, now: Time, input: &Input) {
+        self.take_in(now, input);
+        self.keep(now);
+    }
+
+    /// Keeps what sessions shared that lost their places, for as long as they may come back.
+    fn keep(&mut self, now: Time) {
+        for (session, id, reason, state) in std::mem::take(&mut self.due.keepsakes) {
+            let grace = match reason {
+                Reason::Closed => self.limits.grace_closed,
+                Reason::Lost => self.limits.grace_lost,
+                Reason::Drained => self.limits.grace_drained,
+                Reason::TimedOut | Reason::Left | Reason::Kicked | Reason::Expired => Duration::ZERO,
+            };
+            let until = now + self.limits.resume_window.saturating_sub(grace);
+            let cost = |state: &State| state.iter().map(|(key, value)| key.len() + value.len() + 64).sum::<usize>();
+            self.keepsakes.remove(&(session, id.clone()));
+            let held: usize = self.keepsakes.values().map(|(_, state)| cost(state)).sum();
+            if until > now && held + cost(&state) <= self.limits.keepsake_bytes_max {
+                self.keepsakes.insert((session, id), (until, state));
+            }
+        }
+    }
+
+    fn take_in(&mut self, now: Time, input: &Input) {
         match input {
             Input::Attached { session, profile, connection } => self.attach(now, *session, profile, *connection),
             Input::Home { user, session, news } => match news {
@@ -321,9 +350,17 @@ impl Model {
                 fresh: true,
                 came: self.periods,
             });
-            if let Some(patch) = state {
+            let kept = self.keepsakes.get(&(session, id.clone())).filter(|_| entry.fresh);
+            let kept = kept.map(|(_, state)| state.iter().map(|(key, value)| (key.clone(), Some(value.clone()))));
+            let with_kept = kept.map(|kept| {
+                let more = state.into_iter().flat_map(|patch| patch.0.iter().cloned());
+                Patch(kept.chain(more).collect())
+            });
+            let is_back = with_kept.is_some_and(|patch| entry.write(&patch, self.writes, &self.limits).is_ok());
+            if let Some(patch) = state.filter(|_| !is_back) {
                 entry.write(patch, self.writes, &self.limits)?;
             }
+            self.keepsakes.remove(&(session, id.clone()));
             if entry.fresh {
                 self.due.entered.insert((id.clone(), session));
             }

@@ -124,7 +124,7 @@ impl RoomModel {
         let view = |(session, entry): (&SessionId, &Entry)| SessionView {
             session: *session,
             status: entry.status,
-            state: entry.state.iter().map(|(key, (_, value))| (Arc::clone(key), Arc::clone(value))).collect(),
+            state: entry.shared(),
         };
         theirs.into_iter().map(view).collect()
     }
@@ -202,6 +202,9 @@ impl RoomModel {
 
     pub(crate) fn end(&mut self, session: SessionId, reason: Reason, id: &RoomId, due: &mut Due) {
         let Some(entry) = self.entries.remove(&session) else { return };
+        if !entry.state.is_empty() && !matches!(reason, Reason::Left | Reason::Kicked | Reason::Expired) {
+            due.keepsakes.push((session, id.clone(), reason, entry.shared()));
+        }
         self.leases.retain(|(.., holder), _| *holder != session);
         self.holds.end(session);
         self.hide(session);
@@ -216,6 +219,10 @@ impl RoomModel {
 }
 
 impl Entry {
+    fn shared(&self) -> State {
+        self.state.iter().map(|(key, (_, value))| (Arc::clone(key), Arc::clone(value))).collect()
+    }
+
     pub(crate) fn write(&mut self, patch: &Patch, writes: u64, limits: &Limits) -> Result<(), Refusal> {
         let mut state = self.state.clone();
         for (key, value) in &patch.0 {

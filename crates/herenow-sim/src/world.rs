@@ -116,6 +116,7 @@ impl World {
                 locks_per_session_max: rng.between(1, 2) as usize,
                 lock_waiters_max: rng.between(1, 3) as usize,
                 watched_per_session_max: rng.between(1, 3) as usize,
+                keepsake_bytes_max: if rng.percent(30) { 0 } else { 1 << 20 },
                 blocks_max: rng.between(1, 3) as usize,
                 ..Limits::default()
             }

@@ -148,6 +148,7 @@ impl Config {
             grace_closed: self.presence.leave_grace,
             grace_lost: self.presence.drop_grace,
             grace_drained: self.presence.drain_grace,
+            resume_window: self.presence.resume_window,
             typing_lease: self.presence.typing_lease,
             state_bytes_max: self.limits.state_bytes,
             rooms_per_session_max: self.limits.rooms_per_connection,
@@ -212,7 +213,7 @@ impl Default for PresenceConfig {
             ping_interval: Duration::from_secs(20),
             pong_timeout: Duration::from_secs(10),
             typing_lease: core.typing_lease,
-            resume_window: Duration::from_secs(60),
+            resume_window: core.resume_window,
         }
     }
 }
