@@ -103,6 +103,9 @@ impl Hub {
                 }
             }
             Input::Evicted { room, whom, reason, block } => self.evict(now, &room, whom, (reason, block)),
+            Input::Unclaimed { room, user, session, since } => {
+                self.in_room(now, &room, |room, desk| room.end_unclaimed(desk, &user, session, since));
+            }
             Input::Published { room, message } => {
                 self.in_room(now, &room, |room, desk| room.publish(desk, message));
             }

@@ -60,14 +60,12 @@ impl Keepsakes {
 /// How long the state of a session is kept that lost its place for this reason; `None` where there is nothing to come
 /// back to.
 pub(crate) fn kept_for(reason: Reason, limits: &Limits) -> Option<Duration> {
-    let grace = match reason {
-        Reason::Closed => limits.grace_closed,
-        Reason::Lost => limits.grace_lost,
-        Reason::Drained => limits.grace_drained,
-        Reason::TimedOut => Duration::ZERO,
-        Reason::Left | Reason::Kicked | Reason::Expired => return None,
-    };
-    limits.resume_window.checked_sub(grace).filter(|span| !span.is_zero())
+    match reason {
+        Reason::Closed | Reason::Lost | Reason::Drained | Reason::TimedOut => {
+            limits.resume_window.checked_sub(reason.grace(limits)).filter(|span| !span.is_zero())
+        }
+        Reason::Left | Reason::Kicked | Reason::Expired => None,
+    }
 }
 
 fn bytes_of(state: &State) -> usize {

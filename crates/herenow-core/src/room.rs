@@ -265,6 +265,16 @@ impl Room {
         self.exit(desk, user, session, reason);
     }
 
+    /// Ends the entry of a session whose connection ended by `since`, and that did not join again.
+    pub(crate) fn end_unclaimed(&mut self, desk: &mut Desk<'_>, user: &UserId, session: SessionId, since: Time) {
+        if self.listeners.get(session).is_none()
+            && self.roster.suspended_at(user, session, desk.limits).is_some_and(|at| at <= since)
+        {
+            self.turn(desk);
+            self.vacate(desk, user, session, Ending::Left);
+        }
+    }
+
     /// Puts a user out, with all their sessions or with `only` one; the sessions that heard the room until now.
     pub(crate) fn evict(
         &mut self,

@@ -178,6 +178,16 @@ impl Roster {
         }
     }
 
+    /// When the connection of a session ended that is in grace; `None` where it is not.
+    pub fn suspended_at(&self, user: &UserId, session: SessionId, limits: &Limits) -> Option<Time> {
+        match self.members.get(user)?.entry(session)?.seat {
+            Seat::Grace { until, reason } => Some(Time::from_millis(
+                until.as_millis().saturating_sub(u64::try_from(reason.grace(limits).as_millis()).unwrap_or(u64::MAX)),
+            )),
+            Seat::Connected => None,
+        }
+    }
+
     /// The user's sessions in grace whose page said that it goes away, where no session of theirs is connected: what
     /// an explicit leave of the last connected one ends as well.
     pub fn closed_behind(&self, user: &UserId) -> Vec<SessionId> {

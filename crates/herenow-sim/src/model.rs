@@ -115,13 +115,7 @@ impl Model {
     /// Keeps what sessions shared that lost their places, for as long as they may come back.
     fn keep(&mut self, now: Time) {
         for (session, id, reason, state) in std::mem::take(&mut self.due.keepsakes) {
-            let grace = match reason {
-                Reason::Closed => self.limits.grace_closed,
-                Reason::Lost => self.limits.grace_lost,
-                Reason::Drained => self.limits.grace_drained,
-                Reason::TimedOut | Reason::Left | Reason::Kicked | Reason::Expired => Duration::ZERO,
-            };
-            let until = now + self.limits.resume_window.saturating_sub(grace);
+            let until = now + self.limits.resume_window.saturating_sub(reason.grace(&self.limits));
             let cost = |state: &State| state.iter().map(|(key, value)| key.len() + value.len() + 64).sum::<usize>();
             self.keepsakes.remove(&(session, id.clone()));
             let held: usize = self.keepsakes.values().map(|(_, state)| cost(state)).sum();
@@ -155,6 +149,15 @@ impl Model {
                 }
             }
             Input::Evicted { room, whom, reason, block } => self.evict(now, room, whom, (*reason, *block)),
+            Input::Unclaimed { room: id, session, since, .. } => {
+                let Some(room) = self.rooms.get_mut(id).filter(|room| !room.listeners.contains_key(session)) else {
+                    return;
+                };
+                let ended = room.entries.get(session).and_then(|entry| entry.ends);
+                if ended.is_some_and(|(until, how)| until <= *since + how.grace(&self.limits)) {
+                    room.quit(*session, Ending::Left, id, &mut self.due);
+                }
+            }
             Input::Published { room, message } => {
                 self.say(room, None, message);
             }

@@ -197,6 +197,12 @@ impl Partition {
         turn.behind = missed.map(|(session, _)| *session).collect();
     }
 
+    /// The rooms in which a session has a place.
+    pub fn rooms_with(&self, session: SessionId) -> impl Iterator<Item = &RoomId> {
+        let rooms = self.model.rooms.iter().filter(move |(_, room)| room.entries.contains_key(&session));
+        rooms.map(|(id, _)| id)
+    }
+
     /// The rooms that told news nobody asked for, or is owed.
     fn telling(&self, told: &[Told]) -> BTreeSet<RoomId> {
         let mut rooms = BTreeSet::new();

@@ -11,7 +11,7 @@ use crate::{
 use herenow_core::{
     command::{Ending, Evictee, Message, Reason},
     explain::Explanation,
-    id::{RoomId, UserId},
+    id::{RoomId, SessionId, UserId},
     limits::Limits,
     version::Epoch,
 };
@@ -210,6 +210,22 @@ impl Presence {
         self.0.heartbeat.watch_expiry(connection);
     }
 
+    /// Ends the places of a session that goes on here, in rooms that it does not claim in time.
+    pub(crate) fn end_unclaimed_later(&self, session: SessionId, user: &UserId) {
+        let rooms = self.resumes().take_rooms(session);
+        if rooms.is_empty() {
+            return;
+        }
+        let (presence, user, since) = (self.clone(), user.clone(), self.0.clock.now());
+        tokio::spawn(async move {
+            tokio::time::sleep(CLAIM_TIME).await;
+            for room in rooms {
+                let (shard, user) = (presence.shard_of(&room), user.clone());
+                presence.tell(shard, ToShard::Unclaimed { room, user, session, since }).await;
+            }
+        });
+    }
+
     /// Which shard owns a room.
     pub(crate) fn shard_of(&self, room: &RoomId) -> usize {
         self.shard_owning(Partition::of(room))
@@ -252,5 +268,7 @@ fn random_text() -> Result<String, getrandom::Error> {
 /// Inputs that wait for a shard at the most; whoever has more waits with it.
 const INBOX_MAX: usize = 8192;
 const GOING_AWAY: u16 = 1001;
+/// How long a session that goes on over another connection has to claim its rooms.
+const CLAIM_TIME: Duration = Duration::from_secs(5);
 /// How often a drain looks whether all are gone.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);

@@ -6,7 +6,7 @@ use crate::connection::Connection;
 use hashbrown::HashMap;
 use herenow_core::{
     command::Ending,
-    id::{SessionId, UserId},
+    id::{RoomId, SessionId, UserId},
     time::Time,
 };
 use std::{
@@ -28,6 +28,8 @@ struct Table {
     records: HashMap<SessionId, Record>,
     /// Sessions whose connection ended, by when.
     ended: VecDeque<(Time, SessionId)>,
+    /// The rooms that these were in and have not claimed again.
+    rooms: HashMap<SessionId, Vec<RoomId>>,
 }
 
 /// Small, because each connection has one.
@@ -138,20 +140,30 @@ impl Resumes {
         is_held(&self.table(), connection)
     }
 
-    /// Notes that a connection ended. Who left, was put out or has an expired token has nothing to go on with.
-    pub fn release(&self, connection: &Arc<Connection>, how: Ending, now: Time) {
+    /// The rooms that a session was in on connections that ended; it has to claim them. Gives them once.
+    pub fn take_rooms(&self, session: SessionId) -> Vec<RoomId> {
+        self.table().rooms.remove(&session).unwrap_or_default()
+    }
+
+    /// Notes that a connection ended, and which rooms its session was in. Who left, was put out or has an expired token
+    /// has nothing to go on with.
+    pub fn release(&self, connection: &Arc<Connection>, how: Ending, rooms: Vec<RoomId>, now: Time) {
         let session = connection.session();
         let mut table = self.table();
         if is_held(&table, connection) {
             match how {
                 Ending::Left | Ending::Kicked | Ending::Expired => {
                     table.records.remove(&session);
+                    table.rooms.remove(&session);
                 }
                 Ending::Closed | Ending::Lost | Ending::TimedOut | Ending::Drained => {
                     if let Some(record) = table.records.get_mut(&session) {
                         record.ended_at = now;
                     }
                     table.ended.push_back((now, session));
+                    if !rooms.is_empty() {
+                        table.rooms.insert(session, rooms);
+                    }
                 }
             }
         }
@@ -174,6 +186,7 @@ impl Resumes {
             // It may have been claimed since, and ended again.
             if table.records.get(&session).is_some_and(|record| record.ended_at == ended_at) {
                 table.records.remove(&session);
+                table.rooms.remove(&session);
             }
         }
     }
@@ -219,7 +232,7 @@ mod tests {
     use crate::connection::{Connection, ConnectionSetup, Socket};
     use herenow_core::{
         command::Ending,
-        id::{SessionId, UserId},
+        id::{RoomId, SessionId, UserId},
         time::Time,
     };
     use herenow_wire::dialect::Dialect;
@@ -253,7 +266,7 @@ mod tests {
         let first = connection(7);
         let token = resumes.hold(&first, &user("ann"), None).unwrap();
         assert!(matches!(resumes.claim(&token, &user("ann"), at(1)), Claim::Contested(..)));
-        resumes.release(&first, Ending::Lost, at(10));
+        resumes.release(&first, Ending::Lost, Vec::new(), at(10));
         let claim = resumes.claim(&token, &user("ann"), at(70));
         assert!(is_free(&claim));
         let Claim::Free(claimed) = claim else { return };
@@ -291,7 +304,7 @@ mod tests {
         ] {
             let connection = connection(7);
             let token = resumes.hold(&connection, &user("ann"), None).unwrap();
-            resumes.release(&connection, how, at(10));
+            resumes.release(&connection, how, Vec::new(), at(10));
             assert_eq!(is_free(&resumes.claim(&token, &user("ann"), at(11))), goes_on, "{how:?}");
         }
         assert_eq!(resumes.count(at(71)), 0);
@@ -303,8 +316,27 @@ mod tests {
         let (first, second) = (connection(7), connection(7));
         resumes.hold(&first, &user("ann"), None).unwrap();
         let token = resumes.hold(&second, &user("ann"), None).unwrap();
-        resumes.release(&first, Ending::Left, at(1));
+        resumes.release(&first, Ending::Left, Vec::new(), at(1));
         assert!(matches!(resumes.claim(&token, &user("ann"), at(2)), Claim::Contested(..)));
+    }
+
+    #[test]
+    fn rooms_are_given_once_and_forgotten_with_their_session() {
+        let resumes = Resumes::new(Duration::from_secs(60));
+        let rooms = || vec![RoomId::parse("board-1").unwrap()];
+        let first = connection(7);
+        resumes.hold(&first, &user("ann"), None).unwrap();
+        resumes.release(&first, Ending::Lost, rooms(), at(10));
+        assert_eq!(resumes.take_rooms(SessionId(7)), rooms());
+        assert_eq!(resumes.take_rooms(SessionId(7)), []);
+        for (how, later, kept) in [(Ending::Lost, at(71), 0), (Ending::Kicked, at(11), 0), (Ending::Closed, at(70), 1)]
+        {
+            let next = connection(7);
+            resumes.hold(&next, &user("ann"), None).unwrap();
+            resumes.release(&next, how, rooms(), at(10));
+            resumes.count(later);
+            assert_eq!(resumes.take_rooms(SessionId(7)).len(), kept, "{how:?}");
+        }
     }
 
     #[test]

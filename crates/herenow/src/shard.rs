@@ -112,6 +112,17 @@ pub enum ToShard {
         /// How long a user who is put out may not come back.
         block: Option<Duration>,
     },
+    /// A session that goes on over another connection has had the time to claim a room.
+    Unclaimed {
+        /// Which room.
+        room: RoomId,
+        /// Whose session.
+        user: UserId,
+        /// Which session.
+        session: SessionId,
+        /// When it began to go on.
+        since: Time,
+    },
     /// Answers with what is known of a user in a room, once everything before it is done.
     Explain {
         /// Which room.
@@ -265,6 +276,10 @@ impl Shard {
             ToShard::Evict { room, whom, reason, block } => {
                 let at = self.hub_of(Partition::of(&room));
                 self.tell(now, at, Input::Evicted { room, whom, reason, block });
+            }
+            ToShard::Unclaimed { room, user, session, since } => {
+                let at = self.hub_of(Partition::of(&room));
+                self.tell(now, at, Input::Unclaimed { room, user, session, since });
             }
             ToShard::Explain { room, user, answer } => {
                 let at = self.hub_of(Partition::of(&room));

@@ -178,7 +178,8 @@ impl Conversation {
                 self.presence.tell(shard, input).await;
             }
         }
-        self.presence.resumes().release(&self.connection, how, self.now());
+        let rooms = self.rooms.drain(..).filter(|held| !held.is_departed).map(|held| held.room).collect();
+        self.presence.resumes().release(&self.connection, how, rooms, self.now());
     }
 
     fn hear(&mut self, incoming: Incoming<'_>, inputs: &mut Inputs) {

@@ -61,6 +61,9 @@ impl Conversation {
             self.connection.go_on_with(claimed.session);
         }
         self.is_unconfirmed = resumed.is_some();
+        if let Some(claimed) = &resumed {
+            self.presence.end_unclaimed_later(claimed.session, &identity.profile.user);
+        }
         let text = match self.connection.dialect() {
             Dialect::Native => {
                 let resume = self.presence.resumes().hold(&self.connection, &identity.profile.user, resumed.as_ref());
