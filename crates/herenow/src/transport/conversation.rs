@@ -166,6 +166,14 @@ impl Conversation {
 
     /// Tells the shards that it is over.
     pub async fn end(&mut self, how: Ending) {
+        let mut last = Inputs::new();
+        // Acknowledged already, so the end of the connection must not lose it; a newer connection knows better.
+        if self.presence.resumes().is_held_by(&self.connection) {
+            self.release_last(&mut last);
+        }
+        for (shard, input) in last {
+            self.presence.tell(shard, input).await;
+        }
         for shard in bits(std::mem::take(&mut self.shards)) {
             let connection = Arc::clone(&self.connection);
             self.presence.tell(shard, ToShard::Detach { connection, how }).await;

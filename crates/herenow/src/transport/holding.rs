@@ -41,6 +41,14 @@ impl Conversation {
         }
     }
 
+    /// Lets all changes of state go on that are held, because nothing comes after them.
+    pub(super) fn release_last(&mut self, inputs: &mut Inputs) {
+        let Some(held) = self.held.take() else { return };
+        for (room, patch) in held.updates {
+            self.ask(room.clone(), None, Command::Update { room, patch }, inputs);
+        }
+    }
+
     /// Holds a change for a while; it is acknowledged at once. False where too much would be held, or where it is of a room
     /// that the session is not in.
     pub(super) fn hold(&mut self, command: Command, re: Option<RequestId>, wait: Duration) -> bool {
