@@ -313,8 +313,13 @@ fn cursors(room: &RoomId, at: &[(SessionId, Option<Point>)]) -> String {
 fn statuses(dots: &[Dot]) -> String {
     let mut frame = Writer::frame("statuses", 32 + DOT_BYTES * dots.len());
     frame.object("users", |frame| {
-        for Dot { user, status } in dots {
-            frame.foreign_object(user.as_str(), |frame| frame.string("status", words::dot(*status)));
+        for Dot { user, status, last_seen } in dots {
+            frame.foreign_object(user.as_str(), |frame| {
+                frame.string("status", words::dot(*status));
+                if let Some(last_seen) = last_seen {
+                    frame.number("last_seen_ms", last_seen.as_millis());
+                }
+            });
         }
     });
     frame.finish()

@@ -215,7 +215,7 @@ pub const VARIABLE_PREFIX: &str = "HERENOW_";
 pub const SECRET_VARIABLE: &str = "HERENOW_SECRET";
 
 /// All keys, section by section.
-pub static KEYS: [Key; 29] = [
+pub static KEYS: [Key; 31] = [
     Key {
         name: "server.listen",
         doc: "Where the server listens; port 0 takes a free one. An address that others can reach needs `auth.secret`.",
@@ -315,6 +315,20 @@ pub static KEYS: [Key; 29] = [
               shorter: who comes back later gets a new session.",
         unset: "",
         slot: Slot::Duration { at: |c| &mut c.presence.resume_window, min: ms(0), max: minutes(60) },
+    },
+    Key {
+        name: "presence.last_seen_ttl",
+        doc: "How long `statuses` tells of a user who is offline when they were last seen; 0s is never. It is kept in \
+              memory only.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.presence.last_seen_ttl, min: ms(0), max: minutes(60 * 24 * 90) },
+    },
+    Key {
+        name: "presence.last_seen_grain",
+        doc: "To what whole time it is rounded down when a user was last seen (of UTC). Smaller: more is known of what people \
+              do.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.presence.last_seen_grain, min: ms(1), max: minutes(60 * 24 * 7) },
     },
     Key {
         name: "limits.frame_bytes",

@@ -76,6 +76,10 @@ pub struct PresenceConfig {
     pub typing_lease: Duration,
     /// How long a session can be gone on with after its connection ended. Default 60 s.
     pub resume_window: Duration,
+    /// How long it is told of a user who is offline when they were last seen; zero: never. Default zero.
+    pub last_seen_ttl: Duration,
+    /// To what whole time that is rounded down. Default 1 day.
+    pub last_seen_grain: Duration,
 }
 
 /// How much one client may ask for.
@@ -149,6 +153,8 @@ impl Config {
             grace_lost: self.presence.drop_grace,
             grace_drained: self.presence.drain_grace,
             resume_window: self.presence.resume_window,
+            last_seen_ttl: self.presence.last_seen_ttl,
+            last_seen_grain: self.presence.last_seen_grain,
             typing_lease: self.presence.typing_lease,
             state_bytes_max: self.limits.state_bytes,
             rooms_per_session_max: self.limits.rooms_per_connection,
@@ -214,6 +220,8 @@ impl Default for PresenceConfig {
             pong_timeout: Duration::from_secs(10),
             typing_lease: core.typing_lease,
             resume_window: core.resume_window,
+            last_seen_ttl: core.last_seen_ttl,
+            last_seen_grain: core.last_seen_grain,
         }
     }
 }
