@@ -10,6 +10,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod connection;
+pub mod cut;
 pub mod demo;
 pub mod fanout;
 pub mod heartbeat;

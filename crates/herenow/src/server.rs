@@ -1,8 +1,9 @@
 //! The HTTP side of the process: which routes there are, and the loop that accepts connections.
 use crate::{
+    cut::Cut,
     presence::Presence,
     problem::Problem,
-    transport::{debug, ws},
+    transport::{debug, http as without_ws, ws},
 };
 use axum::{Json, Router, body::Body, routing::any, routing::get};
 use http::{Request, StatusCode};
@@ -13,13 +14,14 @@ use std::{future::Future, io, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
 use tower::ServiceExt;
 
-/// The routes of presence: `/ws` and `/healthz`. Further routers are merged in by whoever builds the server.
+/// The routes of presence: `/ws`, what speaks the same without WebSocket, and `/healthz`. Further routers are merged in by whoever builds the server.
 pub fn router(presence: Presence) -> Router {
     let health = presence.clone();
     Router::new()
         .route("/ws", any(ws::upgrade))
         .route("/v1/debug/rooms/{room}/users/{user}", get(debug::explain))
-        .with_state(presence)
+        .with_state(presence.clone())
+        .merge(without_ws::router(presence))
         .route(
             "/healthz",
             get(move || async move { Json(json!({ "status": "ok", "connections": health.connections() })) }),
@@ -51,8 +53,10 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
         };
         // Presence is small frames that must not wait for company. A socket that refuses this is as good as gone.
         let _ = stream.set_nodelay(true);
-        let routes = router.clone();
-        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let (routes, cut) = (router.clone(), Cut::default());
+        let cutting = cut.clone();
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(cut.clone());
             // A router is always ready.
             routes.clone().oneshot(request.map(Body::new))
         });
@@ -62,9 +66,13 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
             let mut connection = std::pin::pin!(connection);
             let served = tokio::select! {
                 served = connection.as_mut() => served,
+                () = cutting.is_wanted() => return,
                 _ = stopped.changed() => {
                     connection.as_mut().graceful_shutdown();
-                    connection.await
+                    tokio::select! {
+                        served = connection => served,
+                        () = cutting.is_wanted() => return,
+                    }
                 }
             };
             if let Err(error) = served {

@@ -11,6 +11,7 @@ use crate::{
     problem::Problem,
     transport::{
         conversation::{Conversation, Inputs},
+        relay::{probe, tell, tell_now},
         stream::Stream,
     },
 };
@@ -202,7 +203,7 @@ fn open(opening: Opening, socket: Socket, stream: Stream, early: Bytes) {
         let mut stream = stream;
         let how = loop {
             if let Some(contest) = conversation.take_contest() {
-                let is_alive = Box::pin(probe(&conversation, contest.holder())).await;
+                let is_alive = Box::pin(probe(conversation.presence().clock(), contest.holder())).await;
                 conversation.settle_contest(contest, is_alive, &mut inputs);
             }
             if let Some(held_back) = tell_now(&conversation, &mut inputs) {
@@ -223,44 +224,6 @@ fn open(opening: Opening, socket: Socket, stream: Stream, early: Bytes) {
         };
         Box::pin(end(*conversation, stream, how)).await;
     });
-}
-
-/// Asks the connection that holds a session for a sign of life; whether it gives one in time.
-async fn probe(conversation: &Conversation, holder: &Connection) -> bool {
-    let clock = conversation.presence().clock();
-    let sign = async {
-        // Times are whole milliseconds, and an answer may come within one: so nothing else must have come in that of the ping.
-        while holder.heard_at() >= clock.now() {
-            tokio::time::sleep(CLOCK_STEP).await;
-        }
-        let asked_at = clock.now();
-        holder.send_one(PROBE, asked_at);
-        while holder.heard_at() < asked_at && holder.farewell().is_none() {
-            tokio::time::sleep(PROBE_LOOK).await;
-        }
-        // What was heard may be its close, which is a sign of life only until it is understood.
-        tokio::time::sleep(PROBE_LOOK).await;
-        holder.farewell().is_none()
-    };
-    tokio::time::timeout(PROBE_TIMEOUT, sign).await.unwrap_or(false)
-}
-
-/// Tells the shards as long as none has a full inbox; what is left then.
-fn tell_now(conversation: &Conversation, inputs: &mut Inputs) -> Option<Inputs> {
-    let mut rest = std::mem::take(inputs).into_iter();
-    while let Some((shard, input)) = rest.next() {
-        if let Err(input) = conversation.presence().try_tell(shard, input) {
-            return Some(std::iter::once((shard, input)).chain(rest).collect());
-        }
-    }
-    None
-}
-
-/// Tells the shards; waits for those that have a full inbox, which holds back who sends.
-async fn tell(conversation: &Conversation, inputs: Inputs) {
-    for (shard, input) in inputs {
-        conversation.presence().tell(shard, input).await;
-    }
 }
 
 async fn end(mut conversation: Conversation, stream: Stream, how: Ending) {
@@ -366,12 +329,5 @@ thread_local! {
 
 /// Bytes that one read takes at the most.
 const READ_BYTES_MAX: usize = 64 * 1024;
-/// A ping, which the peer's browser answers by itself.
-const PROBE: Bytes = Bytes::from_static(&[0x89, 0]);
-/// How long the holder of a session may take to show that it is there.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
-const PROBE_LOOK: Duration = Duration::from_millis(20);
-/// How exact times are.
-const CLOCK_STEP: Duration = Duration::from_millis(1);
 /// How long a connection that was closed may take to say goodbye.
 const LINGER: Duration = Duration::from_secs(2);
