@@ -45,15 +45,21 @@ pub struct Conversation {
     pub(super) status: Status,
     /// Whether the user's home counts the session.
     pub(super) is_online: bool,
-    /// Users of whose green dots the client is told.
-    pub(super) watched: BTreeSet<UserId>,
-    pub(super) held: Option<Box<Held>>,
     pub(super) rates: Rates,
-    /// The session to go on with that the request named, until the client has said who it is.
-    pub(super) resume: Option<Box<str>>,
-    pub(super) contest: Option<Box<Contest>>,
+    pub(super) rare: Option<Box<Rare>>,
     /// Whether the client has yet to be heard since its session goes on here.
     pub(super) is_unconfirmed: bool,
+}
+
+/// What only some connections need, and most of these not for long.
+#[derive(Default)]
+pub(super) struct Rare {
+    /// Users of whose green dots the client is told.
+    pub(super) watched: BTreeSet<UserId>,
+    pub(super) held: Option<Held>,
+    /// The session to go on with that the request named, until the client has said who it is.
+    pub(super) resume: Option<Box<str>>,
+    pub(super) contest: Option<Contest>,
 }
 
 /// A claim to a session that another connection seems to hold.
@@ -112,13 +118,14 @@ impl Conversation {
             shards: 0,
             status: Status::default(),
             is_online: false,
-            watched: BTreeSet::new(),
-            held: None,
             rates: Rates::default(),
-            resume: None,
-            contest: None,
+            rare: None,
             is_unconfirmed: false,
         }
+    }
+
+    pub(super) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
     /// The connection it is held over.
@@ -134,7 +141,11 @@ impl Conversation {
     /// Begins with what the request said of who it is: known, refused, or `None` where a first frame has to say it.
     pub fn greet(&mut self, known: Option<Result<Identity, AuthError>>, resume: Option<String>, inputs: &mut Inputs) {
         match known {
-            None => self.resume = resume.map(String::into_boxed_str),
+            None => {
+                if let Some(resume) = resume {
+                    self.rare().resume = Some(resume.into_boxed_str());
+                }
+            }
             Some(Ok(identity)) => self.begin(identity, resume.as_deref(), inputs),
             Some(Err(error)) => self.refuse(&problem_of(&error)),
         }
@@ -203,7 +214,7 @@ impl Conversation {
     }
 
     pub(super) fn hear_text(&mut self, text: &str, inputs: &mut Inputs) {
-        if let Some(contest) = &mut self.contest {
+        if let Some(contest) = self.rare.as_mut().and_then(|rare| rare.contest.as_mut()) {
             // What a client says before it knows whether its session goes on waits for that.
             if contest.heard.len() < HEARD_EARLY_MAX {
                 return contest.heard.push(text.into());
@@ -241,7 +252,7 @@ impl Conversation {
         match asked {
             Ok(Asked { request: Request::Auth { token, resume }, .. }) => match self.verify(&token) {
                 Ok(identity) => {
-                    let resume = resume.map(String::into_boxed_str).or_else(|| self.resume.take());
+                    let resume = resume.map(String::into_boxed_str).or_else(|| self.rare.as_mut()?.resume.take());
                     self.begin(identity, resume.as_deref(), inputs);
                 }
                 Err(error) => self.refuse(&problem_of(&error)),
