@@ -60,6 +60,8 @@ pub(super) struct Rare {
     /// The session to go on with that the request named, until the client has said who it is.
     pub(super) resume: Option<Box<str>>,
     pub(super) contest: Option<Contest>,
+    /// What a shard had no room for in its inbox.
+    pub(super) unsaid: Inputs,
 }
 
 /// A claim to a session that another connection seems to hold.
@@ -122,6 +124,27 @@ impl Conversation {
             rare: None,
             is_unconfirmed: false,
         }
+    }
+
+    /// Tells the shards as long as none has a full inbox; the rest waits for [`Self::take_unsaid`].
+    pub fn tell_now(&mut self, inputs: Inputs) {
+        let mut rest = inputs.into_iter();
+        while let Some((shard, input)) = rest.next() {
+            if let Err(input) = self.presence.try_tell(shard, input) {
+                self.rare().unsaid = std::iter::once((shard, input)).chain(rest).collect();
+                return;
+            }
+        }
+    }
+
+    /// What a shard had no room for, in order. Whoever takes it tells the shards, and waits for them.
+    pub fn take_unsaid(&mut self) -> Inputs {
+        self.rare.as_mut().map(|rare| std::mem::take(&mut rare.unsaid)).unwrap_or_default()
+    }
+
+    /// Whether something has to be done besides waiting for work: something to say still, a contest, something held.
+    pub fn needs_care(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| !rare.unsaid.is_empty() || rare.contest.is_some() || rare.held.is_some())
     }
 
     pub(super) fn rare(&mut self) -> &mut Rare {

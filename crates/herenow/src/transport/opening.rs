@@ -39,11 +39,6 @@ impl Conversation {
         self.rare.as_mut()?.contest.take()
     }
 
-    /// Whether there is something to settle before this connection can begin.
-    pub fn is_contested(&self) -> bool {
-        self.rare.as_ref().is_some_and(|rare| rare.contest.is_some())
-    }
-
     /// Gives the session to this connection where its holder showed no sign of life, and otherwise a new one: then the
     /// token was copied along with a tab.
     pub fn settle_contest(&mut self, contest: Contest, is_alive: bool, inputs: &mut Inputs) {

@@ -197,11 +197,11 @@ fn open(opening: Opening, socket: Socket, stream: Stream, early: Bytes) {
         conversation.take(&mut early.to_vec(), &mut inputs);
     }
     let admission = conversation.presence().admit(conversation.connection());
-    let mut live = Live { admission, conversation, stream, unsaid: None };
-    live.tell_now(inputs);
+    conversation.tell_now(inputs);
+    let mut live = Live { admission, conversation, stream };
     tokio::spawn(async move {
         let how = loop {
-            if live.needs_care() {
+            if live.conversation.needs_care() {
                 // In a box, because a connection hardly ever needs it.
                 if let Some(how) = Box::pin(live.care()).await {
                     break how;
@@ -219,22 +219,14 @@ struct Live {
     admission: Admission,
     conversation: Conversation,
     stream: Stream,
-    /// What a shard had no room for in its inbox.
-    unsaid: Option<Box<Inputs>>,
 }
 
 impl Live {
-    /// Whether something has to be done besides waiting for work.
-    fn needs_care(&self) -> bool {
-        self.unsaid.is_some() || self.conversation.is_contested() || self.conversation.held_until().is_some()
-    }
-
     /// Does what is seldom needed, and where something is held, waits for work until that goes on. `Some` with how the
     /// connection ended.
     async fn care(&mut self) -> Option<Ending> {
-        if let Some(unsaid) = self.unsaid.take() {
-            tell(&self.conversation, *unsaid).await;
-        }
+        let unsaid = self.conversation.take_unsaid();
+        tell(&self.conversation, unsaid).await;
         let mut inputs = Inputs::new();
         if let Some(contest) = self.conversation.take_contest() {
             let is_alive = probe(&self.conversation, contest.holder()).await;
@@ -246,7 +238,7 @@ impl Live {
                 Err(_due) => self.conversation.release_held(&mut inputs),
             }
         }
-        self.tell_now(inputs);
+        self.conversation.tell_now(inputs);
         None
     }
 
@@ -254,27 +246,15 @@ impl Live {
     fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ending>> {
         let mut inputs = Inputs::new();
         let done = poll_work(&mut self.conversation, &mut self.stream, &mut inputs, cx);
-        self.tell_now(inputs);
+        self.conversation.tell_now(inputs);
         done
-    }
-
-    /// Tells the shards as long as none has a full inbox; the rest waits.
-    fn tell_now(&mut self, inputs: Inputs) {
-        let mut rest = inputs.into_iter();
-        while let Some((shard, input)) = rest.next() {
-            if let Err(input) = self.conversation.presence().try_tell(shard, input) {
-                self.unsaid = Some(Box::new(std::iter::once((shard, input)).chain(rest).collect()));
-                return;
-            }
-        }
     }
 
     /// Says that it is over, and ends the stream in good order.
     async fn end(self, how: Ending) {
-        let Self { admission, conversation, stream, unsaid } = self;
-        if let Some(unsaid) = unsaid {
-            tell(&conversation, *unsaid).await;
-        }
+        let Self { admission, mut conversation, stream } = self;
+        let unsaid = conversation.take_unsaid();
+        tell(&conversation, unsaid).await;
         end(conversation, stream, how).await;
         drop(admission);
     }
