@@ -29,14 +29,14 @@ impl Conversation {
             Claim::New => self.welcome(identity, None, inputs),
             Claim::Free(claimed) => self.welcome(identity, Some(claimed), inputs),
             Claim::Contested(claimed, holder) => {
-                self.contest = Some(Box::new(Contest { identity, claimed, holder, heard: Vec::new() }));
+                self.rare().contest = Some(Contest { identity, claimed, holder, heard: Vec::new() });
             }
         }
     }
 
     /// What has to be settled before this connection can begin.
     pub fn take_contest(&mut self) -> Option<Contest> {
-        self.contest.take().map(|contest| *contest)
+        self.rare.as_mut()?.contest.take()
     }
 
     /// Gives the session to this connection where its holder showed no sign of life, and otherwise a new one: then the
@@ -70,7 +70,8 @@ impl Conversation {
                 if let Err(error) = &resume {
                     tracing::error!(%error, "no random number for a resume token");
                 }
-                let send = self.entrance.take().map(|enter| enter(self.connection.session()));
+                let entrance = self.rare.as_mut().and_then(|rare| rare.entrance.take());
+                let send = entrance.map(|enter| enter(self.connection.session()));
                 self.welcome_frame(&identity, &Handed { resume: resume.ok(), send })
             }
             Dialect::Board => board::connected(&identity.profile),

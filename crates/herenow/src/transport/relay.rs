@@ -34,17 +34,6 @@ pub(super) async fn probe(clock: Clock, holder: &Connection) -> bool {
     tokio::time::timeout(PROBE_TIMEOUT, sign).await.unwrap_or(false)
 }
 
-/// Tells the shards as long as none has a full inbox; what is left then.
-pub(super) fn tell_now(conversation: &Conversation, inputs: &mut Inputs) -> Option<Inputs> {
-    let mut rest = std::mem::take(inputs).into_iter();
-    while let Some((shard, input)) = rest.next() {
-        if let Err(input) = conversation.presence().try_tell(shard, input) {
-            return Some(std::iter::once((shard, input)).chain(rest).collect());
-        }
-    }
-    None
-}
-
 /// Tells the shards; waits for those that have a full inbox, which holds back who sends.
 pub(super) async fn tell(conversation: &Conversation, inputs: Inputs) {
     for (shard, input) in inputs {
