@@ -16,6 +16,7 @@ pub mod fanout;
 pub mod heartbeat;
 pub mod intake;
 pub mod outbox;
+pub mod patience;
 pub mod presence;
 pub mod problem;
 pub mod rate;

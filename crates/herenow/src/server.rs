@@ -1,6 +1,7 @@
 //! The HTTP side of the process: which routes there are, and the loop that accepts connections.
 use crate::{
     cut::Cut,
+    patience,
     presence::Presence,
     problem::Problem,
     transport::{debug, http as without_ws, ws},
@@ -53,6 +54,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
         };
         // Presence is small frames that must not wait for company. A socket that refuses this is as good as gone.
         let _ = stream.set_nodelay(true);
+        patience::end_when_unacknowledged(&stream, Some(UNACKNOWLEDGED_MAX));
         let (routes, cut) = (router.clone(), Cut::default());
         let cutting = cut.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
@@ -105,6 +107,9 @@ async fn rest_after(error: &io::Error) {
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of the head of a request.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// How long a client may not acknowledge what it was sent. A stream of events has no other sign that its reader is there; with
+/// a comment each 15 s, who is gone without a word is known to be within 30 s.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(15);
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 /// How long requests under way may take at the end.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(2);

@@ -7,6 +7,7 @@ use crate::{
     },
     connection::{Connection, ConnectionSetup, SLICES_MAX, Socket},
     outbox::Outbox,
+    patience,
     presence::{Admission, Presence},
     problem::Problem,
     transport::{
@@ -66,7 +67,10 @@ pub async fn upgrade(State(presence): State<Presence>, mut request: Request<Body
         match upgraded.downcast::<TokioIo<TcpStream>>() {
             // A task of its own, so that what the upgrade needed is not kept for as long as the connection lives.
             Ok(tcp) => {
-                open(opening, Socket::Tcp(tcp.io.into_inner()), Stream::Shared, tcp.read_buf);
+                let stream = tcp.io.into_inner();
+                // Pings tell who is gone, and who reads slowly may take longer.
+                patience::end_when_unacknowledged(&stream, None);
+                open(opening, Socket::Tcp(stream), Stream::Shared, tcp.read_buf);
             }
             Err(other) => {
                 let stream = Stream::Owned(Box::new(Box::pin(TokioIo::new(other))));
