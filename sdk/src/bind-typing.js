@@ -1,0 +1,63 @@
+// Watches a field, and tells the room that somebody types into it.
+
+/** @import { BindTypingOptions, Room, Typing } from "./types.js" */
+
+/**
+ * Tells others that somebody types into a field: at the first key, then at most every three seconds, and once when it
+ * ends, which is 2 s after the last key, on blur, submit, Escape, an emptied field or a hidden page.
+ * @param {HTMLElement} element an input, a textarea, or something editable
+ * @param {Room | Typing} room
+ * @param {BindTypingOptions} [options]
+ * @returns {() => void} ends it
+ */
+export function bindTyping(element, room, options = {}) {
+  const { idleMs = 2_000, stopOn = ["blur", "submit", "empty", "escape", "hidden"], ignore, signal } = options;
+  const field = /** @type {HTMLInputElement} */ (element);
+  const typing = "typing" in room ? scoped(room.typing, options.target, field) : room;
+  const ending = new AbortController();
+  let idle = 0;
+  // A field that is taken away while it has the focus is not always blurred.
+  const presence = new MutationObserver(() => element.isConnected || stop());
+  const stop = () => {
+    clearTimeout(idle);
+    idle = 0;
+    presence.disconnect();
+    typing.stop();
+  };
+  const key = () => {
+    typing.start();
+    if (!idle) presence.observe(document, { childList: true, subtree: true });
+    clearTimeout(idle);
+    idle = setTimeout(stop, idleMs);
+  };
+  /** @type {(target: EventTarget, type: string, listener: (event: any) => void) => void} */
+  const on = (target, type, listener) => target.addEventListener(type, listener, { signal: ending.signal, capture: true });
+  const stopsOn = (/** @type {(typeof stopOn)[number]} */ what) => stopOn.includes(what);
+  on(element, "input", (event) => {
+    if (ignore?.(event)) return;
+    if (stopsOn("empty") && (field.value ?? element.textContent) === "") stop();
+    else key();
+  });
+  // Who writes Chinese or Japanese types for seconds before the first input.
+  on(element, "compositionstart", key);
+  on(element, "compositionupdate", key);
+  if (stopsOn("blur")) on(element, "blur", stop);
+  if (stopsOn("escape")) on(element, "keydown", ({ key }) => key === "Escape" && stop());
+  // Wherever the form is when it is submitted: the field may have moved by then.
+  if (stopsOn("submit")) on(document, "submit", ({ target }) => target === (field.form ?? element.closest("form")) && stop());
+  if (stopsOn("hidden")) on(document, "visibilitychange", () => document.hidden && stop());
+  on(window, "pagehide", stop);
+  const end = () => {
+    stop();
+    ending.abort();
+  };
+  if (signal?.aborted) end();
+  else signal?.addEventListener("abort", end, { once: true });
+  return end;
+}
+
+/** @type {(typing: Typing, target: string | null | undefined, field: HTMLInputElement) => Typing} */
+function scoped(typing, target, field) {
+  const name = target === undefined ? field.name || field.id : target;
+  return name ? typing.in(name) : typing;
+}
