@@ -104,7 +104,6 @@ export function connect(options = {}) {
  * @param {string} [url]
  */
 function address(url) {
-  const script = import.meta.url ?? "";
-  const home = script.endsWith("/sdk.js") ? script.slice(0, -7) : globalThis.location?.origin;
-  return (url ?? home ?? "").replace(/\/$/, "");
+  const home = /(.*)\/sdk\.js$/.exec(import.meta.url)?.[1];
+  return (url ?? home ?? globalThis.location?.origin ?? "").replace(/\/$/, "");
 }

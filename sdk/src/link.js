@@ -15,10 +15,6 @@ import { openSocket } from "./transports/ws.js";
 const WELCOME_MS_MAX = 8_000;
 const STABLE_MS = 5_000;
 const HIDDEN_RETRY_MS = 60_000;
-const FLOOD_RETRY_MS = 20_000;
-const RENEW_BEFORE_MS = 30_000;
-/** What a timer can wait for. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
 /** Says to the server that it is back soon. A close without a code would mean that it left. */
 const BACK_SOON = 4900;
 /** The connection broke, or never came about. */
@@ -27,7 +23,6 @@ const LOST = 1006;
 const BLOCKED = 0;
 const EXPIRED = 4401;
 const REPLACED = 4409;
-const FLOODED = 4429;
 
 /**
  * What the link tells. `up` comes with each `welcome`, `down` when the connection after it has ended.
@@ -63,8 +58,6 @@ export function createLink(base, options, owner) {
   let cause;
   /** A close code that is the end the second time. */
   let excused = 0;
-  /** By how much the server's clock is ahead. */
-  let skewMs = 0;
   /** @type {string | null} */
   let resume = null;
   let storeKey = "";
@@ -87,7 +80,7 @@ export function createLink(base, options, owner) {
 
   const asError = (/** @type {unknown} */ thrown) => (thrown instanceof HerenowError ? thrown : error("auth.unavailable", `no token: ${thrown}`));
 
-  const offline = () => error("connection.offline", "there is no connection");
+  const offline = () => error("connection.offline", "not connected");
 
   /** Without a network there is no use in trying, unless the server is on this machine. */
   const isCutOff = () => globalThis.navigator?.onLine === false && !isLocal(base);
@@ -149,7 +142,7 @@ export function createLink(base, options, owner) {
     storeKey = `herenow:${base}:${subject(token)}`;
     const kept = swapStored(storeKey);
     resume ??= kept;
-    let complaint = error("connection.lost", "the connection was lost");
+    let complaint = error("connection.lost", "connection lost");
     const closed = (/** @type {number} */ code) => end(code, complaint);
     later(() => isUp() || closed(BLOCKED), WELCOME_MS_MAX);
     transport = opener({
@@ -171,12 +164,13 @@ export function createLink(base, options, owner) {
   /** @param {Frame} frame */
   const welcome = (frame) => {
     resume = frame.resume;
-    skewMs = frame.time_ms - Date.now();
-    later(() => {
+    const mine = attempt;
+    const isOver = () => mine !== attempt;
+    later(async () => {
       failures = excused = 0;
       cause = undefined;
+      if (tokens.renewable) (await import("./later.js")).keepToken({ ...tokens, welcome: frame, ask, later, isOver, asError, failed: owner.failed });
     }, STABLE_MS);
-    renewBefore(frame.expires_at_ms - skewMs);
     state.set({ name: "online", transport: ways[way], resumed: frame.resumed, draining: false });
     owner.up(frame);
   };
@@ -186,10 +180,7 @@ export function createLink(base, options, owner) {
     if (frame.type === "draining") {
       state.set(/** @type {ConnectionState} */ ({ ...state.get(), draining: true }));
       // Goes elsewhere at some moment before the server stops.
-      later(() => {
-        cause = error("server.draining", "the server stops");
-        connect();
-      }, Math.random() * frame.reconnect_within_ms);
+      later(() => fail(error("server.draining", "the server stops")), Math.random() * frame.reconnect_within_ms);
     }
     const waiting = asked.get(frame.re);
     asked.delete(frame.re);
@@ -198,18 +189,6 @@ export function createLink(base, options, owner) {
       else if (!frame.room) owner.failed(errorOf(frame));
     } else waiting?.resolve(frame);
     owner.heard(frame);
-  };
-
-  /** Gets a new token in time. @param {number} end when the present one expires, by the clock of this page */
-  const renewBefore = (end) => {
-    const rest = end - Date.now();
-    // Without an end there is no number; and where little is left, the server will say so.
-    if (!(rest > 1_000) || !tokens.renewable) return;
-    const mine = attempt;
-    later(async () => {
-      const next = await (await import("./later.js")).renewToken({ ...tokens, ask, failed: (thrown) => owner.failed(asError(thrown)) }, skewMs, end);
-      if (mine === attempt) renewBefore(next);
-    }, Math.min(Math.max(rest - RENEW_BEFORE_MS, rest / 2), TIMER_MS_MAX));
   };
 
   /** @param {number} code @param {HerenowError} complaint what the server said before */
@@ -236,7 +215,6 @@ export function createLink(base, options, owner) {
     if (!why.retryable) return stop(why);
     cause = why;
     let delay = why.retryAfterMs ?? retryDelay(failures, options.backoff);
-    if (why.close === FLOODED) delay = FLOOD_RETRY_MS;
     // The first attempts matter to a hidden page as well: they are within grace.
     if (globalThis.document?.hidden && failures > 3) delay = HIDDEN_RETRY_MS;
     failures += 1;
@@ -284,5 +262,5 @@ export function createLink(base, options, owner) {
     listen(globalThis, "pagehide", hide, signal);
   };
 
-  return { state, isUp, error, errorOf, send, ask, start, stop: () => stop() };
+  return { state, isUp, error, errorOf, send, ask, start, stop };
 }

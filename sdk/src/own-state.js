@@ -19,7 +19,7 @@ export function ownState(say) {
     const has = () => {
       for (const key in state) if (open[key] === state[key]) delete open[key];
     };
-    return { state: Object.keys(state)[0] ? state : undefined, has };
+    return { state, has };
   };
 
   const tick = () => {
@@ -27,7 +27,7 @@ export function ownState(say) {
     if (!isDue) return;
     const { state, has } = take();
     timer = setTimeout(tick, EVERY_MS);
-    if (state) say(state)?.then(has, () => {});
+    say(state)?.then(has, () => {});
   };
 
   return {

@@ -105,7 +105,7 @@ export function createRoom(id, { state: _state, signal: _signal, ...how }, { lin
     isAsked = true;
     isSyncing = false;
     const { state, has } = own.take();
-    const since = how.sessions ? undefined : (roster.version ?? undefined);
+    const since = how.sessions ? null : roster.version;
     try {
       await ask({ ...how, type: "join", since, state });
       has();
@@ -165,7 +165,7 @@ export function createRoom(id, { state: _state, signal: _signal, ...how }, { lin
     others.set(list.filter((viewer) => viewer !== me));
     viewers.set(me ? [me, ...others.get()] : list);
     self.set(me ?? null);
-    faces.set(me || list[0] ? viewers.get().slice(0, FACES_MAX).map(({ user }) => user) : roster.faces);
+    faces.set(list[0] ? viewers.get().slice(0, FACES_MAX).map(({ user }) => user) : roster.faces);
     if (!isSame(roster.count, count.get())) count.set(roster.count);
     gear.set(roster.gear);
     typists = [...roster.typing.values()].filter(({ user }) => user.id !== selfId);
@@ -211,7 +211,7 @@ export function createRoom(id, { state: _state, signal: _signal, ...how }, { lin
       case "typing":
         return heardTyping(frame);
       case "removed":
-        return end("refused", link.error("room.removed", `put out of the room: ${frame.reason}`, { room: id, retryable: false, retryAfterMs: frame.block_ms }));
+        return end("refused", link.errorOf({ ...frame, code: "room.removed", message: `removed: ${frame.reason}`, retry_after_ms: frame.block_ms }));
       case "error":
         // An answer has told whoever asked; and that typing is off is no fault.
         if (!frame.re && frame.code !== "typing.off") fail(link.errorOf(frame));

@@ -27,7 +27,7 @@ export function openSocket({ base, token, resume, heard, closed }) {
     if (socket.readyState === 1) socket.send(JSON.stringify(frame));
   };
   socket.onopen = () => {
-    if (token !== null) send({ type: "auth", token, resume: resume ?? undefined });
+    if (token !== null) send({ type: "auth", token, resume });
   };
   socket.onmessage = ({ data }) => heard(JSON.parse(data));
   socket.onclose = ({ code }) => closed(code);
