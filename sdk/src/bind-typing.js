@@ -13,9 +13,10 @@ import { listen, onAbort } from "./dom.js";
  * @returns {() => void} ends it
  */
 export function bindTyping(element, room, options = {}) {
-  const { idleMs = 2_000, ignore, signal } = options;
   const field = /** @type {HTMLInputElement} */ (element);
-  const typing = "typing" in room ? scoped(room.typing, options.target, field) : room;
+  const { idleMs = 2_000, ignore, signal, target = field.name || field.id } = options;
+  const whole = "typing" in room ? room.typing : room;
+  const typing = target && whole !== room ? whole.in(target) : whole;
   const ending = new AbortController();
   let idle = 0;
   // A field that is taken away while it has the focus is not always blurred.
@@ -52,10 +53,4 @@ export function bindTyping(element, room, options = {}) {
   };
   onAbort(signal, end);
   return end;
-}
-
-/** @type {(typing: Typing, target: string | null | undefined, field: HTMLInputElement) => Typing} */
-function scoped(typing, target, field) {
-  const name = target === undefined ? field.name || field.id : target;
-  return name ? typing.in(name) : typing;
 }

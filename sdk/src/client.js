@@ -52,17 +52,14 @@ export function connect(options = {}) {
     seen: (direction, { token, resume, ...frame }) => client.emit("frame", { direction, frame }),
     failed: fail,
     started(signal) {
-      const { idleAfterMs = 60_000 } = options;
-      if (!globalThis.document || !idleAfterMs) return;
-      const waitMs = Math.min(IDLE_WATCH_MS, idleAfterMs);
-      // Later: nothing of it is needed before.
-      setTimeout(async () => {
-        const { watchIdle } = await import("./later.js");
-        watchIdle(idleAfterMs, waitMs, signal, (now) => {
+      const watch = async () => {
+        (await import("./later.js")).watchIdle(options, IDLE_WATCH_MS, signal, (now) => {
           status = now;
           sayStatus();
         });
-      }, waitMs);
+      };
+      // Later: nothing of it is needed before.
+      if (globalThis.document) setTimeout(watch, IDLE_WATCH_MS);
     },
   });
   const { state, start: reconnect } = link;

@@ -5,13 +5,13 @@ const SIGNS = "pointermove pointerdown keydown wheel touchstart scroll focus vis
 
 /**
  * Calls back when the person has gone quiet and when they are back.
- * @param {number} afterMs without a sign; a hidden page is quiet after 10 s at the latest
+ * @param {import("./types.js").ClientOptions} options `idleAfterMs`; a hidden page is quiet after 10 s at the latest
  * @param {number} sinceMs for how long there was no sign when this is called
  * @param {AbortSignal} signal ends it
  * @param {(status: "idle" | "active") => void} changed
  */
-export function watchIdle(afterMs, sinceMs, signal, changed) {
-  if (signal.aborted) return;
+export function watchIdle({ idleAfterMs: afterMs = 60_000 }, sinceMs, signal, changed) {
+  if (signal.aborted || !afterMs) return;
   let isIdle = false;
   let timer = 0;
   let waitingSince = 0;

@@ -180,7 +180,7 @@ export function createLink(base, options, owner) {
     if (frame.type === "draining") {
       state.set(/** @type {ConnectionState} */ ({ ...state.get(), draining: true }));
       // Goes elsewhere at some moment before the server stops.
-      later(() => fail(error("server.draining", "the server stops")), Math.random() * frame.reconnect_within_ms);
+      later(() => fail(error("server.draining", "draining")), Math.random() * frame.reconnect_within_ms);
     }
     const waiting = asked.get(frame.re);
     asked.delete(frame.re);

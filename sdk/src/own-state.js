@@ -40,7 +40,7 @@ export function ownState(say) {
       value.set(Object.fromEntries(next));
       isDue = true;
       // What is set in one go goes out in one; what comes soon after waits.
-      timer ||= setTimeout(tick);
+      timer ||= setTimeout(tick, 0);
     },
     /** The server has nothing of it any more. */
     forgotten() {

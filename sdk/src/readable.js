@@ -14,17 +14,17 @@ import { onAbort } from "./dom.js";
  * @returns {Value<T>}
  */
 export function observable(now) {
-  /** @type {Set<{ listener: (value: T) => void }>} */
+  /** @type {Set<(value: T) => void>} */
   const entries = new Set();
   return {
     get: () => now,
     subscribe(listener, { signal, immediate = true } = {}) {
-      // An object of its own, so that one function may subscribe twice.
-      const entry = { listener };
+      // Another function, so that one may subscribe twice.
+      const entry = (/** @type {T} */ value) => listener(value);
       const stop = () => void entries.delete(entry);
       entries.add(entry);
       onAbort(signal, stop);
-      if (immediate && entries.has(entry)) listener(now);
+      if (immediate && entries.has(entry)) entry(now);
       return stop;
     },
     /** Sets it, unless it is the same already, or a list of the same things. */
@@ -36,7 +36,7 @@ export function observable(now) {
       for (const entry of [...entries]) {
         if (!entries.has(entry)) continue;
         try {
-          entry.listener(now);
+          entry(now);
         } catch (error) {
           // One listener's fault must not keep the others, nor the next frame, from being heard.
           queueMicrotask(() => {

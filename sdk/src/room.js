@@ -23,6 +23,8 @@ import { createTyping } from "./typing.js";
 
 const FACES_MAX = 30;
 const TYPING_SHOWN_MS_MIN = 700;
+/** As long as the server itself waits for somebody whose connection was lost. */
+const RESTART_MS = 10_000;
 
 /**
  * A room, and what its client tells it. A function rather than a class because what is private to it gets short names
@@ -46,6 +48,7 @@ export function createRoom(id, { state: _state, signal: _signal, ...how }, { lin
   let isKnown = false;
   let isAsked = false;
   let isSyncing = false;
+  let keepUntil = 0;
   /** By user id. @type {Map<string, Made>} */
   let made = new Map();
   /** Who else types. @type {Typist[]} */
@@ -69,7 +72,8 @@ export function createRoom(id, { state: _state, signal: _signal, ...how }, { lin
 
   /** No sign of typing flashes by: that somebody stopped is held back for a moment. @param {Frame} frame */
   const heardTyping = (frame) => {
-    const key = JSON.stringify([frame.user.id, frame.target]);
+    // Neither holds a line break.
+    const key = `${frame.user.id}\n${frame.target}`;
     const shownAt = typingSince.get(key) ?? 0;
     const now = performance.now();
     const takeIt = () => take(apply(roster, frame));
@@ -166,7 +170,8 @@ export function createRoom(id, { state: _state, signal: _signal, ...how }, { lin
     viewers.set(me ? [me, ...others.get()] : list);
     self.set(me ?? null);
     faces.set(list[0] ? viewers.get().slice(0, FACES_MAX).map(({ user }) => user) : roster.faces);
-    if (!isSame(roster.count, count.get())) count.set(roster.count);
+    const total = { ...roster.count, users: Math.max(roster.count.users, list.length) };
+    if (!isSame(total, count.get())) count.set(total);
     gear.set(roster.gear);
     typists = [...roster.typing.values()].filter(({ user }) => user.id !== selfId);
     for (const typing of typings.values()) typing.show(typists);
@@ -183,7 +188,7 @@ export function createRoom(id, { state: _state, signal: _signal, ...how }, { lin
   };
 
   /** The room is no more this page's. @param {"left" | "refused"} how @param {HerenowError} [cause] */
-  const end = (how, cause = link.error("room.left", "the room was left")) => {
+  const end = (how, cause = link.error("room.left", "left")) => {
     holders = 0;
     gone(id);
     down();
@@ -211,14 +216,19 @@ export function createRoom(id, { state: _state, signal: _signal, ...how }, { lin
       case "typing":
         return heardTyping(frame);
       case "removed":
-        return end("refused", link.errorOf({ ...frame, code: "room.removed", message: `removed: ${frame.reason}`, retry_after_ms: frame.block_ms }));
+        return end("refused", link.error("room.removed", frame.reason, { room: id, retryAfterMs: frame.block_ms }));
       case "error":
-        // An answer has told whoever asked; and that typing is off is no fault.
-        if (!frame.re && frame.code !== "typing.off") fail(link.errorOf(frame));
+        // An answer has told whoever asked.
+        if (!frame.re) fail(link.errorOf(frame));
         return;
-      default:
-        return take(apply(roster, frame), frame.type);
+      case "roster":
+        if (roster.version && roster.version[0] !== frame.v[0]) {
+          // The server was started anew and knows nobody yet: it is no news that somebody comes back a moment later.
+          keepUntil = performance.now() + RESTART_MS;
+          setTimeout(() => roster.viewers.size > roster.count.users && sync(), RESTART_MS);
+        }
     }
+    take(apply(roster, frame, performance.now() < keepUntil), frame.type);
   };
 
   /** One more holds the room. @param {types.RoomOptions} options */

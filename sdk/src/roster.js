@@ -43,12 +43,13 @@ export const unknown = {
 /**
  * @param {Roster} roster
  * @param {Frame} frame
+ * @param {boolean} [keeps] whether who is missing in a roster is kept: after a restart they may be on their way
  * @returns {Applied | undefined}
  */
-export function apply(roster, frame) {
+export function apply(roster, frame, keeps) {
   switch (frame.type) {
     case "roster":
-      return takeRoster(roster, frame);
+      return takeRoster(roster, frame, keeps);
     case "diff":
       return takeDiff(roster, frame);
     case "count":
@@ -92,8 +93,8 @@ const done = (roster) => ({ roster, changes: [] });
 /** @type {(a: Version | null, b: Version) => boolean} whether `a` is a later version than `b` */
 const isLater = (a, b) => a?.[0] === b[0] && a[1] > b[1];
 
-/** @type {(roster: Roster, frame: Frame) => Applied} */
-function takeRoster(roster, frame) {
+/** @type {(roster: Roster, frame: Frame, keeps?: boolean) => Applied} */
+function takeRoster(roster, frame, keeps) {
   const { v, count, gear } = frame;
   if (isLater(roster.version, v)) return done(roster);
   /** @type {Map<string, readonly WireSession[]>} */
@@ -104,14 +105,17 @@ function takeRoster(roster, frame) {
     const before = roster.viewers.get(id);
     return isSame(before, viewer) ? before : viewer;
   });
-  const next = whole({ ...roster, version: v, viewers: inOrder(viewers), count, gear, faces: [], sessions }, frame);
+  const here = inOrder(viewers);
   /** @type {Change[]} */
   const changes = [];
-  if (roster.version) {
-    for (const [id, viewer] of roster.viewers) if (!next.viewers.has(id)) changes.push({ type: "leave", viewer, reason: "missed" });
-    for (const viewer of next.viewers.values()) noteChange(changes, roster.viewers.get(viewer.user.id), viewer);
+  for (const [id, viewer] of roster.viewers) {
+    if (here.has(id)) continue;
+    if (keeps) viewers.push(viewer);
+    else changes.push({ type: "leave", viewer, reason: "missed" });
   }
-  return { roster: next, changes, isWhole: true };
+  // Who is there from the start has not come.
+  if (roster.version) for (const [id, viewer] of here) noteChange(changes, roster.viewers.get(id), viewer);
+  return whole({ ...roster, version: v, viewers: inOrder(viewers), count, gear, faces: [], sessions }, frame, changes);
 }
 
 /** @type {(roster: Roster, frame: Frame) => Applied | undefined} */
@@ -139,21 +143,25 @@ function takeDiff(roster, frame) {
     for (const viewer of [...joined, ...updated]) {
       const { id } = viewer.user;
       const before = viewers.get(id);
-      // Who comes was not here, and who changes is.
-      if (!before === updated.includes(viewer)) return;
+      // Who comes may be here still, kept over a restart; who changes has to be.
+      if (!before && updated.includes(viewer)) return;
       viewers.set(id, viewer);
       noteChange(changes, before, viewer);
     }
-    next = { ...roster, version: v, viewers: joined.length ? inOrder([...viewers.values()]) : viewers, count, typing, sessions };
+    next = { ...roster, version: v, viewers: inOrder([...viewers.values()]), count, typing, sessions };
   }
-  return isAnswer ? { roster: whole(next, frame), changes, isWhole: true } : { roster: next, changes };
+  return isAnswer ? whole(next, frame, changes) : { roster: next, changes };
 }
 
-/** @type {(roster: Roster, frame: Frame) => Roster} with the lists that are whole in the frame */
-const whole = (roster, { typing = [], locks = [] }) => ({
-  ...roster,
-  typing: new Map(typing.map((/** @type {Typist} */ typist) => [typist.user.id, typist])),
-  locks: new Map(locks.map((/** @type {WireLock} */ lock) => [lock.name, lock])),
+/** @type {(roster: Roster, frame: Frame, changes: Change[]) => Applied} with the lists that are whole in the frame */
+const whole = (roster, { typing = [], locks = [] }, changes) => ({
+  roster: {
+    ...roster,
+    typing: new Map(typing.map((/** @type {Typist} */ typist) => [typist.user.id, typist])),
+    locks: new Map(locks.map((/** @type {WireLock} */ lock) => [lock.name, lock])),
+  },
+  changes,
+  isWhole: true,
 });
 
 /** @type {(roster: Roster, frame: Frame) => Roster} */

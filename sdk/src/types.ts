@@ -110,7 +110,7 @@ export interface ClientOptions {
   user?: { id: string; name?: string };
   /** Which ways to try, in this order. Default: all. */
   transports?: readonly TransportName[];
-  /** Milliseconds without a sign of the person until the session is idle; 0 for never. Default 60,000. */
+  /** Milliseconds without a sign of the person until the session is idle, at least 10,000; 0 for never. Default 60,000. */
   idleAfterMs?: number;
   /** Waits between attempts: random, up to `minMs * factor ** failures`, at most `maxMs`. Default 250, 20,000, 2. */
   backoff?: { minMs?: number; maxMs?: number; factor?: number };

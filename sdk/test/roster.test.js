@@ -30,7 +30,7 @@ test("the fixtures in a row give what they say", () => {
   assert.deepEqual(first.roster.typing.get("u1").targets, [null, "card-3"]);
   assert.equal(first.roster.locks.get("card-3").fence, 7);
   const twice = apply(first.roster, fixture("diff_joined"));
-  assert.equal(twice, undefined, "who is in cannot come: ask again");
+  assert.deepEqual(twice.changes, [], "who is in and comes has not come");
   const later = apply(first.roster, diff(42, 45, { left: [{ id: "u2", reason: "timeout" }], joined: [viewer("u3", 1893456000001)] }, { v: ["k3x9", 45] })).roster;
   assert.deepEqual(ids(later), ["u1", "u3"]);
   assert.deepEqual([...later.typing.keys()], ["u1"]);
@@ -69,9 +69,8 @@ test("a diff from another version or epoch is a gap", () => {
   assert.equal(apply(unknown, diff(6, 7, {})), undefined);
 });
 
-test("joined and left alternate for each user, or it is asked again", () => {
+test("who leaves or changes is here, or it is asked again", () => {
   for (const lists of [
-    { joined: [viewer("a", 9)] },
     { left: [{ id: "x", reason: "left" }] },
     { updated: [viewer("x", 9)] },
     { left: [{ id: "a", reason: "left" }, { id: "a", reason: "left" }] },
@@ -85,6 +84,10 @@ test("a later roster, even of another epoch, tells the net difference", () => {
     ["join", "c", undefined],
     ["change", "b", ["status"]],
   ]);
+  const kept = apply(known(), roster(1, [viewer("b", 2), viewer("c", 3)], { v: ["f", 1] }), true);
+  assert.deepEqual([ids(kept.roster), kept.changes.map(({ type }) => type)], [["a", "b", "c"], ["join"]], "or keeps who is missing");
+  const back = apply(kept.roster, diff(1, 2, { joined: [viewer("a", 9)] }, { v: ["f", 2] }));
+  assert.deepEqual([ids(back.roster), back.changes], [["b", "c", "a"], []]);
   const moved = apply(known(), roster(1, [viewer("a", 50), viewer("b", 60)], { v: ["f", 1] }));
   assert.deepEqual(moved.changes, [], "who stayed has not changed for coming back at another time");
 });
