@@ -18,6 +18,8 @@ export async function devToken(base, user, HerenowError) {
     headers: { "Content-Type": "application/json" },
     body,
     signal: AbortSignal.timeout(ANSWER_MS_MAX),
+  }).catch((error) => {
+    throw new HerenowError({ code: "connection.lost", message: `the server was not reached: ${error}`, base });
   });
   if (response.status === 404) return null;
   const { token, code = "auth.unavailable", title, hint } = await response.json().catch(() => ({}));
