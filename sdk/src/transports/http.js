@@ -21,6 +21,8 @@ export function openHttp({ base, way, upgrade, token, resume, heard, closed }) {
   let outbox = [];
   let isSending = false;
   let count = 0;
+  /** Rooms to leave in the end. @type {Set<string>} */
+  const rooms = new Set();
 
   /** @type {HeadersInit} */
   const bearer = token === null ? {} : { Authorization: `Bearer ${token}` };
@@ -31,10 +33,21 @@ export function openHttp({ base, way, upgrade, token, resume, heard, closed }) {
     closed(code);
   };
 
+  /** @type {() => RequestInit} */
+  const asked = () => ({
+    headers: { ...bearer, ...(session && { "Herenow-Session": session }) },
+    cache: "no-store",
+    credentials: token === null ? "include" : "same-origin",
+  });
+
+  const posted = () => {
+    const init = asked();
+    return { ...init, method: "POST", headers: { ...init.headers, "Content-Type": "application/json" } };
+  };
+
   /** @param {string} path @param {RequestInit} [init] */
-  const request = async (path, init = {}) => {
-    const headers = { ...bearer, ...(session && { "Herenow-Session": session }), ...init.headers };
-    const response = await fetch(base + path, { ...init, headers, signal, cache: "no-store", credentials: token === null ? "include" : "same-origin" });
+  const request = async (path, init = asked()) => {
+    const response = await fetch(base + path, { ...init, signal });
     if (response.ok) return response;
     const { code = "connection.lost", title = `the server answered ${response.status}`, hint } = await response.json().catch(() => ({}));
     hear({ type: "error", code, message: title, hint });
@@ -52,7 +65,7 @@ export function openHttp({ base, way, upgrade, token, resume, heard, closed }) {
 
   const stream = async () => {
     const query = resume ? `?resume=${encodeURIComponent(resume)}` : "";
-    const response = await request(`/stream${query}`, { headers: { Accept: "text/event-stream" } });
+    const response = await request(`/stream${query}`);
     const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
     const decoder = new TextDecoder();
     let rest = "";
@@ -80,7 +93,7 @@ export function openHttp({ base, way, upgrade, token, resume, heard, closed }) {
     while (outbox.length && !signal.aborted) {
       const body = JSON.stringify(outbox);
       outbox = [];
-      await request("/send", { method: "POST", headers: { "Content-Type": "application/json" }, body }).catch(() => end(LOST));
+      await request("/send", { ...posted(), body }).catch(() => end(LOST));
     }
     isSending = false;
   };
@@ -90,17 +103,20 @@ export function openHttp({ base, way, upgrade, token, resume, heard, closed }) {
 
   return {
     send(frame) {
+      const { type, room } = /** @type {Frame} */ (frame);
+      if (type === "join") rooms.add(room);
+      if (type === "leave") rooms.delete(room);
       outbox.push(frame);
       // What is said in one go goes out in one request.
       queueMicrotask(flush);
     },
     close(code) {
       if (signal.aborted) return;
-      // Without a close frame the server takes it for lost, which is what it should when this is back soon.
-      if (code === 1000 && session) {
-        fetch(`${base}/send`, { method: "POST", headers: { ...bearer, "Content-Type": "application/json", "Herenow-Session": session }, body: "[]", keepalive: true }).catch(() => {});
-      }
       ending.abort();
+      // Requests end without a word, which the server takes for lost. That is right for who is back soon.
+      if (code !== 1000 || !session) return;
+      const body = JSON.stringify([...rooms].map((room) => ({ type: "leave", room })));
+      fetch(`${base}/send`, { ...posted(), body, keepalive: true }).catch(() => {});
     },
   };
 }
