@@ -285,6 +285,8 @@ export function createRoom(id, { state: _state, signal: _signal, ...how }, { lin
       return (await import("./extras.js")).takeLock(ask, locks, name, options);
     },
     send(event, data, options) {
+      // A message right after `client.room()` must not come before the join.
+      joinOnce();
       const sent = ask({ ...options, type: "message", event, data }).then(({ sessions }) => sessions);
       sent.catch(fail);
       return sent;

@@ -112,6 +112,16 @@ test("the same room twice is one join, and the last to let go leaves", async () 
   assert.notEqual(client.room("r"), room, "later it is another");
 });
 
+test("a client that was closed says no more", async () => {
+  const client = await online();
+  const { room } = await inRoom(client);
+  let isLost = false;
+  client.on("lost", () => (isLost = true));
+  client.close();
+  await pass(10_000);
+  assert.deepEqual([Socket.last.closedWith, client.state.get().name, room.status.get(), isLost], [1000, "closed", "left", false]);
+});
+
 test("letting go and taking up at once, as in strict mode, is no leave", async () => {
   const client = await online();
   client.room("r").leave();
@@ -271,6 +281,13 @@ test("a message is answered with how many got it, or fails", async () => {
   await assert.rejects(cut, { code: "connection.offline", retryable: true });
   await assert.rejects(room.send("wave", null), { code: "connection.offline" });
   assert.deepEqual(told.filter(([type]) => type === "error").map(([, code]) => code), ["message.reserved_event", "connection.offline", "connection.offline"]);
+});
+
+test("a message in the same breath as the room comes after the join", async () => {
+  const client = await online();
+  client.room("r").send("wave", null).catch(() => {});
+  await settle();
+  assert.deepEqual(Socket.last.sent.map(({ type }) => type), ["auth", "join", "message"]);
 });
 
 test("a refused join and a removal end the room", async () => {
