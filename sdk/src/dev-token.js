@@ -2,7 +2,10 @@
 
 // Imports nothing, so that a bundler can put it into a file of its own without a third for what both use.
 
-const ANIMALS = "Ant Bat Bear Bee Bison Cat Crane Crow Deer Dove Duck Eel Elk Finch Fox Frog Goat Hare Hawk Ibis Koala Lark Lynx Mole Moth Newt Otter Owl Panda Puma Quail Seal Stork Swan Tiger Toad Wasp Whale Wolf Wren Yak Zebra".split(" ");
+const ANIMALS = (
+  "Ant Bat Bear Bee Bison Cat Crane Crow Deer Dove Duck Eel Elk Finch Fox Frog Goat Hare Hawk Ibis Koala Lark Lynx Mole " +
+  "Moth Newt Otter Owl Panda Puma Quail Seal Stork Swan Tiger Toad Wasp Whale Wolf Wren Yak Zebra"
+).split(" ");
 const ANSWER_MS_MAX = 8_000;
 
 /**

@@ -132,7 +132,9 @@ export function createLink(base, options, owner) {
       const opener = ways[way] === "ws" ? openSocket : (await import("./transports/http.js")).openHttp;
       if (mine === attempt) open(opener, token);
     } catch (thrown) {
-      if (mine === attempt) fail(asError(thrown));
+      if (mine !== attempt) return;
+      way = 0;
+      fail(asError(thrown));
     }
   };
 
