@@ -45,7 +45,7 @@ export function connect(options = {}) {
       }, LOST_MS);
     },
     heard: (frame) => rooms.get(frame.room)?.heard(frame),
-    seen: (direction, { token, resume, ...frame }) => client.emit("frame", { direction, frame }),
+    seen: (direction, { token, resume, send, ...frame }) => client.emit("frame", { direction, frame }),
     failed: fail,
     started(signal) {
       const watch = () => import("./later.js").then(({ watchIdle }) => watchIdle(link, options, IDLE_WATCH_MS, signal)).catch(fail);

@@ -253,7 +253,7 @@ test("in dev mode it is an animal, the same as long as the tab lives, or whoever
 
 /** A server that streams, polls, and takes what is sent. */
 function httpServer({ streams = true } = {}) {
-  const server = { asked: [], posted: [], push: null };
+  const server = { asked: [], posted: [], push: null, number: 0 };
   const encoder = new TextEncoder();
   mock.method(globalThis, "fetch", async (url, init = {}) => {
     const { pathname, search } = new URL(url);
@@ -270,7 +270,7 @@ function httpServer({ streams = true } = {}) {
     }
     return new Promise((answer, refuse) => {
       init.signal.addEventListener("abort", () => refuse(init.signal.reason));
-      server.push = (...frames) => answer(Response.json(frames));
+      server.push = (...frames) => answer(Response.json(frames.map((frame) => [(server.number += 1), frame])));
     });
   });
   return server;
@@ -285,13 +285,16 @@ test("where no WebSocket gets through it goes over a stream, and back as soon as
   await settle();
   assert.equal(server.asked[0], "/stream");
   assert.equal(server.headers.Authorization, "Bearer token");
-  server.push(welcome());
+  server.push(welcome({ send: "a1.send" }));
   await settle();
   assert.equal(client.state.get().transport, "sse");
   client.room("r");
   await settle();
   assert.deepEqual(server.posted.map(({ type }) => type), ["join"]);
-  assert.equal(server.headers["Herenow-Session"], "a1.first");
+  assert.deepEqual([server.headers["Herenow-Session"], server.headers.Authorization], ["a1.send", undefined]);
+  server.push({ type: "ping" });
+  await settle();
+  assert.equal(server.asked.filter((path) => path === "/send").length, 2, "a sign of life");
   await pass(15_100);
   assert.equal(Socket.all.length, 3, "looked for a WebSocket");
   Socket.last.drop();
@@ -306,15 +309,23 @@ test("where nothing streams it polls", async () => {
   const server = httpServer({ streams: false });
   const client = await open({ transports: ["sse", "poll"] });
   await settle();
-  assert.deepEqual(server.asked, ["/stream", "/session-poll?after=0"]);
-  server.push(welcome());
+  assert.deepEqual(server.asked, ["/stream", "/session-poll"]);
+  server.push(welcome({ send: "a1.send" }));
   await settle();
   assert.deepEqual([client.state.get().transport, server.asked.at(-1)], ["poll", "/session-poll?after=1"]);
   client.room("r");
   await settle();
+  server.push({ type: "pong", time_ms: 1 }, { type: "closed", code: 4503, reason: "" });
+  await settle();
+  assert.equal(client.state.get().cause.close, 4503);
+  await pass(10);
+  assert.equal(server.asked.at(-1), "/session-poll?resume=a1.first");
+  server.number = 0;
+  server.push(welcome({ send: "a1.again" }));
+  await settle();
   client.close();
   await settle();
-  assert.deepEqual(server.posted.map(({ type }) => type), ["join", "leave"]);
+  assert.deepEqual(server.posted.map(({ type, code }) => [type, code]), [["join", undefined], ["join", undefined], ["close", 1000]]);
 });
 
 test("where the server is not there at all it begins with a WebSocket again", async () => {
