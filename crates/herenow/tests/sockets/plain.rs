@@ -6,7 +6,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use std::collections::VecDeque;
+use std::{collections::VecDeque, net::SocketAddr};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -97,8 +97,13 @@ async fn begin<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(stream: S, as
 
 /// Asks over a connection of its own.
 pub async fn ask(server: &TestServer, ask: Ask) -> Answer {
-    let stream = TcpStream::connect(server.address).await.unwrap();
-    let begun = begin(stream, ask, &server.address.to_string()).await;
+    ask_at(server.address, ask).await
+}
+
+/// The same, without the server at hand.
+pub async fn ask_at(address: SocketAddr, ask: Ask) -> Answer {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let begun = begin(stream, ask, &address.to_string()).await;
     let body = begun.body.collect().await.unwrap().to_bytes();
     begun.carrier.abort();
     Answer { status: begun.status, headers: begun.headers, text: String::from_utf8(body.to_vec()).unwrap() }
