@@ -1,6 +1,6 @@
 //! Clients that read slower than a busy room talks: bounded, healed by one roster, and nobody else's trouble.
 use crate::common::{LIMIT, SHARDS, TestServer, name, token};
-use axum::body::Body;
+use axum::{Router, body::Body};
 use futures_util::{SinkExt, StreamExt};
 use herenow::{config::settings::Config, rate::RateLimits};
 use herenow_client::{
@@ -132,9 +132,13 @@ pub fn busy(config: &mut Config) {
 }
 
 /// One end of a pipe in this process, which holds `bytes` in each direction; the server has the other.
-pub fn piped(server: &TestServer, bytes: usize) -> tokio::io::DuplexStream {
+fn piped(server: &TestServer, bytes: usize) -> tokio::io::DuplexStream {
+    piped_by(herenow::server::router(server.presence.clone()), bytes)
+}
+
+/// The same, by a router that may serve others as well.
+pub fn piped_by(router: Router, bytes: usize) -> tokio::io::DuplexStream {
     let (ours, theirs) = tokio::io::duplex(bytes);
-    let router = herenow::server::router(server.presence.clone());
     let service =
         hyper::service::service_fn(move |request: Request<Incoming>| router.clone().oneshot(request.map(Body::new)));
     tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(theirs), service).with_upgrades());
