@@ -354,10 +354,10 @@ async fn who_reads_no_stream_at_all_is_cut_off() {
         let mut buffer = [0; 1024];
         let bytes = silent.read(&mut buffer).await.unwrap();
         text += std::str::from_utf8(&buffer[..bytes]).unwrap();
-        if let Some((_, rest)) = text.split_once("\"send\":\"") {
-            if let Some((session, _)) = rest.split_once('"') {
-                break session.to_owned();
-            }
+        if let Some((_, rest)) = text.split_once("\"send\":\"")
+            && let Some((session, _)) = rest.split_once('"')
+        {
+            break session.to_owned();
         }
     };
     say(&server, &session, json!({"type":"join","room":ROOM})).await;

@@ -94,7 +94,7 @@ impl HttpBody for Events {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let events = self.get_mut();
-        if events.pieces.is_empty() && !events.is_over && !events.take() && !events.is_over {
+        if events.pieces.is_empty() && !events.is_over && !events.take() {
             events.pieces = VecDeque::new();
             events.talk.read_by(cx.waker());
             // Something may have come before it was known whom to wake.

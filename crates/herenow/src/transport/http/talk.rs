@@ -124,10 +124,10 @@ impl Talk {
 
     /// Notes that nobody takes frames away any more, and ends the connection where it has not ended.
     pub(super) fn leave_unread(&self) {
-        let reader = &mut *self.reader();
-        reader.is_gone = true;
-        (reader.waker, reader.cut) = (None, None);
+        *self.reader() = Reader { is_gone: true, ..Reader::default() };
         self.connection.abort(Ending::Lost, self.clock.now());
+        // The task may wait for this, having ended the connection itself.
+        self.connection.wake();
     }
 
     /// Whether nobody takes frames away any more.

@@ -2,7 +2,7 @@
 use super::talk::{Http, Talk, Talks};
 use crate::{
     auth::token::Identity,
-    connection::{Connection, ConnectionSetup, Socket},
+    connection::{Connection, ConnectionSetup, Socket, Way},
     cut::Cut,
     problem::Problem,
     transport::{
@@ -136,20 +136,20 @@ async fn act(talk: &Talk, act: impl FnOnce(&mut Conversation, &mut Inputs)) {
 async fn end(talk: &Arc<Talk>, talks: &Talks, how: Ending) {
     talk.conversation.lock().await.end(how).await;
     tracing::debug!(session = %talk.connection.session(), ?how, "connection ended");
-    let taken = poll_fn(|cx| {
-        let left = talk.connection.poll_outbox(cx, |outbox, _| match outbox.is_empty() || talk.is_unread() {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
+    let heard = poll_fn(|cx| {
+        let heard = talk.connection.poll_outbox(cx, |outbox, _| match talk.connection.way() {
+            Way::Poll if outbox.is_empty() => Poll::Ready(()),
+            Way::Stream | Way::WebSocket if talk.is_unread() => Poll::Ready(()),
+            Way::Poll | Way::Stream | Way::WebSocket => Poll::Pending,
         });
         talk.wake_reader();
-        left
+        heard
     });
-    let is_taken = tokio::time::timeout(LINGER, taken).await.is_ok();
+    // Who has not heard it by then is cut off, if anybody is there still.
+    let _ = tokio::time::timeout(LINGER, heard).await;
     talks.forget(talk);
     talk.wake_reader();
-    if !is_taken {
-        talk.cut_reader();
-    }
+    talk.cut_reader();
 }
 
 /// How long a client may take to hear why its connection ends.
