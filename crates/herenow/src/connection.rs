@@ -3,6 +3,7 @@
 //! Shards write straight to the socket; only what would block waits in the outbox, for the connection's own task. The
 //! one lock here is held for a write that does not block, because the rooms of a connection may lie on several shards.
 use crate::outbox::{Farewell, Outbox, Part};
+use bytes::Bytes;
 use herenow_core::{
     command::Ending,
     id::{RoomId, SessionId},
@@ -47,6 +48,32 @@ pub enum Socket {
     Tcp(TcpStream),
     /// Through the connection's own task, which owns the stream (TLS and the like).
     Owned,
+    /// To whoever takes frames away: an HTTP response that stays open.
+    Stream,
+    /// To whoever takes frames away: one HTTP request after the other.
+    Poll,
+}
+
+/// By which way a connection's frames go, and a sign of its peer comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// WebSocket, over which pings are answered.
+    WebSocket,
+    /// A response that stays open.
+    Stream,
+    /// Requests that wait, one after the other.
+    Poll,
+}
+
+/// What there was to take away.
+#[derive(Debug)]
+pub enum Taken {
+    /// A frame, in two pieces that belong together; the second may be empty.
+    Frame(Bytes, Bytes),
+    /// Nothing for now.
+    Nothing,
+    /// Nothing any more: the connection is at its end.
+    Over,
 }
 
 /// How much of what was to be said was said, or waits to be.
@@ -108,7 +135,16 @@ impl Connection {
     pub fn tcp(&self) -> Option<&TcpStream> {
         match &self.socket {
             Socket::Tcp(stream) => Some(stream),
-            Socket::Owned => None,
+            Socket::Owned | Socket::Stream | Socket::Poll => None,
+        }
+    }
+
+    /// By which way its frames go.
+    pub fn way(&self) -> Way {
+        match self.socket {
+            Socket::Tcp(_) | Socket::Owned => Way::WebSocket,
+            Socket::Stream => Way::Stream,
+            Socket::Poll => Way::Poll,
         }
     }
 
@@ -210,11 +246,27 @@ impl Connection {
     }
 
     /// Writes one frame.
-    pub fn send_one(&self, bytes: bytes::Bytes, now: Time) {
+    pub fn send_one(&self, bytes: Bytes, now: Time) {
         let part = Part::frame(bytes);
         let mut frames = Frames::new();
         frames.push(&part);
         self.send(&mut frames, now);
+    }
+
+    /// Takes away the next frame that waits, framed as for WebSocket. For connections that have no socket to write to; does
+    /// not arrange that anybody is woken.
+    pub fn take_frame(&self, now: Time) -> Taken {
+        let mut outbox = self.outbox();
+        match outbox.take_frame(now) {
+            Some((bytes, more)) => Taken::Frame(bytes, more),
+            None if outbox.farewell().is_some() => Taken::Over,
+            None => Taken::Nothing,
+        }
+    }
+
+    /// Wakes the connection's task.
+    pub fn wake(&self) {
+        self.outbox().wake();
     }
 
     /// Ends the connection with a close frame behind what waits.

@@ -101,6 +101,20 @@ impl Outbox {
         self.waiting = self.waiting.take().filter(|waiting| !waiting.parts.is_empty());
     }
 
+    /// Takes away the next frame, its head and its body where it has two pieces. Only where frames are taken in no other way,
+    /// so that the first is whole. Wakes the task of the connection where that leaves nothing and it waits for that.
+    pub fn take_frame(&mut self, now: Time) -> Option<(Bytes, Bytes)> {
+        let parts = &self.waiting.as_ref()?.parts;
+        let first = parts.front()?;
+        let more = parts.get(1).filter(|_| !first.ends_frame).map_or_else(Bytes::new, |part| part.bytes.clone());
+        let bytes = first.bytes.clone();
+        self.advance(bytes.len() + more.len(), now);
+        if self.is_empty() && (self.is_behind || self.farewell.is_some()) {
+            self.wake();
+        }
+        Some((bytes, more))
+    }
+
     /// Ends the connection, with `close` as its last frame where there is one. With `keep`, everything that waits is
     /// written first; otherwise it is dropped, but for a frame that was begun. Only the first end counts.
     pub fn end(&mut self, how: Ending, close: Option<Bytes>, keep: bool, now: Time) {
@@ -280,6 +294,19 @@ mod tests {
         outbox.advance(35, NOW);
         outbox.push(&roster, 0, NOW);
         assert!(!outbox.is_over(0), "one may have any size");
+    }
+
+    #[test]
+    fn whole_frames_are_taken_one_by_one() {
+        let mut outbox = Outbox::default();
+        outbox.push(&part("one", true), 0, NOW);
+        outbox.push(&part("head", false), 0, NOW);
+        outbox.push(&part("body", true), 0, NOW);
+        let text = |(bytes, more): (Bytes, Bytes)| [&bytes[..], &more[..]].concat();
+        assert_eq!(outbox.take_frame(NOW).map(text).unwrap(), b"one");
+        assert_eq!((outbox.waiting_bytes(), outbox.is_empty()), (8, false));
+        assert_eq!(outbox.take_frame(NOW).map(text).unwrap(), b"headbody");
+        assert!(outbox.is_empty() && outbox.take_frame(NOW).is_none());
     }
 
     #[test]

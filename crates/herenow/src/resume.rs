@@ -45,7 +45,7 @@ struct Record {
 }
 
 /// 128 random bits, in two parts because one number would want more room.
-type Secret = [u64; 2];
+pub(crate) type Secret = [u64; 2];
 
 /// What a claim to a session comes to.
 #[derive(Debug)]
@@ -210,7 +210,7 @@ impl Table {
 }
 
 /// Whether two secrets are the same one, in a time that does not tell where they differ; none is the same as none.
-fn is_same(held: Secret, given: Secret) -> bool {
+pub(crate) fn is_same(held: Secret, given: Secret) -> bool {
     let differing = (held[0] ^ given[0]) | (held[1] ^ given[1]);
     (differing == 0) & (held[1] != 0)
 }
@@ -228,7 +228,7 @@ fn number_of(user: &UserId) -> u64 {
 const OPEN: Time = Time::from_millis(0);
 
 /// The session and the secret in a token.
-fn parse(token: &str) -> Option<(SessionId, Secret)> {
+pub(crate) fn parse(token: &str) -> Option<(SessionId, Secret)> {
     let (session, secret) = token.split_once('.')?;
     if session.len() != 16 || secret.len() != 32 || !token.bytes().all(|byte| byte == b'.' || byte.is_ascii_hexdigit())
     {

@@ -68,6 +68,7 @@ fn each_key_can_be_set_in_a_file() {
         drain_grace = "3s"
         ping_interval = "4s"
         pong_timeout = "500ms"
+        request_lease = "20s"
         typing_lease = "7s"
         resume_window = "8s"
         last_seen_ttl = "24h"
@@ -107,6 +108,7 @@ fn each_key_can_be_set_in_a_file() {
     assert_eq!(config.presence.drain_grace, Duration::from_secs(3));
     assert_eq!(config.presence.ping_interval, Duration::from_secs(4));
     assert_eq!(config.presence.pong_timeout, Duration::from_millis(500));
+    assert_eq!(config.presence.request_lease, Duration::from_secs(20));
     assert_eq!(config.presence.typing_lease, Duration::from_secs(7));
     assert_eq!(config.presence.resume_window, Duration::from_secs(8));
     let seen = (config.presence.last_seen_ttl, config.presence.last_seen_grain);

@@ -268,6 +268,19 @@ fn answers() -> Vec<(&'static str, String)> {
                 ..welcome(&alice(), an_hour_on)
             }),
         ),
+        (
+            "welcome_send",
+            native::welcome(&Welcome {
+                resume: Some("00000000000000ff.secret"),
+                send: Some("00000000000000ff.other"),
+                ping_interval: Duration::from_secs(15),
+                ..welcome(&bob(), None)
+            }),
+        ),
+        ("ping", native::ping()),
+        ("draining", native::draining(Duration::from_secs(10))),
+        ("closed", native::closed(Some(4401), "auth.expired")),
+        ("closed_plain", native::closed(None, "")),
         ("ack", encoded(&Event::Ack { re: RequestId("8".into()), sessions: None })),
         ("ack_message", encoded(&Event::Ack { re: RequestId("10".into()), sessions: Some(4) })),
         ("ack_auth", native::renewed(re("1").as_ref(), an_hour_on)),
@@ -288,6 +301,7 @@ fn welcome(profile: &Profile, expires_at: Option<Time>) -> Welcome<'_> {
     Welcome {
         session: SessionId(255),
         resume: None,
+        send: None,
         resumed: false,
         profile,
         node: "n1",

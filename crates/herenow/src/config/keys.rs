@@ -215,7 +215,7 @@ pub const VARIABLE_PREFIX: &str = "HERENOW_";
 pub const SECRET_VARIABLE: &str = "HERENOW_SECRET";
 
 /// All keys, section by section.
-pub static KEYS: [Key; 31] = [
+pub static KEYS: [Key; 32] = [
     Key {
         name: "server.listen",
         doc: "Where the server listens; port 0 takes a free one. An address that others can reach needs `auth.secret`.",
@@ -301,6 +301,15 @@ pub static KEYS: [Key; 31] = [
               shorter: people on slow networks are cut off.",
         unset: "",
         slot: Slot::Duration { at: |c| &mut c.presence.pong_timeout, min: ms(100), max: minutes(10) },
+    },
+    Key {
+        name: "presence.request_lease",
+        doc: "How long a connection without WebSocket (`/stream`, `/session-poll`) lives on without a sign of its client. \
+              A quiet stream gets a comment after half of it; a poll waits for five sixths of it, which must be below \
+              what proxies let a request take. Longer: who is gone without a word is noticed later; shorter: more \
+              requests.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.presence.request_lease, min: ms(100), max: minutes(10) },
     },
     Key {
         name: "presence.typing_lease",

@@ -72,6 +72,8 @@ pub struct PresenceConfig {
     pub ping_interval: Duration,
     /// How long after a ping a connection that sends nothing counts as dead. Default 10 s.
     pub pong_timeout: Duration,
+    /// How long a connection without WebSocket lives on without a sign of its client. Default 30 s.
+    pub request_lease: Duration,
     /// How long one `typing` counts without a repeat. Default 6 s.
     pub typing_lease: Duration,
     /// How long a session can be gone on with after its connection ended. Default 60 s.
@@ -218,6 +220,7 @@ impl Default for PresenceConfig {
             drain_grace: core.grace_drained,
             ping_interval: Duration::from_secs(20),
             pong_timeout: Duration::from_secs(10),
+            request_lease: Duration::from_secs(30),
             typing_lease: core.typing_lease,
             resume_window: core.resume_window,
             last_seen_ttl: core.last_seen_ttl,

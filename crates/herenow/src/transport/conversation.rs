@@ -12,7 +12,7 @@ use crate::{
 use herenow_core::{
     command::{Command, Ending, HomeNews, Patch},
     cursors::Point,
-    id::{RequestId, RoomId, UserId},
+    id::{RequestId, RoomId, SessionId, UserId},
     profile::{Profile, Status},
     time::Time,
 };
@@ -62,7 +62,12 @@ pub(super) struct Rare {
     pub(super) contest: Option<Contest>,
     /// What a shard had no room for in its inbox.
     pub(super) unsaid: Inputs,
+    pub(super) entrance: Option<Entrance>,
 }
+
+/// Lets what the client sends find to its conversation, where it does not come over the connection itself: what the client
+/// has to name with it. Called once, before the client is told its session.
+pub(super) type Entrance = Box<dyn FnOnce(SessionId) -> String + Send + Sync>;
 
 /// A claim to a session that another connection seems to hold.
 pub struct Contest {
@@ -151,6 +156,11 @@ impl Conversation {
         self.rare.get_or_insert_default()
     }
 
+    /// Says what has to be done once it is known which session this is.
+    pub(super) fn enter_by(&mut self, entrance: Entrance) {
+        self.rare().entrance = Some(entrance);
+    }
+
     /// The connection it is held over.
     pub fn connection(&self) -> &Arc<Connection> {
         &self.connection
@@ -232,8 +242,13 @@ impl Conversation {
             }
             Incoming::Ping(payload) => self.connection.send_one(encoder::pong(payload), self.now()),
             Incoming::Pong(_) => {}
-            Incoming::Close(frame) => self.connection.answer_close(&frame, ending_of(&frame), self.now()),
+            Incoming::Close(frame) => self.hear_close(&frame),
         }
+    }
+
+    /// Hears that the client closes.
+    pub(super) fn hear_close(&self, frame: &CloseFrame<'_>) {
+        self.connection.answer_close(frame, ending_of(frame), self.now());
     }
 
     pub(super) fn hear_text(&mut self, text: &str, inputs: &mut Inputs) {

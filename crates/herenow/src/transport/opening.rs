@@ -70,7 +70,9 @@ impl Conversation {
                 if let Err(error) = &resume {
                     tracing::error!(%error, "no random number for a resume token");
                 }
-                self.welcome_frame(&identity, resume.ok().as_deref(), self.is_unconfirmed)
+                let entrance = self.rare.as_mut().and_then(|rare| rare.entrance.take());
+                let send = entrance.map(|enter| enter(self.connection.session()));
+                self.welcome_frame(&identity, &Handed { resume: resume.ok(), send })
             }
             Dialect::Board => board::connected(&identity.profile),
         };
@@ -82,16 +84,17 @@ impl Conversation {
         self.say(&text);
     }
 
-    pub(super) fn welcome_frame(&self, identity: &Identity, resume: Option<&str>, resumed: bool) -> String {
+    fn welcome_frame(&self, identity: &Identity, handed: &Handed) -> String {
         let settings = self.presence.settings();
         native::welcome(&Welcome {
             session: self.connection.session(),
-            resume,
-            resumed,
+            resume: handed.resume.as_deref(),
+            send: handed.send.as_deref(),
+            resumed: self.is_unconfirmed,
             profile: &identity.profile,
             node: self.presence.node(),
             now: self.now(),
-            ping_interval: settings.rhythm.ping_interval,
+            ping_interval: settings.rhythm.pulse(self.connection.way()),
             expires_at: Some(identity.expires_at),
             limits: WelcomeLimits {
                 frame_bytes_max: settings.frame_bytes_max as usize,
@@ -144,6 +147,12 @@ impl Conversation {
         self.identity = Some(identity);
         self.say(&text);
     }
+}
+
+/// The secrets that a client is given.
+struct Handed {
+    resume: Option<String>,
+    send: Option<String>,
 }
 
 /// The close code for a connection whose session goes on over another.

@@ -7,10 +7,12 @@ use crate::{
     },
     connection::{Connection, ConnectionSetup, SLICES_MAX, Socket},
     outbox::Outbox,
+    patience,
     presence::{Admission, Presence},
     problem::Problem,
     transport::{
         conversation::{Conversation, Inputs},
+        relay::{probe, tell},
         stream::Stream,
     },
 };
@@ -65,7 +67,10 @@ pub async fn upgrade(State(presence): State<Presence>, mut request: Request<Body
         match upgraded.downcast::<TokioIo<TcpStream>>() {
             // A task of its own, so that what the upgrade needed is not kept for as long as the connection lives.
             Ok(tcp) => {
-                open(opening, Socket::Tcp(tcp.io.into_inner()), Stream::Shared, tcp.read_buf);
+                let stream = tcp.io.into_inner();
+                // Pings tell who is gone, and who reads slowly may take longer.
+                patience::end_when_unacknowledged(&stream, None);
+                open(opening, Socket::Tcp(stream), Stream::Shared, tcp.read_buf);
             }
             Err(other) => {
                 let stream = Stream::Owned(Box::new(Box::pin(TokioIo::new(other))));
@@ -229,7 +234,7 @@ impl Live {
         tell(&self.conversation, unsaid).await;
         let mut inputs = Inputs::new();
         if let Some(contest) = self.conversation.take_contest() {
-            let is_alive = probe(&self.conversation, contest.holder()).await;
+            let is_alive = probe(self.conversation.presence().clock(), contest.holder()).await;
             self.conversation.settle_contest(contest, is_alive, &mut inputs);
         } else if let Some(due) = self.conversation.held_until() {
             let wait = due.since(self.conversation.presence().clock().now());
@@ -257,33 +262,6 @@ impl Live {
         tell(&conversation, unsaid).await;
         end(conversation, stream, how).await;
         drop(admission);
-    }
-}
-
-/// Asks the connection that holds a session for a sign of life; whether it gives one in time.
-async fn probe(conversation: &Conversation, holder: &Connection) -> bool {
-    let clock = conversation.presence().clock();
-    let sign = async {
-        // Times are whole milliseconds, and an answer may come within one: so nothing else must have come in that of the ping.
-        while holder.heard_at() >= clock.now() {
-            tokio::time::sleep(CLOCK_STEP).await;
-        }
-        let asked_at = clock.now();
-        holder.send_one(PROBE, asked_at);
-        while holder.heard_at() < asked_at && holder.farewell().is_none() {
-            tokio::time::sleep(PROBE_LOOK).await;
-        }
-        // What was heard may be its close, which is a sign of life only until it is understood.
-        tokio::time::sleep(PROBE_LOOK).await;
-        holder.farewell().is_none()
-    };
-    tokio::time::timeout(PROBE_TIMEOUT, sign).await.unwrap_or(false)
-}
-
-/// Tells the shards; waits for those that have a full inbox, which holds back who sends.
-async fn tell(conversation: &Conversation, inputs: Inputs) {
-    for (shard, input) in inputs {
-        conversation.presence().tell(shard, input).await;
     }
 }
 
@@ -390,12 +368,5 @@ thread_local! {
 
 /// Bytes that one read takes at the most.
 const READ_BYTES_MAX: usize = 64 * 1024;
-/// A ping, which the peer's browser answers by itself.
-const PROBE: Bytes = Bytes::from_static(&[0x89, 0]);
-/// How long the holder of a session may take to show that it is there.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
-const PROBE_LOOK: Duration = Duration::from_millis(20);
-/// How exact times are.
-const CLOCK_STEP: Duration = Duration::from_millis(1);
 /// How long a connection that was closed may take to say goodbye.
 const LINGER: Duration = Duration::from_secs(2);
