@@ -11,6 +11,7 @@ mod fixtures;
 mod links;
 mod lint;
 mod modules;
+mod named;
 mod readme;
 mod references;
 mod report;
@@ -50,6 +51,8 @@ enum Command {
     Fixtures,
     /// Checks that links between documents lead somewhere.
     Links,
+    /// Checks that the tests that documents name are there, and that each limit is in their table.
+    Named,
     /// Checks that the commands in README.md exist.
     Readme,
 }
@@ -65,6 +68,7 @@ fn main() -> anyhow::Result<ExitCode> {
                 lint::check(&workspace.files),
                 fixtures::check(&workspace.files),
                 links::check(&workspace.files),
+                named::check(&workspace.files),
                 readme::check(&workspace),
             ]);
             reports
@@ -77,6 +81,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Lint => vec![lint::check(&workspace.files)],
         Command::Fixtures => vec![fixtures::check(&workspace.files)],
         Command::Links => vec![links::check(&workspace.files)],
+        Command::Named => vec![named::check(&workspace.files)],
         Command::Readme => vec![readme::check(&workspace)],
     };
     for report in &reports {

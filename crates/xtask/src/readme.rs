@@ -95,7 +95,7 @@ const PATH: &str = "README.md";
 const PROGRAMS: &[&str] = &["cd", "curl", "docker", "export", "git", "node", "npm", "npx", "openssl", "python3"];
 const CARGO: &[&str] = &["add", "bench", "build", "clippy", "doc", "fmt", "install", "nextest", "run", "test"];
 const HERENOW: &[&str] = &["serve", "token"];
-const XTASKS: &[&str] = &["arrows", "check", "fixtures", "links", "lint", "readme", "sizes"];
+const XTASKS: &[&str] = &["arrows", "check", "fixtures", "links", "lint", "named", "plant", "readme", "sizes"];
 
 #[cfg(test)]
 mod tests {

@@ -18,6 +18,7 @@ use std::{
     ops::ControlFlow,
     time::{Duration, Instant},
 };
+use tower::ServiceExt;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
@@ -211,4 +212,21 @@ async fn who_takes_nothing_for_30_s_is_cut_off_though_it_speaks() {
     }
     println!("deaf but not dumb: cut off after {:.1} s", began.elapsed().as_secs_f64());
     assert!(began.elapsed() > Duration::from_secs(28), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn an_assignee_has_128_characters_and_a_stream_20_boards() {
+    let app = herenow::demo::router(herenow::demo::Demo::open(None, |_, _, _| {}).unwrap());
+    let status = async |request: http::Request<axum::body::Body>| app.clone().oneshot(request).await.unwrap().status();
+    for (letters, expected) in [(128, 201), (129, 422)] {
+        let task = json!({"listId":"list-todo","title":"x","assigneeId":"a".repeat(letters)}).to_string();
+        let request = http::Request::post("/tasks").header("content-type", "application/json");
+        assert_eq!(status(request.body(task.into()).unwrap()).await, expected, "{letters} characters");
+    }
+    // Twenty are too few to refuse, though none of them exists.
+    for (boards, expected) in [(20, 404), (21, 400)] {
+        let names: Vec<String> = (0..boards).map(|n| format!("none-{n}")).collect();
+        let request = http::Request::get(format!("/events?boards={}", names.join(",")));
+        assert_eq!(status(request.body(axum::body::Body::empty()).unwrap()).await, expected, "{boards} boards");
+    }
 }
