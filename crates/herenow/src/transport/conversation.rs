@@ -45,15 +45,23 @@ pub struct Conversation {
     pub(super) status: Status,
     /// Whether the user's home counts the session.
     pub(super) is_online: bool,
-    /// Users of whose green dots the client is told.
-    pub(super) watched: BTreeSet<UserId>,
-    pub(super) held: Option<Box<Held>>,
     pub(super) rates: Rates,
-    /// The session to go on with that the request named, until the client has said who it is.
-    pub(super) resume: Option<Box<str>>,
-    pub(super) contest: Option<Box<Contest>>,
+    pub(super) rare: Option<Box<Rare>>,
     /// Whether the client has yet to be heard since its session goes on here.
     pub(super) is_unconfirmed: bool,
+}
+
+/// What only some connections need, and most of these not for long.
+#[derive(Default)]
+pub(super) struct Rare {
+    /// Users of whose green dots the client is told.
+    pub(super) watched: BTreeSet<UserId>,
+    pub(super) held: Option<Held>,
+    /// The session to go on with that the request named, until the client has said who it is.
+    pub(super) resume: Option<Box<str>>,
+    pub(super) contest: Option<Contest>,
+    /// What a shard had no room for in its inbox.
+    pub(super) unsaid: Inputs,
 }
 
 /// A claim to a session that another connection seems to hold.
@@ -112,13 +120,35 @@ impl Conversation {
             shards: 0,
             status: Status::default(),
             is_online: false,
-            watched: BTreeSet::new(),
-            held: None,
             rates: Rates::default(),
-            resume: None,
-            contest: None,
+            rare: None,
             is_unconfirmed: false,
         }
+    }
+
+    /// Tells the shards as long as none has a full inbox; the rest waits for [`Self::take_unsaid`].
+    pub fn tell_now(&mut self, inputs: Inputs) {
+        let mut rest = inputs.into_iter();
+        while let Some((shard, input)) = rest.next() {
+            if let Err(input) = self.presence.try_tell(shard, input) {
+                self.rare().unsaid = std::iter::once((shard, input)).chain(rest).collect();
+                return;
+            }
+        }
+    }
+
+    /// What a shard had no room for, in order. Whoever takes it tells the shards, and waits for them.
+    pub fn take_unsaid(&mut self) -> Inputs {
+        self.rare.as_mut().map(|rare| std::mem::take(&mut rare.unsaid)).unwrap_or_default()
+    }
+
+    /// Whether something has to be done besides waiting for work: something to say still, a contest, something held.
+    pub fn needs_care(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| !rare.unsaid.is_empty() || rare.contest.is_some() || rare.held.is_some())
+    }
+
+    pub(super) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
     /// The connection it is held over.
@@ -134,7 +164,11 @@ impl Conversation {
     /// Begins with what the request said of who it is: known, refused, or `None` where a first frame has to say it.
     pub fn greet(&mut self, known: Option<Result<Identity, AuthError>>, resume: Option<String>, inputs: &mut Inputs) {
         match known {
-            None => self.resume = resume.map(String::into_boxed_str),
+            None => {
+                if let Some(resume) = resume {
+                    self.rare().resume = Some(resume.into_boxed_str());
+                }
+            }
             Some(Ok(identity)) => self.begin(identity, resume.as_deref(), inputs),
             Some(Err(error)) => self.refuse(&problem_of(&error)),
         }
@@ -203,7 +237,7 @@ impl Conversation {
     }
 
     pub(super) fn hear_text(&mut self, text: &str, inputs: &mut Inputs) {
-        if let Some(contest) = &mut self.contest {
+        if let Some(contest) = self.rare.as_mut().and_then(|rare| rare.contest.as_mut()) {
             // What a client says before it knows whether its session goes on waits for that.
             if contest.heard.len() < HEARD_EARLY_MAX {
                 return contest.heard.push(text.into());
@@ -241,7 +275,7 @@ impl Conversation {
         match asked {
             Ok(Asked { request: Request::Auth { token, resume }, .. }) => match self.verify(&token) {
                 Ok(identity) => {
-                    let resume = resume.map(String::into_boxed_str).or_else(|| self.resume.take());
+                    let resume = resume.map(String::into_boxed_str).or_else(|| self.rare.as_mut()?.resume.take());
                     self.begin(identity, resume.as_deref(), inputs);
                 }
                 Err(error) => self.refuse(&problem_of(&error)),

@@ -29,14 +29,14 @@ impl Conversation {
             Claim::New => self.welcome(identity, None, inputs),
             Claim::Free(claimed) => self.welcome(identity, Some(claimed), inputs),
             Claim::Contested(claimed, holder) => {
-                self.contest = Some(Box::new(Contest { identity, claimed, holder, heard: Vec::new() }));
+                self.rare().contest = Some(Contest { identity, claimed, holder, heard: Vec::new() });
             }
         }
     }
 
     /// What has to be settled before this connection can begin.
     pub fn take_contest(&mut self) -> Option<Contest> {
-        self.contest.take().map(|contest| *contest)
+        self.rare.as_mut()?.contest.take()
     }
 
     /// Gives the session to this connection where its holder showed no sign of life, and otherwise a new one: then the
