@@ -12,6 +12,8 @@ mod links;
 mod lint;
 mod modules;
 mod named;
+mod plant;
+mod plants;
 mod readme;
 mod references;
 mod report;
@@ -53,6 +55,12 @@ enum Command {
     Links,
     /// Checks that the tests that documents name are there, and that each limit is in their table.
     Named,
+    /// Plants wrong rules in a copy of the driver, one by one, and sees that a test fails for each. Takes minutes.
+    Plant {
+        /// Only rules that contain this.
+        #[arg(long, default_value = "")]
+        only: String,
+    },
     /// Checks that the commands in README.md exist.
     Readme,
 }
@@ -82,6 +90,10 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Fixtures => vec![fixtures::check(&workspace.files)],
         Command::Links => vec![links::check(&workspace.files)],
         Command::Named => vec![named::check(&workspace.files)],
+        Command::Plant { only } => {
+            let caught = plant::run(&workspace.root, &workspace.target, &only)?;
+            return Ok(if caught { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
         Command::Readme => vec![readme::check(&workspace)],
     };
     for report in &reports {

@@ -24,21 +24,35 @@ impl<'a> Row<'a> {
     fn all(text: &'a str) -> Vec<Self> {
         let is_row = |line: &&str| line.starts_with('|') && !line.starts_with("|--");
         let rows = (1..).zip(text.lines()).filter(|(_, line)| is_row(line));
-        rows.map(|(line, text)| Row { line, cells: text.trim_matches('|').split('|').map(str::trim).collect() }).collect()
+        rows.map(|(line, text)| Row { line, cells: text.trim_matches('|').split('|').map(str::trim).collect() })
+            .collect()
     }
 
     /// The words in backticks of a cell.
     fn code(&self, cell: usize) -> impl Iterator<Item = &'a str> {
-        self.cells.get(cell).copied().unwrap_or_default().split('`').skip(1).step_by(2)
+        self.between(cell, '`')
+    }
+
+    /// The sentences in quotes of a cell.
+    fn said(&self, cell: usize) -> impl Iterator<Item = &'a str> {
+        self.between(cell, '"')
+    }
+
+    fn between(&self, cell: usize, mark: char) -> impl Iterator<Item = &'a str> {
+        self.cells.get(cell).copied().unwrap_or_default().split(mark).skip(1).step_by(2)
     }
 }
 
-/// The names of all tests: functions marked as such, and plays of the core.
+/// The names of all tests: functions marked as such, plays of the core, and what tests of pages and of the SDK say.
 fn tests(files: &[TextFile]) -> BTreeSet<&str> {
     let mut tests = BTreeSet::new();
     for file in files {
         if let Some(play) = file.path.strip_prefix(PLAYS) {
             tests.insert(play);
+        }
+        if file.path.ends_with(".test.js") {
+            let calls = file.text.lines().filter_map(|line| line.trim_start().strip_prefix("test(\""));
+            tests.extend(calls.filter_map(|call| call.split('"').next()));
         }
         if file.path.ends_with(".rs") {
             let mut is_marked = false;
@@ -79,7 +93,10 @@ fn check_scenarios(files: &[TextFile], tests: &BTreeSet<&str>, report: &mut Repo
         let named = check_names(row, 2, tests, report);
         let waits = row.cells.get(2).is_some_and(|cell| cell.starts_with("wait"));
         if named == 0 && !waits {
-            report.error(Place::line(SCENARIOS, row.line), format!("{} names no test and waits for nothing", row.cells[0]));
+            report.error(
+                Place::line(SCENARIOS, row.line),
+                format!("{} names no test and waits for nothing", row.cells[0]),
+            );
         }
         if !waits {
             held += ids.len();
@@ -94,9 +111,11 @@ fn check_scenarios(files: &[TextFile], tests: &BTreeSet<&str>, report: &mut Repo
 
 /// Reports tests that a cell names and that are not there; how many it names.
 fn check_names(row: &Row<'_>, cell: usize, tests: &BTreeSet<&str>, report: &mut Report) -> usize {
-    let is_name = |name: &&str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    let is_name =
+        |name: &&str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
     let path = if cell == LIMIT_TESTS { RELIABILITY } else { SCENARIOS };
-    let named: Vec<&str> = row.code(cell).filter(is_name).collect();
+    let mut named: Vec<&str> = row.code(cell).filter(is_name).collect();
+    named.extend(row.said(cell));
     for name in named.iter().filter(|name| !tests.contains(*name)) {
         report.error(Place::line(path, row.line), format!("there is no test {name}"));
     }
@@ -182,14 +201,22 @@ mod tests {
         check(&[
             file("crates/a/tests/b.rs", test),
             file("crates/herenow-core/tests/scripts/two_tabs", ""),
-            file("crates/herenow/src/c.rs", "const INBOX_MAX: usize = 1;\n#[cfg(test)]\nmod tests {\nconst X_MAX: u8 = 1;\n}"),
+            file("sdk/test/a.test.js", "  test(\"it goes on\", async () => {"),
+            file(
+                "crates/herenow/src/c.rs",
+                "const INBOX_MAX: usize = 1;\n#[cfg(test)]\nmod tests {\nconst X_MAX: u8 = 1;\n}",
+            ),
             file(SCENARIOS, scenarios),
-            file(RELIABILITY, &format!("# R\n{LIMITS_HEADING}\n| a | b | c | d |\n|---|---|---|---|\n{limits}\n## Next\n")),
+            file(
+                RELIABILITY,
+                &format!("# R\n{LIMITS_HEADING}\n| a | b | c | d |\n|---|---|---|---|\n{limits}\n## Next\n"),
+            ),
         ])
         .error_lines()
     }
 
-    const GOOD_SCENARIOS: &str = "**2 of 3 hold**\n| T-01, T-02 | x | `t_01_gone`, `two_tabs` |\n| T-03 | y | waits |\n";
+    const GOOD_SCENARIOS: &str =
+        "**2 of 3 hold**\n| T-01, T-02 | x | `t_01_gone`, `two_tabs` |\n| T-03 | y | waits |\n";
     const GOOD_LIMITS: &str = "| `INBOX_MAX` | x | 1 | `two_tabs` |\n";
 
     #[test]
@@ -201,6 +228,8 @@ mod tests {
     fn a_test_that_is_not_there_is_found_in_both_tables() {
         let scenarios = GOOD_SCENARIOS.replace("t_01_gone", "helper");
         assert_eq!(errors(&scenarios, GOOD_LIMITS), ["docs/scenarios.md:2: there is no test helper"]);
+        let scenarios = GOOD_SCENARIOS.replace("`t_01_gone`", "\"it goes on\", \"it ends\"");
+        assert_eq!(errors(&scenarios, GOOD_LIMITS), ["docs/scenarios.md:2: there is no test it ends"]);
         let limits = GOOD_LIMITS.replace("two_tabs", "three_tabs");
         assert_eq!(errors(GOOD_SCENARIOS, &limits), ["docs/reliability.md:6: there is no test three_tabs"]);
     }

@@ -101,6 +101,7 @@ const XTASKS: &[&str] = &["arrows", "check", "fixtures", "links", "lint", "named
 mod tests {
     use super::*;
     use crate::workspace::{Crate, TextFile};
+    use std::path::PathBuf;
 
     fn errors(readme: &str) -> Vec<String> {
         let file = |path: &str, text: &str| TextFile { path: path.to_owned(), text: text.to_owned() };
@@ -111,7 +112,7 @@ mod tests {
             examples: vec!["echo".to_owned()],
         };
         let files = vec![file("README.md", readme), file("test", "")];
-        check(&Workspace { files, crates: vec![herenow] }).error_lines()
+        check(&Workspace { root: PathBuf::new(), target: PathBuf::new(), files, crates: vec![herenow] }).error_lines()
     }
 
     #[test]

@@ -18,12 +18,12 @@ use std::{
     ops::ControlFlow,
     time::{Duration, Instant},
 };
-use tower::ServiceExt;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
     task::JoinSet,
 };
+use tower::ServiceExt;
 
 const ROOM: &str = "board-1";
 
