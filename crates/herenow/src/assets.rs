@@ -1,5 +1,5 @@
-//! Pages that are built into the program: serves them with types, caching and a policy that lets them load nothing from
-//! elsewhere. What is in them is in `web/`.
+//! Pages and scripts that are built into the program: serves them with types, caching and a policy that lets the pages
+//! load nothing from elsewhere. What is in them is in `web/` and `sdk/`.
 
 use crate::problem::Problem;
 use axum::{
@@ -16,6 +16,44 @@ use std::fmt::Write as _;
 #[derive(RustEmbed)]
 #[folder = "../../web/demo"]
 struct DemoFiles;
+
+/// The modules of the browser SDK, as they are written: they need no build step.
+#[derive(RustEmbed)]
+#[folder = "../../sdk/src"]
+struct SdkFiles;
+
+/// What stands before those modules at `/sdk.js`.
+#[derive(RustEmbed)]
+#[folder = "src/assets"]
+struct SdkEntry;
+
+/// Serves the browser SDK: `/sdk.js`, and the modules it imports at `/sdk/...`. Pages of any origin may import them; what
+/// such a page may then do is for `/ws` to say.
+pub fn sdk_scripts() -> Router {
+    Router::new()
+        .route("/sdk.js", get(|headers: HeaderMap| async move { script(&headers, SdkEntry::get("sdk.js")) }))
+        .route(
+            "/sdk/{*file}",
+            get(|Path(file): Path<String>, headers: HeaderMap| async move {
+                // Beside the modules lie their types, which no browser asks for.
+                script(&headers, SdkFiles::get(&file).filter(|_| file.ends_with(".js")))
+            }),
+        )
+}
+
+fn script(asked: &HeaderMap, file: Option<EmbeddedFile>) -> Response {
+    let Some(file) = file else {
+        return Problem::new(StatusCode::NOT_FOUND, "script.unknown", "the SDK has no such module")
+            .hint("import /sdk.js")
+            .into_response();
+    };
+    let mut response = respond(asked, &file);
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    // Pages that isolate themselves load nothing without it.
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
+    response
+}
 
 /// Serves the demo: `/demo` (two people side by side), `/demo/board` (one person's board), and what these load.
 pub fn demo_pages() -> Router {
@@ -81,7 +119,7 @@ const POLICY: &str =
 
 #[cfg(test)]
 mod tests {
-    use super::{DemoFiles, demo_pages};
+    use super::{DemoFiles, SdkFiles, demo_pages, sdk_scripts};
     use axum::{body::Body, response::Response};
     use http::{Request, StatusCode};
     use tower::ServiceExt;
@@ -91,7 +129,7 @@ mod tests {
         if let Some(etag) = known {
             request = request.header("if-none-match", etag);
         }
-        demo_pages().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+        demo_pages().merge(sdk_scripts()).oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
     }
 
     #[tokio::test]
@@ -116,6 +154,39 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn pages_from_anywhere_may_import_the_sdk() {
+        for path in ["/sdk.js", "/sdk/index.js", "/sdk/transports/ws.js"] {
+            let response = get(path, None).await;
+            assert_eq!(response.status(), StatusCode::OK, "{path}");
+            let headers = response.headers();
+            assert_eq!(headers["content-type"], "text/javascript; charset=utf-8", "{path}");
+            assert_eq!(headers["access-control-allow-origin"], "*", "{path}");
+            assert_eq!(headers["cross-origin-resource-policy"], "cross-origin", "{path}");
+            let again = get(path, Some(headers["etag"].to_str().unwrap())).await;
+            assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{path}");
+            assert_eq!(again.headers()["access-control-allow-origin"], "*", "{path}");
+        }
+    }
+
+    #[test]
+    fn each_module_that_the_sdk_imports_is_served() {
+        for name in SdkFiles::iter().filter(|name| name.ends_with(".js")) {
+            let file = SdkFiles::get(&name).unwrap();
+            let text = String::from_utf8_lossy(&file.data).into_owned();
+            let folder = std::path::Path::new(name.as_ref()).parent().unwrap().to_owned();
+            let lines = text.lines().filter(|line| line.starts_with("import ") || line.starts_with("export "));
+            for wanted in lines.filter_map(|line| line.split_once(" from \"")?.1.strip_suffix("\";")) {
+                assert!(wanted.starts_with('.'), "{name} imports {wanted}, which no server has");
+                let mut path = folder.clone();
+                for part in wanted.split('/').filter(|part| *part != ".") {
+                    if part == ".." { assert!(path.pop(), "{name} imports {wanted}") } else { path.push(part) }
+                }
+                assert!(SdkFiles::get(path.to_str().unwrap()).is_some(), "{name} imports {wanted}");
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn a_known_version_is_not_sent_again() {
         let etag = get("/demo/app.js", None).await.headers()["etag"].to_str().unwrap().to_owned();
         let again = get("/demo/app.js", Some(&etag)).await;
@@ -127,7 +198,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_but_the_files_is_served() {
-        for path in ["/demo/missing.js", "/demo/..%2F..%2FCargo.toml", "/demo/%2Fetc%2Fpasswd"] {
+        for path in ["/demo/missing.js", "/demo/..%2F..%2FCargo.toml", "/demo/%2Fetc%2Fpasswd", "/sdk/types.ts", "/sdk/..%2Fpackage.json"] {
             let response = get(path, None).await;
             assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
             assert_eq!(response.headers()["content-type"], "application/problem+json", "{path}");
