@@ -1,5 +1,7 @@
 // Watches a field, and tells the room that somebody types into it.
 
+import { listen, onAbort } from "./dom.js";
+
 /** @import { BindTypingOptions, Room, Typing } from "./types.js" */
 
 /**
@@ -11,9 +13,10 @@
  * @returns {() => void} ends it
  */
 export function bindTyping(element, room, options = {}) {
-  const { idleMs = 2_000, stopOn = ["blur", "submit", "empty", "escape", "hidden"], ignore, signal } = options;
   const field = /** @type {HTMLInputElement} */ (element);
-  const typing = "typing" in room ? scoped(room.typing, options.target, field) : room;
+  const { idleMs = 2_000, ignore, signal, target = field.name || field.id } = options;
+  const whole = "typing" in room ? room.typing : room;
+  const typing = target && whole !== room ? whole.in(target) : whole;
   const ending = new AbortController();
   let idle = 0;
   // A field that is taken away while it has the focus is not always blurred.
@@ -30,34 +33,24 @@ export function bindTyping(element, room, options = {}) {
     clearTimeout(idle);
     idle = setTimeout(stop, idleMs);
   };
-  /** @type {(target: EventTarget, type: string, listener: (event: any) => void) => void} */
-  const on = (target, type, listener) => target.addEventListener(type, listener, { signal: ending.signal, capture: true });
-  const stopsOn = (/** @type {(typeof stopOn)[number]} */ what) => stopOn.includes(what);
+  const on = (/** @type {EventTarget} */ target, /** @type {string} */ types, /** @type {(event: any) => void} */ listener) => listen(target, types, listener, ending.signal);
   on(element, "input", (event) => {
     if (ignore?.(event)) return;
-    if (stopsOn("empty") && (field.value ?? element.textContent) === "") stop();
+    if ((field.value ?? element.textContent) === "") stop();
     else key();
   });
   // Who writes Chinese or Japanese types for seconds before the first input.
   on(element, "compositionstart", key);
-  on(element, "compositionupdate", key);
-  if (stopsOn("blur")) on(element, "blur", stop);
-  if (stopsOn("escape")) on(element, "keydown", ({ key }) => key === "Escape" && stop());
+  on(element, "blur", stop);
+  on(element, "keydown", ({ key }) => key === "Escape" && stop());
   // Wherever the form is when it is submitted: the field may have moved by then.
-  if (stopsOn("submit")) on(document, "submit", ({ target }) => target === (field.form ?? element.closest("form")) && stop());
-  if (stopsOn("hidden")) on(document, "visibilitychange", () => document.hidden && stop());
+  on(document, "submit", ({ target }) => target === (field.form ?? element.closest("form")) && stop());
+  on(document, "visibilitychange", () => document.hidden && stop());
   on(window, "pagehide", stop);
   const end = () => {
     stop();
     ending.abort();
   };
-  if (signal?.aborted) end();
-  else signal?.addEventListener("abort", end, { once: true });
+  onAbort(signal, end);
   return end;
-}
-
-/** @type {(typing: Typing, target: string | null | undefined, field: HTMLInputElement) => Typing} */
-function scoped(typing, target, field) {
-  const name = target === undefined ? field.name || field.id : target;
-  return name ? typing.in(name) : typing;
 }

@@ -1,23 +1,26 @@
-// Pointers: where one's own is, told sparingly, and where others' are.
+// Pointers: where one's own is, told sparingly, and where others' are. Loaded with the first call.
 
 import { drawCursors } from "./draw-cursors.js";
-import { Value } from "./readable.js";
 
-/** @import { Cursor, CursorOptions, Cursors } from "./types.js" */
+/** @import { Cursor, CursorOptions } from "./types.js" */
 /** @import { Frame } from "./frames.js" */
 
 const HZ_MAX = 20;
 
 /**
- * @param {import("./room.js").Room} room
- * @param {Element} element
- * @param {CursorOptions | undefined} options
- * @param {(point: { x: number | null, y?: number, on?: string }) => void} say
- * @returns {Cursors}
+ * @typedef {object} Place
+ * @property {import("./readable.js").Value<readonly Cursor[]>} cursors to be set
+ * @property {import("./types.js").Client} client
+ * @property {import("./types.js").Room} room
+ * @property {(point: { x: number | null, y?: number, on?: string }) => void} say
  */
-export function openCursors(room, element, options = {}, say) {
+/**
+ * @param {Place} place
+ * @param {Element} element
+ * @param {CursorOptions} [options]
+ */
+export function openCursors({ client, room, cursors, say }, element, options = {}) {
   const { on, hz = HZ_MAX, hideAfterMs = 60_000, share = true } = options;
-  const cursors = new Value(/** @type {readonly Cursor[]} */ ([]));
   /** @type {Map<string, { x: number, y: number }>} */
   const places = new Map();
   const update = () => {
@@ -31,24 +34,28 @@ export function openCursors(room, element, options = {}, say) {
     });
     if (next.length || before.size) cursors.set(next);
   };
-  const hear = (/** @type {Frame | null} */ frame) => {
-    if (!frame) places.clear();
-    for (const [session, x, y, thing] of frame?.at ?? []) {
+  const hear = (/** @type {Frame} */ { type, room: id, at }) => {
+    if (type !== "cursors" || id !== room.id) return;
+    for (const [session, x, y, thing] of at) {
       if (x === null || thing !== on) places.delete(session);
       else places.set(session, { x, y });
     }
     update();
   };
-  room.pointers.add(hear);
-  const stopOthers = room.others.subscribe(update, { immediate: false });
+  const stops = [
+    client.on("frame", ({ frame }) => hear(/** @type {any} */ (frame))),
+    room.others.subscribe(update, { immediate: false }),
+    room.status.subscribe((status) => {
+      // Where they are now, nobody tells.
+      if (status !== "joined") places.clear();
+      update();
+    }),
+  ];
   const stopSharing = share ? shareCursor(element, { on, everyMs: 1000 / Math.min(hz, HZ_MAX), hideAfterMs, say }) : () => {};
   return {
-    get: () => cursors.get(),
-    subscribe: (listener, how) => cursors.subscribe(listener, how),
-    render: (layer) => drawCursors(cursors, layer),
+    render: (/** @type {HTMLElement} */ layer) => drawCursors(cursors, layer),
     stop() {
-      room.pointers.delete(hear);
-      stopOthers();
+      for (const stop of stops) stop();
       stopSharing();
       places.clear();
       update();

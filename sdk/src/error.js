@@ -14,35 +14,25 @@
 
 /** Something that went wrong, with what to do about it. */
 export class HerenowError extends Error {
+  /** What to do about it, for people. */
+  hint = "";
+  /** Whether the same may go well later. */
+  retryable = true;
+  /** The room it is about, if any. @type {string | undefined} */
+  room;
+  /** The code that closed the connection, where one did. @type {number | undefined} */
+  close;
+  /** Milliseconds to wait before trying again, where the server said so. @type {number | undefined} */
+  retryAfterMs;
+
   /** @param {ErrorDetails} details */
-  constructor({ code, message, hint = "", base = "", room, close, retryable = true, retryAfterMs }) {
+  constructor({ code, message, base = "", ...details }) {
     super(message);
     this.name = "HerenowError";
     /** Stable, such as `auth.expired`, `room.forbidden`, `rate.limited`. */
     this.code = code;
-    /** What to do about it, for people. */
-    this.hint = hint;
     /** Where the running server explains the code. */
     this.help = `${base}/help/errors/${code}`;
-    /** The room it is about, if any. */
-    this.room = room;
-    /** The code that closed the connection, where one did. */
-    this.close = close;
-    /** Whether the same may go well later. */
-    this.retryable = retryable;
-    /** Milliseconds to wait before, where the server said so. */
-    this.retryAfterMs = retryAfterMs;
+    Object.assign(this, details);
   }
 }
-
-/**
- * What an error frame says.
- * @param {import("./frames.js").Frame} frame
- * @param {string} base
- */
-export const fromFrame = ({ code, message, hint, room, retry_after_ms }, base) =>
-  new HerenowError({ code, message, hint, base, room, retryable: !/^auth\.|forbidden/.test(code), retryAfterMs: retry_after_ms });
-
-/** @param {string} base */
-export const offline = (base) =>
-  new HerenowError({ code: "connection.offline", message: "there is no connection to the server", hint: "try again once client.state is online", base });

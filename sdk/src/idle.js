@@ -1,47 +1,39 @@
-// Whether the person is there: keys, pointers and the page being looked at.
+// Whether the person is there: keys, pointers and the page being looked at. Loaded once the page has been there a while.
 
 const HIDDEN_MS = 10_000;
-const SIGNS = ["pointermove", "pointerdown", "keydown", "wheel", "touchstart", "scroll", "focus"];
+const SIGNS = "pointermove pointerdown keydown wheel touchstart scroll focus visibilitychange";
 
 /**
  * Calls back when the person has gone quiet and when they are back.
- * @param {number} afterMs 0 for never
- * @param {(isIdle: boolean) => void} changed
- * @returns {() => void} ends it
+ * @param {import("./types.js").ClientOptions} options `idleAfterMs`; a hidden page is quiet after 10 s at the latest
+ * @param {number} sinceMs for how long there was no sign when this is called
+ * @param {AbortSignal} signal ends it
+ * @param {(status: "idle" | "active") => void} changed
  */
-export function watchIdle(afterMs, changed) {
-  const { document } = globalThis;
-  if (!document || !afterMs) return () => {};
-  const ending = new AbortController();
-  const options = { signal: ending.signal, passive: true, capture: true };
+export function watchIdle({ idleAfterMs: afterMs = 60_000 }, sinceMs, signal, changed) {
+  if (signal.aborted || !afterMs) return;
   let isIdle = false;
   let timer = 0;
-  let seenAt = -Infinity;
-  const become = (/** @type {boolean} */ idle) => {
-    if (idle !== isIdle) changed((isIdle = idle));
+  let waitingSince = 0;
+  const turn = (/** @type {boolean} */ idle) => {
+    if (idle === isIdle) return;
+    isIdle = idle;
+    changed(idle ? "idle" : "active");
   };
-  const wait = (/** @type {number} */ ms) => {
+  const wait = (sinceMs = 0) => {
+    waitingSince = performance.now();
     clearTimeout(timer);
-    timer = setTimeout(() => become(true), ms);
+    timer = setTimeout(() => turn(true), (document.hidden ? Math.min(HIDDEN_MS, afterMs) : afterMs) - sinceMs);
   };
-  const seen = () => {
-    const now = performance.now();
-    // Pointers move often; once a second is exact enough.
-    if (document.hidden || (!isIdle && now - seenAt < 1_000)) return;
-    seenAt = now;
-    become(false);
-    wait(afterMs);
+  const sign = (/** @type {Event} */ { type }) => {
+    // What a hidden page hears is no sign of anybody. Pointers move often: once a second is exact enough.
+    const isTurn = type === "visibilitychange";
+    if (!isTurn && (document.hidden || (!isIdle && performance.now() - waitingSince < 1_000))) return;
+    wait();
+    if (!document.hidden) turn(false);
   };
-  for (const sign of SIGNS) addEventListener(sign, seen, options);
-  const turned = () => {
-    seenAt = -Infinity;
-    if (document.hidden) wait(Math.min(HIDDEN_MS, afterMs));
-    else seen();
-  };
-  document.addEventListener("visibilitychange", turned, options);
-  turned();
-  return () => {
-    clearTimeout(timer);
-    ending.abort();
-  };
+  // By itself, because what two files use would make a third.
+  for (const type of SIGNS.split(" ")) addEventListener(type, sign, { signal, passive: true, capture: true });
+  wait(sinceMs);
+  signal.addEventListener("abort", () => clearTimeout(timer));
 }

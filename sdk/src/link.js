@@ -1,321 +1,266 @@
 // The connection: opens it, finds out that it is gone, and tries again at the right time. Knows nothing of rooms.
 
 import { retryDelay } from "./backoff.js";
-import { Credentials, isLoopback, subject } from "./credentials.js";
-import { fromFrame, HerenowError, offline } from "./error.js";
-import { Value } from "./readable.js";
-import { stored } from "./store.js";
+import { isLocal, subject, tokenSource } from "./credentials.js";
+import { listen } from "./dom.js";
+import { HerenowError } from "./error.js";
+import { observable } from "./readable.js";
+import { swapStored } from "./store.js";
 import { openSocket } from "./transports/ws.js";
 
-/** @import { ClientOptions, ConnectionState } from "./types.js" */
+/** @import { ClientOptions, ConnectionState, TransportName } from "./types.js" */
 /** @import { Frame } from "./frames.js" */
-/** @import { Opening, Transport } from "./transports/ws.js" */
+/** @import { Transport } from "./transports/ws.js" */
 
 const WELCOME_MS_MAX = 8_000;
 const STABLE_MS = 5_000;
 const HIDDEN_RETRY_MS = 60_000;
-const FLOOD_RETRY_MS = 20_000;
-const RENEW_BEFORE_MS = 30_000;
-/** What a timer can wait for. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
 /** Says to the server that it is back soon. A close without a code would mean that it left. */
 const BACK_SOON = 4900;
-
-/** @type {Record<string, (opening: Opening) => Transport>} */
-const openers = { ws: openSocket };
+/** The connection broke, or never came about. */
+const LOST = 1006;
+/** Not a code of the wire: another transport should be tried, though the server may be there. */
+const BLOCKED = 0;
+const EXPIRED = 4401;
+const REPLACED = 4409;
 
 /**
  * What the link tells. `up` comes with each `welcome`, `down` when the connection after it has ended.
- * @typedef {object} Listener
+ * @typedef {object} Owner
  * @property {(welcome: Frame) => void} up
  * @property {() => void} down
  * @property {(frame: Frame) => void} heard
  * @property {(direction: "in" | "out", frame: Frame) => void} seen
  * @property {(error: HerenowError) => void} failed
+ * @property {(signal: AbortSignal) => void} started from now on until the signal is aborted it tries to be connected
  */
+/** @typedef {ReturnType<typeof createLink>} Link */
 
-/** Keeps one connection. */
-export class Link {
-  /** @type {Value<ConnectionState>} */
-  state = new Value(/** @type {ConnectionState} */ ({ name: "idle" }));
-  base;
-  #options;
-  #listener;
-  #credentials;
-  /** @type {Transport | null} */
-  #transport = null;
-  #isUp = false;
-  /** Counts attempts, so that what an earlier one still says is known as such. */
-  #attempt = 0;
-  #failures = 0;
+/**
+ * Keeps one connection. A function rather than a class because what is private to it gets short names that way.
+ * @param {string} base the server's address
+ * @param {ClientOptions} options
+ * @param {Owner} owner
+ */
+export function createLink(base, options, owner) {
+  const state = observable(/** @type {ConnectionState} */ ({ name: "idle" }));
+  const tokens = tokenSource(base, options);
+  /** @type {readonly TransportName[]} */
+  const ways = options.transports ?? ["ws", "sse", "poll"];
+  /** Which of them. */
+  let way = 0;
+  /** @type {Transport | undefined} */
+  let transport;
+  /** Counts attempts, so that what an earlier one still waits for is known as such. */
+  let attempt = 0;
+  let failures = 0;
+  /** Why the last connection ended, until one is stable. @type {HerenowError | undefined} */
+  let cause;
+  /** A close code that is the end the second time. */
+  let excused = 0;
   /** @type {string | null} */
-  #resume = null;
-  #storeKey = "";
-  /** Whether a token was refused, or the session taken over, since it last went well: the second time is the end. */
-  #refused = false;
-  #replaced = false;
-  /** @type {HerenowError | null} */
-  #complaint = null;
-  #timers = { retry: 0, welcome: 0, stable: 0, renew: 0, drain: 0 };
-  #ids = 0;
+  let resume = null;
+  let storeKey = "";
+  /** Timers of the present state. @type {number[]} */
+  const timers = [];
+  let ids = 0;
   /** @type {Map<number, { resolve: (answer: Frame) => void, reject: (error: HerenowError) => void }>} */
-  #asked = new Map();
-  #page = new AbortController();
+  const asked = new Map();
+  /** Ends the listeners on the page. @type {AbortController | undefined} */
+  let page;
 
-  /** @param {string} base @param {ClientOptions} options @param {Listener} listener */
-  constructor(base, options, listener) {
-    this.base = base;
-    this.#options = options;
-    this.#listener = listener;
-    this.#credentials = new Credentials(base, options);
-  }
+  const isUp = () => state.get().name === "online";
 
-  get isUp() {
-    return this.#isUp;
-  }
+  /** @type {(code: string, message: string, details?: Partial<import("./error.js").ErrorDetails>) => HerenowError} */
+  const error = (code, message, details) => new HerenowError({ code, message, base, ...details });
 
-  /** Connects, or does so at once instead of later. */
-  start() {
-    const { name } = this.state.get();
-    if (name === "idle" || name === "closed") {
-      this.#page = new AbortController();
-      this.#watchPage(this.#page.signal);
-      this.#refused = this.#replaced = false;
-      this.#failures = 0;
-    }
-    this.#connect();
-  }
+  /** What an error frame says. @param {Frame} frame */
+  const errorOf = ({ code, message, hint, room, retry_after_ms: retryAfterMs }) =>
+    error(code, message, { hint, room, retryAfterMs, retryable: !/^auth|forbidden/.test(code) });
 
-  /** Ends it for good. */
-  stop() {
-    this.#end(undefined, 1000);
-  }
+  const asError = (/** @type {unknown} */ thrown) => (thrown instanceof HerenowError ? thrown : error("auth.unavailable", `no token: ${thrown}`));
+
+  const offline = () => error("connection.offline", "not connected");
+
+  /** Without a network there is no use in trying, unless the server is on this machine. */
+  const isCutOff = () => globalThis.navigator?.onLine === false && !isLocal(base);
+
+  /** @param {() => void} callback @param {number} ms */
+  const later = (callback, ms) => timers.push(setTimeout(callback, ms));
 
   /** Sends a frame, if there is a connection. @param {Frame} frame */
-  send(frame) {
-    if (!this.#isUp) return;
-    this.#listener.seen("out", frame);
-    this.#transport?.send(frame);
-  }
+  const send = (frame) => {
+    if (!isUp()) return;
+    owner.seen("out", frame);
+    transport?.send(frame);
+  };
 
   /**
    * Sends a frame that is answered. The promise fails where the answer is an error, or the connection ends first.
    * @param {Frame} frame
    * @returns {Promise<Frame>}
    */
-  ask(frame) {
-    if (!this.#isUp) return Promise.reject(offline(this.base));
-    const id = ++this.#ids;
-    return new Promise((resolve, reject) => {
-      this.#asked.set(id, { resolve, reject });
-      this.send({ ...frame, id });
+  const ask = (frame) =>
+    new Promise((resolve, reject) => {
+      if (!isUp()) return reject(offline());
+      asked.set(++ids, { resolve, reject });
+      send({ ...frame, id: ids });
     });
-  }
 
-  async #connect() {
-    this.#clearTimers();
-    const attempt = ++this.#attempt;
-    if (globalThis.navigator?.onLine === false && !this.#isNear) return this.state.set({ name: "offline" });
-    const cause = this.#cause;
-    this.state.set(cause ? { name: "reconnecting", attempt: this.#failures, retryAt: null, cause } : { name: "connecting", attempt: this.#failures });
+  /**
+   * Ends the connection, whatever there is of it, and what waits for it; then the state is another one.
+   * @param {ConnectionState} next
+   */
+  const become = (next, code = BACK_SOON) => {
+    const wasUp = isUp();
+    attempt += 1;
+    for (const timer of timers.splice(0)) clearTimeout(timer);
+    transport?.close(code);
+    transport = undefined;
+    state.set(next);
+    for (const { reject } of asked.values()) reject(offline());
+    asked.clear();
+    if (wasUp) owner.down();
+  };
+
+  const connect = async () => {
+    if (isCutOff()) return become({ name: "offline" });
+    become(cause ? { name: "reconnecting", attempt: failures, retryAt: null, cause } : { name: "connecting", attempt: failures });
+    const mine = attempt;
     try {
-      const token = await this.#credentials.token();
-      if (attempt === this.#attempt) this.#open(attempt, token);
-    } catch (error) {
-      if (attempt === this.#attempt) this.#fail(/** @type {HerenowError} */ (error));
+      const token = await tokens.get();
+      const opener = ways[way] === "ws" ? openSocket : (await import("./transports/http.js")).openHttp;
+      if (mine === attempt) open(opener, token);
+    } catch (thrown) {
+      if (mine === attempt) fail(asError(thrown));
     }
-  }
+  };
 
-  /** @param {number} attempt @param {string | null} token */
-  #open(attempt, token) {
+  /** @param {typeof openSocket} opener @param {string | null} token */
+  const open = (opener, token) => {
     // Taken, not read: "Duplicate tab" copies the storage, and two tabs must not claim one session.
-    this.#storeKey = `resume:${this.base}:${subject(token)}`;
-    const kept = stored(this.#storeKey, null);
-    this.#resume ??= kept;
-    this.#complaint = null;
-    const closed = (/** @type {number} */ code) => {
-      if (attempt === this.#attempt) this.#closed(code);
-    };
-    this.#timers.welcome = setTimeout(() => {
-      this.#drop();
-      closed(1006);
-    }, WELCOME_MS_MAX);
-    this.#transport = openers.ws({
-      base: this.base,
+    storeKey = `herenow:${base}:${subject(token)}`;
+    const kept = swapStored(storeKey);
+    resume ??= kept;
+    let complaint = error("connection.lost", "connection lost");
+    const closed = (/** @type {number} */ code) => end(code, complaint);
+    later(() => isUp() || closed(BLOCKED), WELCOME_MS_MAX);
+    transport = opener({
+      base,
+      way: ways[way],
+      upgrade: way > 0 && ways[0] === "ws",
       token,
-      resume: this.#resume,
-      heard: (frame) => {
-        if (attempt === this.#attempt) this.#heard(frame);
+      resume,
+      heard(frame) {
+        owner.seen("in", frame);
+        if (frame.type === "welcome") welcome(frame);
+        else if (isUp()) heard(frame);
+        else if (frame.type === "error") complaint = errorOf(frame);
       },
       closed,
     });
-  }
+  };
 
   /** @param {Frame} frame */
-  #heard(frame) {
-    this.#listener.seen("in", frame.resume ? { ...frame, resume: "..." } : frame);
-    const waiting = this.#asked.get(frame.re);
-    if (frame.type === "welcome") return this.#welcome(frame);
-    if (frame.type === "draining") return this.#drain(frame.reconnect_within_ms);
-    if (frame.type === "error") {
-      const error = fromFrame(frame, this.base);
-      if (!this.#isUp) this.#complaint = error;
-      else if (!waiting && !frame.room) this.#listener.failed(error);
-      waiting?.reject(error);
-    } else {
-      waiting?.resolve(frame);
-    }
-    this.#asked.delete(frame.re);
-    this.#listener.heard(frame);
-  }
-
-  /** @param {Frame} welcome */
-  #welcome(welcome) {
-    clearTimeout(this.#timers.welcome);
-    this.#resume = welcome.resume ?? null;
-    this.#isUp = true;
-    this.#refused = false;
-    this.#timers.stable = setTimeout(() => {
-      this.#failures = 0;
-      this.#replaced = false;
-      this.#cause = null;
+  const welcome = (frame) => {
+    resume = frame.resume;
+    const mine = attempt;
+    const isOver = () => mine !== attempt;
+    later(async () => {
+      failures = excused = 0;
+      cause = undefined;
+      if (tokens.renewable) (await import("./later.js")).keepToken({ ...tokens, welcome: frame, ask, later, isOver, asError, failed: owner.failed });
     }, STABLE_MS);
-    this.#renewBefore(welcome.expires_at_ms - welcome.time_ms);
-    this.#listener.up(welcome);
-    this.state.set({ name: "online", transport: "ws", resumed: welcome.resumed, draining: false });
-  }
+    state.set({ name: "online", transport: ways[way], resumed: frame.resumed, draining: false });
+    owner.up(frame);
+  };
 
-  /** @type {HerenowError | null} why the last connection ended */
-  #cause = null;
-
-  /** Gets a new token in time. @param {number} restMs */
-  #renewBefore(restMs) {
-    clearTimeout(this.#timers.renew);
-    if (!(restMs > 0) || !this.#credentials.renewable) return;
-    const askedAt = Date.now();
-    const wait = Math.min(Math.max(restMs - RENEW_BEFORE_MS, restMs / 2), TIMER_MS_MAX);
-    this.#timers.renew = setTimeout(async () => {
-      const attempt = this.#attempt;
-      try {
-        const token = await this.#credentials.token();
-        if (attempt !== this.#attempt) return;
-        const { expires_at_ms } = await this.ask({ type: "auth", token });
-        this.#renewBefore(expires_at_ms - Date.now());
-      } catch (error) {
-        if (attempt !== this.#attempt) return;
-        // Again in half of the time that is left; in the end the server says that it is over.
-        this.#listener.failed(/** @type {HerenowError} */ (error));
-        const rest = restMs - (Date.now() - askedAt);
-        if (rest > 1_000) this.#renewBefore(rest);
-      }
-    }, wait);
-  }
-
-  /** The server is about to stop: goes elsewhere at some moment before that. @param {number} withinMs */
-  #drain(withinMs) {
-    const state = this.state.get();
-    if (state.name === "online") this.state.set({ ...state, draining: true });
-    this.#timers.drain = setTimeout(() => this.#restart(), Math.random() * withinMs);
-  }
-
-  #restart() {
-    this.#drop();
-    this.#connect();
-  }
-
-  /** @param {number} code */
-  #closed(code) {
-    const complaint = this.#complaint;
-    this.#drop();
-    const { code: name = "connection.lost", message = `the connection ended with ${code}`, hint, retryAfterMs } = complaint ?? {};
-    let retryable = code !== 4400 && code !== 4403;
-    if (code === 4401) {
-      retryable = this.#credentials.renewable && !this.#refused;
-      this.#refused = true;
-    } else if (code === 4409) {
-      // Somebody else goes on with this session. Once as a new one; then it is no mistake.
-      retryable = !this.#replaced;
-      this.#replaced = true;
-      this.#resume = null;
+  /** @param {Frame} frame */
+  const heard = (frame) => {
+    if (frame.type === "draining") {
+      state.set(/** @type {ConnectionState} */ ({ ...state.get(), draining: true }));
+      // Goes elsewhere at some moment before the server stops.
+      later(() => fail(error("server.draining", "draining")), Math.random() * frame.reconnect_within_ms);
     }
-    this.#fail(new HerenowError({ code: name, message, hint, base: this.base, close: code, retryable, retryAfterMs }));
-  }
+    const waiting = asked.get(frame.re);
+    asked.delete(frame.re);
+    if (frame.type === "error") {
+      if (waiting) waiting.reject(errorOf(frame));
+      else if (!frame.room) owner.failed(errorOf(frame));
+    } else waiting?.resolve(frame);
+    owner.heard(frame);
+  };
 
-  /** @param {HerenowError} cause */
-  #fail(cause) {
-    this.#drop();
-    if (!cause.retryable) return this.#end(cause);
-    this.#cause = cause;
-    if (globalThis.navigator?.onLine === false && !this.#isNear) return this.state.set({ name: "offline" });
-    let delay = cause.retryAfterMs ?? retryDelay(this.#failures, this.#options.backoff);
-    if (cause.close === 4429) delay = Math.max(delay, FLOOD_RETRY_MS);
+  /** @param {number} code @param {HerenowError} complaint what the server said before */
+  const end = (code, complaint) => {
+    // What does not work here makes way for the next; what works, for the first again.
+    if (code === BLOCKED || (code === LOST && failures && ways[way] === "ws" && !isUp())) {
+      way = isUp() ? 0 : way + 1;
+      if (ways[way]) return connect();
+    }
+    if (!isUp()) way = 0;
+    complaint.close = code;
+    complaint.retryable = code !== 4400 && code !== 4403;
+    if (code === EXPIRED || code === REPLACED) {
+      complaint.retryable = excused !== code && (code === REPLACED || tokens.renewable);
+      excused = code;
+      // Who goes on with this session keeps it.
+      if (code === REPLACED) resume = null;
+    }
+    fail(complaint);
+  };
+
+  /** @param {HerenowError} why */
+  const fail = (why) => {
+    if (!why.retryable) return stop(why);
+    cause = why;
+    let delay = why.retryAfterMs ?? retryDelay(failures, options.backoff);
     // The first attempts matter to a hidden page as well: they are within grace.
-    if (globalThis.document?.hidden && this.#failures >= 4) delay = HIDDEN_RETRY_MS;
-    this.#failures += 1;
-    this.state.set({ name: "reconnecting", attempt: this.#failures, retryAt: new Date(Date.now() + delay), cause });
-    this.#timers.retry = setTimeout(() => this.#connect(), delay);
-  }
+    if (globalThis.document?.hidden && failures > 3) delay = HIDDEN_RETRY_MS;
+    failures += 1;
+    become({ name: "reconnecting", attempt: failures, retryAt: new Date(Date.now() + delay), cause });
+    later(connect, delay);
+  };
 
-  /** Ends the connection, whatever there is of it; it does not say so itself any more. */
-  #drop(code = BACK_SOON) {
-    this.#clearTimers();
-    this.#attempt += 1;
-    const wasUp = this.#isUp;
-    this.#isUp = false;
-    this.#transport?.close(code);
-    this.#transport = null;
-    const asked = [...this.#asked.values()];
-    this.#asked.clear();
-    for (const { reject } of asked) reject(offline(this.base));
-    if (wasUp) this.#listener.down();
-  }
+  /** Ends it for good, unless it is started again. @param {HerenowError} [why] */
+  const stop = (why) => {
+    page?.abort();
+    page = undefined;
+    become({ name: "closed", cause: why }, why ? BACK_SOON : 1000);
+    failures = excused = way = 0;
+    cause = undefined;
+    resume = null;
+    if (why) owner.failed(why);
+  };
 
-  /** @param {HerenowError | undefined} cause */
-  #end(cause, code = BACK_SOON) {
-    this.#page.abort();
-    this.#drop(code);
-    this.#resume = null;
-    this.#cause = null;
-    if (this.#storeKey) stored(this.#storeKey, null);
-    this.state.set(cause ? { name: "closed", cause } : { name: "closed" });
-    if (cause) this.#listener.failed(cause);
-  }
+  /** Connects, or does so at once instead of later. */
+  const start = () => {
+    if (!page) watchPage();
+    connect();
+  };
 
-  #clearTimers() {
-    for (const timer of Object.values(this.#timers)) clearTimeout(timer);
-    this.#timers.retry = 0;
-  }
-
-  /** Whether the server is on this machine: no network is needed then. */
-  get #isNear() {
-    return isLoopback(new URL(this.base).hostname);
-  }
-
-  /** @param {AbortSignal} signal */
-  #watchPage(signal) {
-    const { document } = globalThis;
-    const on = (/** @type {EventTarget | undefined} */ target, /** @type {string} */ type, /** @type {(event: any) => void} */ listener) =>
-      target?.addEventListener?.(type, listener, { signal });
-    const hurry = () => {
-      const { name } = this.state.get();
-      if (this.#timers.retry || name === "offline") this.#connect();
+  const watchPage = () => {
+    page = new AbortController();
+    const { signal } = page;
+    owner.started(signal);
+    listen(
+      globalThis,
+      "online pageshow visibilitychange resume",
+      ({ type }) => {
+        const now = state.get();
+        const isWaiting = now.name === "reconnecting" ? now.retryAt : /off|sus/.test(now.name);
+        if (isWaiting && !(type[0] === "v" && document.hidden)) connect();
+      },
+      signal,
+    );
+    // A socket does not notice for minutes.
+    listen(globalThis, "offline", () => isCutOff() && become({ name: "offline" }), signal);
+    const hide = () => {
+      swapStored(storeKey, resume);
+      become({ name: "suspended" });
     };
-    on(globalThis, "online", hurry);
-    on(globalThis, "offline", () => {
-      if (this.#isNear) return;
-      // A socket does not notice for minutes.
-      this.#drop();
-      this.state.set({ name: "offline" });
-    });
-    on(document, "visibilitychange", () => document.hidden || hurry());
-    on(document, "resume", hurry);
-    on(globalThis, "pagehide", () => {
-      if (this.#resume) stored(this.#storeKey, this.#resume);
-      this.#drop();
-      this.state.set({ name: "suspended" });
-    });
-    on(globalThis, "pageshow", () => {
-      if (this.state.get().name === "suspended") this.#connect();
-    });
-  }
+    listen(globalThis, "pagehide", hide, signal);
+  };
+
+  return { state, isUp, error, errorOf, send, ask, start, stop };
 }

@@ -1,340 +1,305 @@
 // A room as the page sees it: what the server told, as values and events, and what the page says in it.
 
-import { openCursors } from "./cursors.js";
-import { fromFrame, HerenowError } from "./error.js";
-import { Locks } from "./locks.js";
-import { OwnState } from "./own-state.js";
-import { Emitter, Value } from "./readable.js";
-import { apply, cutOff, unknown } from "./roster.js";
-import { OwnTyping, ShownTyping, Typing } from "./typing.js";
+import { onAbort } from "./dom.js";
+import { ownState } from "./own-state.js";
+import { Emitter, observable, withMethods } from "./readable.js";
+import { apply, cutOff, isSame, unknown } from "./roster.js";
+import { createTyping } from "./typing.js";
 
 /** @import * as types from "./types.js" */
-/** @import { Frame, WireViewer } from "./frames.js" */
-/** @import { Applied } from "./roster.js" */
+/** @import { HerenowError } from "./error.js" */
+/** @import { Frame, WireSession, WireViewer } from "./frames.js" */
+/** @import { Applied, Typist } from "./roster.js" */
 
 /**
  * What a room needs of its client.
- * @typedef {object} Place
+ * @typedef {object} Owner
  * @property {import("./link.js").Link} link
- * @property {types.Readable<types.User | null>} self
- * @property {types.Readable<string | null>} session
- * @property {(room: Room) => void} gone
+ * @property {types.Client} client
+ * @property {(id: string) => void} gone the room is no more the client's
  */
+/** A viewer and what it was made of, to give out the same object as long as nothing changed. @typedef {[types.Viewer, ...unknown[]]} Made */
+/** @typedef {ReturnType<typeof createRoom>} RoomParts */
 
-/** @type {readonly (string | null)[]} */
-const NOTHING = [];
 const FACES_MAX = 30;
+const TYPING_SHOWN_MS_MIN = 700;
+/** As long as the server itself waits for somebody whose connection was lost. */
+const RESTART_MS = 10_000;
 
 /**
- * @extends {Emitter<types.RoomEvents>}
- * @implements {types.Room}
+ * A room, and what its client tells it. A function rather than a class because what is private to it gets short names
+ * that way.
+ * @param {string} id
+ * @param {types.RoomOptions} options
+ * @param {Owner} owner
  */
-export class Room extends Emitter {
-  viewers = new Value(/** @type {readonly types.Viewer[]} */ ([]));
-  others = new Value(/** @type {readonly types.Viewer[]} */ ([]));
-  self = new Value(/** @type {types.Viewer | null} */ (null));
-  count = new Value(unknown.count);
-  faces = new Value(unknown.faces);
-  gear = new Value(unknown.gear);
-  status = new Value(/** @type {"joining" | "joined" | "stale" | "left" | "refused"} */ ("joining"));
-  /** @type {Promise<types.Room>} */
-  ready;
-  /** What to call with the frames of others' pointers. @type {Set<(frame: Frame | null) => void>} */
-  pointers = new Set();
-  #place;
-  #options;
-  #holders = 0;
-  #roster = unknown;
-  /** Whether the roster was ever told; and whether this session is in, as far as known. */
-  #isKnown = false;
-  #isIn = false;
-  #isOver = false;
-  #isJoining = false;
-  #wantsSessions;
-  /** What each viewer was made of, to give out the same object as long as nothing changed. @type {Map<string, { from: unknown[], viewer: types.Viewer }>} */
-  #made = new Map();
-  #ownState;
-  #ownTyping;
-  #shownTyping = new ShownTyping(() => this.#show());
-  /** @type {Map<string, Typing>} */
-  #targets = new Map();
-  #locks;
-  /** @type {(room: Room) => void} */
-  #resolve = () => {};
-  /** @type {(error: HerenowError) => void} */
-  #reject = () => {};
+export function createRoom(id, { state: _state, signal: _signal, ...how }, { link, client, gone }) {
+  const viewers = observable(/** @type {readonly types.Viewer[]} */ ([]));
+  const others = observable(/** @type {readonly types.Viewer[]} */ ([]));
+  const self = observable(/** @type {types.Viewer | null} */ (null));
+  const count = observable(unknown.count);
+  const faces = observable(unknown.faces);
+  const gear = observable(unknown.gear);
+  const locks = observable(/** @type {ReadonlyMap<string, types.LockHolder>} */ (new Map()));
+  const status = observable(/** @type {"joining" | "joined" | "stale" | "left" | "refused"} */ ("joining"));
+  let holders = 0;
+  let roster = unknown;
+  /** Whether a roster was told before; whether a join went out on this connection; whether a `sync` is under way. */
+  let isKnown = false;
+  let isAsked = false;
+  let isSyncing = false;
+  let keepUntil = 0;
+  /** By user id. @type {Map<string, Made>} */
+  let made = new Map();
+  /** Who else types. @type {Typist[]} */
+  let typists = [];
+  /** When somebody began, by user and target. @type {Map<string, number>} */
+  const typingSince = new Map();
+  /** By target. @type {Map<string | undefined, ReturnType<typeof createTyping>>} */
+  const typings = new Map();
 
-  /** @param {string} id @param {types.RoomOptions} options @param {Place} place */
-  constructor(id, options, place) {
-    super();
-    this.id = id;
-    this.#place = place;
-    this.#options = options;
-    this.#wantsSessions = options.sessions ?? false;
-    this.ready = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
-    // Who does not wait for it hears of the refusal by the event.
-    this.ready.catch(() => {});
-    this.#ownState = new OwnState((state) => this.#ask({ type: "update", state }), () => this.#isIn);
-    this.state = /** @type {types.Room["state"]} */ (this.#ownState.value);
-    this.#ownTyping = new OwnTyping((type, target) => {
-      if (this.#isIn && this.gear.get() !== "crowd") this.#send({ type, target: target ?? undefined });
-    });
-    const inside = (/** @type {string} */ target) => {
-      let typing = this.#targets.get(target);
-      if (!typing) {
-        this.#targets.set(target, (typing = new Typing(this.#ownTyping, inside, target)));
-        typing.show(this.#shownTyping, this.#selfId);
-      }
-      return typing;
-    };
-    this.typing = new Typing(this.#ownTyping, inside);
-    this.#locks = new Locks((frame) => this.#ask(frame), place.session);
-    this.locks = /** @type {types.Room["locks"]} */ (this.#locks.value);
-  }
+  /** @param {Frame} frame */
+  const send = (frame) => {
+    if (isAsked) link.send({ ...frame, room: id });
+  };
 
-  get #selfId() {
-    return this.#place.self.get()?.id;
-  }
+  /** @param {Frame} frame */
+  const ask = (frame) => link.ask({ ...frame, room: id });
 
-  /** @param {types.StatePatch} patch */
-  set(patch) {
-    this.#ownState.set(patch);
-  }
+  const fail = (/** @type {HerenowError} */ error) => room.emit("error", error);
 
-  /** @param {Element} element @param {types.CursorOptions} [options] @returns {types.Cursors} */
-  cursors(element, options) {
-    if (!this.#wantsSessions) {
-      this.#wantsSessions = true;
-      if (this.#isIn) this.#join();
-    }
-    return openCursors(this, element, options, (point) => {
-      if (this.#isIn) this.#send({ type: "cursor", ...point });
-    });
-  }
+  const own = ownState((state) => (isAsked ? ask({ type: "update", state }) : undefined));
 
-  /** @param {string} name @param {{ wait?: boolean, signal?: AbortSignal }} [options] @returns {Promise<types.Lock | null>} */
-  lock(name, options) {
-    return this.#locks.lock(name, options);
-  }
-
-  /**
-   * @param {string} event
-   * @param {any} data
-   * @param {{ to?: string, echo?: boolean }} [options]
-   * @returns {Promise<number>}
-   */
-  send(event, data, { to, echo } = {}) {
-    const sent = this.#ask({ type: "message", event, data, to, echo }).then(({ sessions }) => sessions);
-    sent.catch((error) => this.emit("error", error));
-    return sent;
-  }
-
-  /** @param {string} event @param {(data: any, from: types.User | null) => void} listener */
-  onMessage(event, listener) {
-    return this.on("message", (message) => message.event === event && listener(message.data, message.from));
-  }
-
-  leave() {
-    if (this.#holders > 0 && !--this.#holders) {
-      // Later: one who takes it up again at once, as React does in its strict mode, has not left.
-      queueMicrotask(() => {
-        if (this.#holders) return;
-        if (this.#isIn || this.#isJoining) this.#send({ type: "leave" });
-        this.end("left");
-      });
-    }
-  }
-
-  /** One more holds the room. @param {types.RoomOptions} options @internal */
-  hold({ state, signal }) {
-    this.#holders += 1;
-    if (state) this.set(state);
-    signal?.addEventListener("abort", () => this.leave(), { once: true });
-    if (this.#holders === 1 && this.status.get() === "joining") queueMicrotask(() => this.#join());
-  }
-
-  /** The room is no more this page's. @param {"left" | "refused"} status @internal */
-  end(status) {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#isIn = false;
-    this.#place.gone(this);
-    this.#take({ roster: cutOff(this.#roster), outcome: "changed", changes: [] });
-    this.#ownState.end();
-    this.#locks.end();
-    for (const hear of this.pointers) hear(null);
-    this.status.set(status);
-    this.#reject(new HerenowError({ code: "room.left", message: `the room ${this.id} was left`, base: this.#place.link.base, room: this.id }));
-  }
-
-  /** The connection is there. @param {boolean} isResumed @internal */
-  up(isResumed) {
-    if (!isResumed) this.#ownState.forgotten();
-    this.#join();
-  }
-
-  /** The connection is gone. @internal */
-  down() {
-    this.#isIn = this.#isJoining = false;
-    if (this.status.get() === "joined") this.status.set("stale");
-    this.#take({ roster: cutOff(this.#roster), outcome: "changed", changes: [] });
-    for (const hear of this.pointers) hear(null);
-  }
-
-  async #join() {
-    if (!this.#place.link.isUp || this.#isOver || !this.#holders || (this.#isJoining && !this.#isIn)) return;
-    this.#isJoining = true;
-    const { observe, interest } = this.#options;
-    const since = this.#wantsSessions ? undefined : (this.#roster.version ?? undefined);
-    const { state, done } = this.#ownState.take();
-    try {
-      await this.#ask({ type: "join", observe, interest, sessions: this.#wantsSessions || undefined, since, state });
-      done();
-    } catch (error) {
-      this.#refused(/** @type {HerenowError} */ (error));
-    }
-  }
-
-  /** @param {HerenowError} error */
-  #refused(error) {
-    // Without a connection, the next one joins again; and a join that a leave cancelled was not wanted.
-    if (error.code === "connection.offline" || this.#isOver) return;
-    this.#isJoining = false;
-    if (error.retryAfterMs) {
-      setTimeout(() => this.#join(), error.retryAfterMs);
+  /** No sign of typing flashes by: that somebody stopped is held back for a moment. @param {Frame} frame */
+  const heardTyping = (frame) => {
+    // Neither holds a line break.
+    const key = `${frame.user.id}\n${frame.target}`;
+    const shownAt = typingSince.get(key) ?? 0;
+    const now = performance.now();
+    const takeIt = () => take(apply(roster, frame));
+    if (frame.on) {
+      typingSince.set(key, now);
+      takeIt();
     } else {
-      this.#reject(error);
-      this.end("refused");
+      // Unless they go on by then.
+      setTimeout(() => shownAt === (typingSince.get(key) ?? 0) && takeIt(), shownAt + TYPING_SHOWN_MS_MIN - now);
     }
-    this.emit("error", error);
-  }
+  };
 
-  /** @param {Frame} frame @internal */
-  heard(frame) {
+  /** What the user was typing has come. @param {types.User} user */
+  const stopTyping = (user) => {
+    for (const target of roster.typing.get(user.id)?.targets ?? []) take(apply(roster, { type: "typing", user, target, on: false }));
+  };
+
+  /** @param {string} [target] */
+  const typingInto = (target) => {
+    let typing = typings.get(target);
+    if (!typing) {
+      typing = createTyping(target, (inner) => typingInto(inner).typing, (type) => {
+        if (gear.get() !== "crowd") send({ type, target });
+      });
+      typings.set(target, typing);
+      typing.show(typists);
+    }
+    return typing;
+  };
+
+  const join = async () => {
+    if (!link.isUp() || !holders) return;
+    isAsked = true;
+    isSyncing = false;
+    const { state, has } = own.take();
+    const since = how.sessions ? null : roster.version;
+    try {
+      await ask({ ...how, type: "join", since, state });
+      has();
+      entered();
+    } catch (thrown) {
+      const error = /** @type {HerenowError} */ (thrown);
+      // Without a connection, the next one joins again; and a join that a leave cancelled was not wanted.
+      if (holders && error.code !== "connection.offline") end("refused", error);
+    }
+  };
+
+  const joinOnce = () => isAsked || join();
+
+  const entered = () => {
+    if (!isAsked) return;
+    status.set(roster.stale ? "stale" : "joined");
+    resolve(room);
+  };
+
+  /** @param {Applied | undefined} applied @param {string} [type] of the frame */
+  const take = (applied, type) => {
+    if (!applied) return sync();
+    const before = made;
+    const { changes, isWhole } = applied;
+    roster = applied.roster;
+    show();
+    if (isWhole) isSyncing = false;
+    // The first thing that is told after asking is the answer.
+    if (type) entered();
+    for (const { type, viewer, ...rest } of changes) {
+      const { id } = viewer.user;
+      room.emit(type, /** @type {any} */ ({ viewer: (made.get(id) ?? before.get(id))?.[0], ...rest }));
+    }
+    if (!isWhole) return;
+    const cause = !isKnown ? "initial" : type === "diff" ? "resumed" : "resynced";
+    isKnown = true;
+    room.emit("sync", { viewers: viewers.get(), cause });
+  };
+
+  const sync = () => {
+    // What comes before the answer to a join or sync is about a state that is not known.
+    if (!roster.version || isSyncing) return;
+    isSyncing = true;
+    send({ type: "sync" });
+  };
+
+  /** Sets the values to what the roster says. */
+  const show = () => {
+    const selfId = client.self.get()?.id;
+    const all = [...roster.viewers].map(([id, wire]) => {
+      const viewer = make(made.get(id), wire, id === selfId, roster.typing.get(id), roster.sessions.get(id));
+      return /** @type {const} */ ([id, viewer]);
+    });
+    made = new Map(all);
+    const list = all.map(([, [viewer]]) => viewer);
+    const me = list.find((viewer) => viewer.self);
+    others.set(list.filter((viewer) => viewer !== me));
+    viewers.set(me ? [me, ...others.get()] : list);
+    self.set(me ?? null);
+    faces.set(list[0] ? viewers.get().slice(0, FACES_MAX).map(({ user }) => user) : roster.faces);
+    const total = { ...roster.count, users: Math.max(roster.count.users, list.length) };
+    if (!isSame(total, count.get())) count.set(total);
+    gear.set(roster.gear);
+    typists = [...roster.typing.values()].filter(({ user }) => user.id !== selfId);
+    for (const typing of typings.values()) typing.show(typists);
+    const held = [...roster.locks.values()].map(({ name, holder: user, session: id, fence }) => [name, { user, session: id, fence, mine: id === client.session.get() }]);
+    if (!isSame(held, [...locks.get()])) locks.set(new Map(/** @type {[string, types.LockHolder][]} */ (held)));
+  };
+
+  /** The connection is gone. */
+  const down = () => {
+    isAsked = false;
+    typingSince.clear();
+    if (status.get() === "joined") status.set("stale");
+    take({ roster: cutOff(roster), changes: [] });
+  };
+
+  /** The room is no more this page's. @param {"left" | "refused"} how @param {HerenowError} [cause] */
+  const end = (how, cause = link.error("room.left", "left")) => {
+    holders = 0;
+    gone(id);
+    down();
+    status.set(how);
+    reject(cause);
+    if (how === "refused") fail(cause);
+  };
+
+  const leave = () => {
+    if (!holders || --holders) return;
+    // Later: one who takes it up again at once, as React does in its strict mode, has not left.
+    queueMicrotask(() => {
+      if (holders) return;
+      send({ type: "leave" });
+      end("left");
+    });
+  };
+
+  /** @param {Frame} frame */
+  const heard = (frame) => {
     switch (frame.type) {
       case "message":
-        if (frame.from) this.#shownTyping.forget(frame.from.id);
-        return this.emit("message", { event: frame.event, data: frame.data, from: frame.from ?? null });
-      case "cursors":
-        for (const hear of this.pointers) hear(frame);
-        return;
-      case "removed": {
-        const hint = frame.block_ms ? `wait ${Math.ceil(frame.block_ms / 1000)} s before joining again` : "";
-        const details = { code: `room.removed`, message: `put out of the room ${this.id}: ${frame.reason}`, hint, base: this.#place.link.base, room: this.id, retryable: false, retryAfterMs: frame.block_ms };
-        return this.#refused(new HerenowError({ ...details, retryAfterMs: undefined }));
-      }
+        if (frame.from) stopTyping(frame.from);
+        return room.emit("message", { event: frame.event, data: frame.data, from: frame.from ?? null });
+      case "typing":
+        return heardTyping(frame);
+      case "removed":
+        return end("refused", link.error("room.removed", frame.reason, { room: id, retryAfterMs: frame.block_ms }));
       case "error":
-        // An answer has told whoever asked; and that typing is off was their guess, not a fault.
-        if (frame.re === undefined && frame.code !== "typing.off") this.emit("error", fromFrame(frame, this.#place.link.base));
+        // An answer has told whoever asked.
+        if (!frame.re) fail(link.errorOf(frame));
         return;
-      default:
-        return this.#take(apply(this.#roster, frame), frame);
+      case "roster":
+        if (roster.version && roster.version[0] !== frame.v[0]) {
+          // The server was started anew and knows nobody yet: it is no news that somebody comes back a moment later.
+          keepUntil = performance.now() + RESTART_MS;
+          setTimeout(() => roster.viewers.size > roster.count.users && sync(), RESTART_MS);
+        }
     }
-  }
+    take(apply(roster, frame, performance.now() < keepUntil), frame.type);
+  };
 
-  /** @param {Applied} applied @param {Frame} [frame] */
-  #take({ roster, outcome, changes }, frame) {
-    // What comes before the answer to a join is about a state that is not known yet.
-    if (outcome === "gap") return void (this.#isIn && this.#sync());
-    this.#roster = roster;
-    const before = new Map(this.viewers.get().map((viewer) => [viewer.user.id, viewer]));
-    const isAnswer = frame?.type === "count" || outcome === "synced";
-    const cause = !this.#isKnown ? "initial" : frame?.type === "diff" ? "resumed" : "resynced";
-    const isFirst = isAnswer && !this.#isIn;
-    if (isAnswer) {
-      this.#isKnown = this.#isIn = true;
-      this.#isJoining = false;
-    }
-    this.#show();
-    if (isAnswer || frame?.type === "stale" || frame?.type === "fresh") this.status.set(roster.stale ? "stale" : "joined");
-    if (isFirst) {
-      this.#ownTyping.again();
-      this.#resolve(this);
-    }
-    for (const change of changes) {
-      const { id } = change.viewer.user;
-      const viewer = this.#made.get(id)?.viewer ?? before.get(id);
-      if (!viewer) continue;
-      if (change.kind === "leave") this.emit("leave", { viewer, reason: /** @type {types.LeaveReason} */ (change.reason) });
-      else if (change.kind === "join") this.emit("join", { viewer });
-      else this.emit("change", { viewer, changed: change.changed });
-    }
-    if (outcome === "synced") this.emit("sync", { viewers: this.viewers.get(), cause });
-  }
+  /** One more holds the room. @param {types.RoomOptions} options */
+  const hold = ({ state, signal }) => {
+    holders += 1;
+    if (state) own.set(state);
+    onAbort(signal, leave);
+    queueMicrotask(joinOnce);
+  };
 
-  #sync() {
-    this.#isIn = false;
-    this.#ask({ type: "sync" }).catch(() => {});
-  }
+  /** The connection is there. @param {boolean} isResumed */
+  const up = (isResumed) => {
+    if (!isResumed) own.forgotten();
+    join();
+    for (const typing of typings.values()) typing.again();
+  };
 
-  /** Sets the values to what the roster and the typing say. */
-  #show() {
-    const { viewers, count, gear, faces, typing, locks } = this.#roster;
-    const selfId = this.#selfId;
-    this.#shownTyping.update(typing, (id) => viewers.has(id));
-    /** @type {types.Viewer[]} */
-    const others = [];
-    /** @type {types.Viewer | null} */
-    let self = null;
-    const made = new Map();
-    for (const [id, wire] of viewers) {
-      const entry = this.#make(id, wire, id === selfId);
-      made.set(id, entry);
-      if (entry.viewer.self) self = entry.viewer;
-      else others.push(entry.viewer);
-    }
-    this.#made = made;
-    setList(this.others, others);
-    setList(this.viewers, self ? [self, ...others] : others);
-    this.self.set(self);
-    setList(this.faces, viewers.size ? this.viewers.get().slice(0, FACES_MAX).map(({ user }) => user) : faces);
-    const { users, sessions } = this.count.get();
-    if (users !== count.users || sessions !== count.sessions) this.count.set(count);
-    this.gear.set(gear);
-    for (const target of [this.typing, ...this.#targets.values()]) target.show(this.#shownTyping, selfId);
-    this.#locks.show(locks);
-  }
+  /** @type {(room: types.Room) => void} */
+  let resolve;
+  /** @type {(error: HerenowError) => void} */
+  let reject;
+  /** @type {Promise<types.Room>} */
+  const ready = new Promise((...settle) => ([resolve, reject] = settle));
+  // Who does not wait for it hears of the refusal by the event.
+  ready.catch(() => {});
 
-  /** @param {string} id @param {WireViewer} wire @param {boolean} self */
-  #make(id, wire, self) {
-    const targets = this.#shownTyping.targets(id);
-    const sessions = this.#roster.sessions.get(id);
-    const before = this.#made.get(id);
-    const from = [wire, sessions, self, targets.join("\n"), targets.length];
-    if (before && from.every((part, index) => part === before.from[index])) return before;
-    const viewer = {
-      user: wire.user,
-      self,
-      status: wire.status,
-      joinedAt: new Date(wire.joined_at_ms),
-      sessions: wire.sessions,
-      typing: targets.length ? targets : NOTHING,
-      state: wire.state ?? {},
-      sessionList: (sessions ?? []).map((session) => ({ ...session, state: session.state ?? {} })),
-    };
-    return { from, viewer: /** @type {types.Viewer} */ (viewer) };
-  }
-
-  /** @param {Frame} frame */
-  #send(frame) {
-    this.#place.link.send({ ...frame, room: this.id });
-  }
-
-  /** @param {Frame} frame */
-  #ask(frame) {
-    return this.#place.link.ask({ ...frame, room: this.id });
-  }
+  /** @type {Omit<types.Room, keyof Emitter<any>>} */
+  const members = {
+    id,
+    ready,
+    viewers,
+    others,
+    self,
+    count,
+    faces,
+    gear,
+    status,
+    state: /** @type {types.Room["state"]} */ (own.value),
+    locks,
+    typing: typingInto().typing,
+    set: own.set,
+    leave,
+    cursors(element, options) {
+      if (!how.sessions) {
+        how.sessions = true;
+        if (isAsked) join();
+      }
+      const cursors = observable(/** @type {readonly types.Cursor[]} */ ([]));
+      const say = (/** @type {object} */ point) => send({ type: "cursor", ...point });
+      const opened = import("./extras.js").then(({ openCursors }) => openCursors({ client, room, cursors, say }, element, options));
+      return withMethods(cursors, opened, fail, ["render", "stop"]);
+    },
+    async lock(name, options) {
+      return (await import("./extras.js")).takeLock(ask, locks, name, options);
+    },
+    send(event, data, options) {
+      const sent = ask({ ...options, type: "message", event, data }).then(({ sessions }) => sessions);
+      sent.catch(fail);
+      return sent;
+    },
+    onMessage: (event, listener) => room.on("message", (message) => message.event === event && listener(/** @type {any} */ (message.data), message.from)),
+  };
+  const room = Object.assign(/** @type {Emitter<types.RoomEvents>} */ (new Emitter()), members);
+  return { room, hold, up, down, heard, end };
 }
 
-/**
- * @template T
- * @param {Value<readonly T[]>} value
- * @param {readonly T[]} list
- */
-function setList(value, list) {
-  const before = value.get();
-  if (list.length !== before.length || list.some((item, index) => item !== before[index])) value.set(list);
+/** @type {(before: Made | undefined, wire: WireViewer, self: boolean, typist?: Typist, sessions?: readonly WireSession[]) => Made} */
+function make(before, wire, self, typist, sessions) {
+  const from = [wire, self, typist, sessions];
+  if (before && from.every((part, index) => part === before[index + 1])) return before;
+  const { joined_at_ms, state = {}, ...rest } = wire;
+  const sessionList = sessions?.map((session) => ({ state: {}, ...session })) ?? [];
+  return [/** @type {any} */ ({ ...rest, self, state, joinedAt: new Date(joined_at_ms), typing: typist?.targets ?? [], sessionList }), ...from];
 }

@@ -18,13 +18,13 @@
  */
 /** @typedef {{ user: User, targets: readonly (string | null)[] }} Typist */
 /**
- * @typedef {{ kind: "join", viewer: WireViewer } | { kind: "leave", viewer: WireViewer, reason: string }
- *   | { kind: "change", viewer: WireViewer, changed: ("user" | "status" | "sessions" | "state")[] }} Change
+ * @typedef {{ type: "join", viewer: WireViewer } | { type: "leave", viewer: WireViewer, reason: string }
+ *   | { type: "change", viewer: WireViewer, changed: string[] }} Change
  */
 /**
- * `gap`: the frame does not follow from this state, which is the same as before; ask for a `sync`.
- * `synced`: a roster, or a diff that answers a request.
- * @typedef {{ roster: Roster, outcome: "same" | "gap" | "changed" | "synced", changes: Change[] }} Applied
+ * `isWhole`: by a roster, or a diff that answers a request. Nothing where the frame does not follow from the state: ask
+ * for a `sync`.
+ * @typedef {{ roster: Roster, changes: Change[], isWhole?: boolean }} Applied
  */
 
 /** A room of which nothing is known. @type {Roster} */
@@ -43,16 +43,17 @@ export const unknown = {
 /**
  * @param {Roster} roster
  * @param {Frame} frame
- * @returns {Applied}
+ * @param {boolean} [keeps] whether who is missing in a roster is kept: after a restart they may be on their way
+ * @returns {Applied | undefined}
  */
-export function apply(roster, frame) {
+export function apply(roster, frame, keeps) {
   switch (frame.type) {
     case "roster":
-      return takeRoster(roster, frame);
+      return takeRoster(roster, frame, keeps);
     case "diff":
       return takeDiff(roster, frame);
     case "count":
-      return done(roster, {
+      return done({
         ...roster,
         // A list would be wrong soon and not say so: nobody tells any more who comes and goes. Locks are told on.
         version: null,
@@ -64,17 +65,18 @@ export function apply(roster, frame) {
         faces: frame.faces,
       });
     case "typing":
-      return done(roster, takeTyping(roster, frame));
+      return done(takeTyping(roster, frame));
     case "sessions":
-      if (!roster.version) return done(roster, roster);
-      return done(roster, { ...roster, sessions: put(roster.sessions, frame.user, frame.list.length ? frame.list : undefined) });
+      // Part of a roster: what comes before any is in the next.
+      if (!roster.version) return done(roster);
+      return done({ ...roster, sessions: put(roster.sessions, frame.user, frame.list[0] && frame.list) });
     case "lock":
-      return done(roster, { ...roster, locks: put(roster.locks, frame.name, frame.holder && frame) });
+      return done({ ...roster, locks: put(roster.locks, frame.name, frame.holder && frame) });
     case "stale":
     case "fresh":
-      return done(roster, { ...roster, stale: frame.type === "stale" });
+      return done({ ...roster, stale: frame.type === "stale" });
     default:
-      return done(roster, roster);
+      return done(roster);
   }
 }
 
@@ -85,90 +87,104 @@ export function apply(roster, frame) {
  */
 export const cutOff = (roster) => ({ ...roster, typing: unknown.typing, stale: false });
 
-/** @type {(before: Roster, roster: Roster, outcome?: Applied["outcome"], changes?: Change[]) => Applied} */
-const done = (before, roster, outcome = before === roster ? "same" : "changed", changes = []) => ({ roster, outcome, changes });
+/** @type {(roster: Roster) => Applied} */
+const done = (roster) => ({ roster, changes: [] });
 
 /** @type {(a: Version | null, b: Version) => boolean} whether `a` is a later version than `b` */
 const isLater = (a, b) => a?.[0] === b[0] && a[1] > b[1];
 
-/** @type {(roster: Roster, frame: Frame) => Applied} */
-function takeRoster(roster, frame) {
-  if (isLater(roster.version, frame.v)) return done(roster, roster);
+/** @type {(roster: Roster, frame: Frame, keeps?: boolean) => Applied} */
+function takeRoster(roster, frame, keeps) {
+  const { v, count, gear } = frame;
+  if (isLater(roster.version, v)) return done(roster);
   /** @type {Map<string, readonly WireSession[]>} */
   const sessions = new Map();
   const viewers = frame.viewers.map((/** @type {WireViewer} */ { session_list, ...viewer }) => {
-    if (session_list) sessions.set(viewer.user.id, session_list);
-    const before = roster.viewers.get(viewer.user.id);
-    return before && isSame(before, viewer) ? before : viewer;
+    const { id } = viewer.user;
+    if (session_list) sessions.set(id, session_list);
+    const before = roster.viewers.get(id);
+    return isSame(before, viewer) ? before : viewer;
   });
-  const next = whole({ ...roster, version: frame.v, viewers: inOrder(viewers), count: frame.count, gear: frame.gear, faces: [], sessions }, frame);
-  return done(roster, next, "synced", roster.version ? difference(roster.viewers, next.viewers) : []);
+  const here = inOrder(viewers);
+  /** @type {Change[]} */
+  const changes = [];
+  for (const [id, viewer] of roster.viewers) {
+    if (here.has(id)) continue;
+    if (keeps) viewers.push(viewer);
+    else changes.push({ type: "leave", viewer, reason: "missed" });
+  }
+  // Who is there from the start has not come.
+  if (roster.version) for (const [id, viewer] of here) noteChange(changes, roster.viewers.get(id), viewer);
+  return whole({ ...roster, version: v, viewers: inOrder(viewers), count, gear, faces: [], sessions }, frame, changes);
 }
 
-/** @type {(roster: Roster, frame: Frame) => Applied} */
+/** @type {(roster: Roster, frame: Frame) => Applied | undefined} */
 function takeDiff(roster, frame) {
-  const { v, from, joined = [], left = [], updated = [] } = frame;
+  const { v, from, count, joined = [], left = [], updated = [] } = frame;
   const have = roster.version;
   const isAnswer = frame.typing || frame.locks;
-  const isKnown = have?.[0] === v[0] && have?.[1] === v[1];
-  if (isLater(have, v) || (isKnown && !isAnswer)) return done(roster, roster);
-  const gap = done(roster, roster, "gap");
-  if (have?.[0] !== v[0] || (!isKnown && have?.[1] !== from)) return gap;
+  const isKnown = isSame(have, v);
+  if (isLater(have, v) || (isKnown && !isAnswer)) return done(roster);
   let next = roster;
   /** @type {Change[]} */
   const changes = [];
   if (!isKnown) {
+    if (!isSame(have, [v[0], from])) return;
     const viewers = new Map(roster.viewers);
-    const typing = left.length ? new Map(roster.typing) : roster.typing;
-    const sessions = left.length ? new Map(roster.sessions) : roster.sessions;
+    let { typing, sessions } = roster;
     for (const { id, reason } of left) {
       const viewer = viewers.get(id);
-      if (!viewer) return gap;
-      for (const map of [viewers, typing, sessions]) /** @type {Map<string, any>} */ (map).delete(id);
-      changes.push({ kind: "leave", viewer, reason });
+      if (!viewer) return;
+      viewers.delete(id);
+      typing = put(typing, id);
+      sessions = put(sessions, id);
+      changes.push({ type: "leave", viewer, reason });
     }
-    for (const viewer of joined) {
-      if (viewers.has(viewer.user.id)) return gap;
-      viewers.set(viewer.user.id, viewer);
-      changes.push({ kind: "join", viewer });
+    for (const viewer of [...joined, ...updated]) {
+      const { id } = viewer.user;
+      const before = viewers.get(id);
+      // Who comes may be here still, kept over a restart; who changes has to be.
+      if (!before && updated.includes(viewer)) return;
+      viewers.set(id, viewer);
+      noteChange(changes, before, viewer);
     }
-    for (const viewer of updated) {
-      const before = viewers.get(viewer.user.id);
-      if (!before) return gap;
-      viewers.set(viewer.user.id, viewer);
-      changes.push(...changed(before, viewer));
-    }
-    next = { ...roster, version: v, viewers: joined.length ? inOrder([...viewers.values()]) : viewers, count: frame.count, typing, sessions };
+    next = { ...roster, version: v, viewers: inOrder([...viewers.values()]), count, typing, sessions };
   }
-  return done(roster, isAnswer ? whole(next, frame) : next, isAnswer ? "synced" : "changed", changes);
+  return isAnswer ? whole(next, frame, changes) : { roster: next, changes };
 }
 
-/** @type {(roster: Roster, frame: Frame) => Roster} with the lists that are whole in the frame */
-const whole = (roster, { typing = [], locks = [] }) => ({
-  ...roster,
-  typing: new Map(typing.map((/** @type {Typist} */ typist) => [typist.user.id, typist])),
-  locks: new Map(locks.map((/** @type {WireLock} */ lock) => [lock.name, lock])),
+/** @type {(roster: Roster, frame: Frame, changes: Change[]) => Applied} with the lists that are whole in the frame */
+const whole = (roster, { typing = [], locks = [] }, changes) => ({
+  roster: {
+    ...roster,
+    typing: new Map(typing.map((/** @type {Typist} */ typist) => [typist.user.id, typist])),
+    locks: new Map(locks.map((/** @type {WireLock} */ lock) => [lock.name, lock])),
+  },
+  changes,
+  isWhole: true,
 });
 
 /** @type {(roster: Roster, frame: Frame) => Roster} */
 function takeTyping(roster, { user, target = null, on }) {
   const before = roster.typing.get(user.id)?.targets ?? [];
-  // Part of a roster: one that comes before any roster is in the next.
   if (!roster.version || before.includes(target) === on) return roster;
   const targets = on ? [...before, target] : before.filter((other) => other !== target);
   return { ...roster, typing: put(roster.typing, user.id, targets.length ? { user, targets } : undefined) };
 }
 
 /**
+ * With a value under a key, or without. The same map where that changes nothing.
  * @template T
  * @param {ReadonlyMap<string, T>} map
  * @param {string} key
- * @param {T | undefined} value
+ * @param {T} [value]
+ * @returns {ReadonlyMap<string, T>}
  */
 function put(map, key, value) {
+  if (!value && !map.has(key)) return map;
   const next = new Map(map);
-  if (value === undefined) next.delete(key);
-  else next.set(key, value);
+  if (value) next.set(key, value);
+  else next.delete(key);
   return next;
 }
 
@@ -180,22 +196,11 @@ const inOrder = (viewers) =>
       .map((viewer) => [viewer.user.id, viewer]),
   );
 
-/** @type {(before: ReadonlyMap<string, WireViewer>, after: ReadonlyMap<string, WireViewer>) => Change[]} */
-function difference(before, after) {
-  /** @type {Change[]} */
-  const changes = [];
-  for (const [id, viewer] of before) if (!after.has(id)) changes.push({ kind: "leave", viewer, reason: "missed" });
-  for (const [id, viewer] of after) {
-    const old = before.get(id);
-    changes.push(...(old ? changed(old, viewer) : [/** @type {Change} */ ({ kind: "join", viewer })]));
-  }
-  return changes;
-}
-
-/** @type {(before: WireViewer, viewer: WireViewer) => Change[]} */
-function changed(before, viewer) {
-  const fields = /** @type {const} */ (["user", "status", "sessions", "state"]).filter((field) => !isSame(before[field], viewer[field]));
-  return fields.length ? [{ kind: "change", viewer, changed: fields }] : [];
+/** @type {(changes: Change[], before: WireViewer | undefined, viewer: WireViewer) => void} */
+function noteChange(changes, before, viewer) {
+  if (!before) return void changes.push({ type: "join", viewer });
+  const changed = /** @type {const} */ (["user", "status", "sessions", "state"]).filter((field) => !isSame(before[field], viewer[field]));
+  if (changed.length) changes.push({ type: "change", viewer, changed });
 }
 
 /**

@@ -3,15 +3,14 @@
 /**
  * Same-origin frames of a tab share one storage, so keys have to name the server and whoever it is about.
  * @param {string} key
- * @param {string | null} [value] to write, or null to remove; absent only reads
+ * @param {string | null} [value] to keep; without one, what is kept is removed
  * @returns {string | null} what was there
  */
-export function stored(key, value) {
-  const name = `herenow:${key}`;
+export function swapStored(key, value) {
   try {
-    const before = sessionStorage.getItem(name);
-    if (value === null) sessionStorage.removeItem(name);
-    else if (value !== undefined) sessionStorage.setItem(name, value);
+    const before = sessionStorage.getItem(key);
+    if (value) sessionStorage.setItem(key, value);
+    else sessionStorage.removeItem(key);
     return before;
   } catch {
     // Blocked by the browser, full, or not a browser: then a reload is a new session, which others do not see either.

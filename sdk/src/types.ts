@@ -96,7 +96,7 @@ export type ConnectionState =
 /** What `connect` takes. Everything has a default. */
 export interface ClientOptions {
   /**
-   * Address of the server, `http:` or `ws:`, with its path if it has one. Default: where this script came from if that
+   * Address of the server, `http:` or `https:`, with its path if it has one. Default: where this script came from if that
    * is a herenow server's `/sdk.js`, else the page's own origin.
    */
   url?: string;
@@ -110,7 +110,7 @@ export interface ClientOptions {
   user?: { id: string; name?: string };
   /** Which ways to try, in this order. Default: all. */
   transports?: readonly TransportName[];
-  /** Milliseconds without a sign of the person until the session is idle; 0 for never. Default 60,000. */
+  /** Milliseconds without a sign of the person until the session is idle, at least 10,000; 0 for never. Default 60,000. */
   idleAfterMs?: number;
   /** Waits between attempts: random, up to `minMs * factor ** failures`, at most `maxMs`. Default 250, 20,000, 2. */
   backoff?: { minMs?: number; maxMs?: number; factor?: number };
@@ -255,14 +255,12 @@ export interface BindTypingOptions {
   target?: string | null;
   /** Milliseconds without a key after which typing has ended. Default 2,000. */
   idleMs?: number;
-  /** What else ends typing. Default: all. */
-  stopOn?: readonly ("blur" | "submit" | "empty" | "escape" | "hidden")[];
   /** Input that does not count, such as a paste. */
   ignore?: (event: Event) => boolean;
   signal?: AbortSignal;
 }
 
-/** Sentences with `{names}` and `{count}` to fill in. */
+/** Sentences with `{names}` to fill in. */
 export interface TypingMessages {
   one: string;
   some: string;

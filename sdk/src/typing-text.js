@@ -15,8 +15,8 @@ export function typingText(users, { locale = "en", max = 2, messages } = {}) {
   if (!users.length) return "";
   const names = new Intl.ListFormat(locale).format(users.slice(0, max).map(({ name }) => isolated(name)));
   const sentence = users.length > max ? many : users.length > 1 ? some : one;
-  // By functions: a name may hold what means something in a replacement.
-  return sentence.replace("{names}", () => names).replace("{count}", () => `${users.length}`);
+  // By a function: a name may hold what means something in a replacement.
+  return sentence.replace("{names}", () => names);
 }
 
 /**

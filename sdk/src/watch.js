@@ -1,8 +1,8 @@
-// Green dots: who of some users is online. Counts who watches whom, so that the server is asked once for each.
+// Green dots: who of some users is online. The server is asked once for each, however many watches name them. Loaded
+// with the first watch.
 
-import { Value } from "./readable.js";
-
-/** @import { Dot, PresenceWatch } from "./types.js" */
+/** @import { Dot } from "./types.js" */
+/** @typedef {import("./readable.js").Value<ReadonlyMap<string, Dot>>} Dots */
 
 /** What surely fits into a frame: ids have at most 128 bytes. */
 const IDS_MAX = 100;
@@ -10,110 +10,75 @@ const IDS_MAX = 100;
 /** All watches of a client. */
 export class Watches {
   #link;
-  /** @type {Map<string, { watches: Set<Watch>, dot?: Dot }>} */
-  #users = new Map();
+  /** Who watches whom. @type {Map<Dots, Set<string>>} */
+  #open = new Map();
+  /** What is known of whom. @type {Map<string, Dot>} */
+  #known = new Map();
 
-  /** @param {import("./link.js").Link} link */
-  constructor(link) {
+  /** @param {import("./link.js").Link} link @param {import("./types.js").Client} client */
+  constructor(link, client) {
     this.#link = link;
-  }
-
-  /** @param {readonly string[]} userIds @returns {PresenceWatch} */
-  open(userIds) {
-    const watch = new Watch(this);
-    watch.add(...userIds);
-    return watch;
-  }
-
-  /** @param {Watch} watch @param {readonly string[]} ids */
-  add(watch, ids) {
-    /** @type {string[]} */
-    const fresh = [];
-    /** @type {Map<string, Dot>} */
-    const known = new Map();
-    for (const id of ids) {
-      let user = this.#users.get(id);
-      if (!user) {
-        this.#users.set(id, (user = { watches: new Set() }));
-        fresh.push(id);
-      }
-      user.watches.add(watch);
-      if (user.dot) known.set(id, user.dot);
-    }
-    watch.merge(known);
-    this.#say("watch", fresh);
-  }
-
-  /** @param {Watch} watch @param {readonly string[]} ids */
-  remove(watch, ids) {
-    const unwatched = ids.filter((id) => {
-      const user = this.#users.get(id);
-      return user?.watches.delete(watch) && !user.watches.size && this.#users.delete(id);
+    client.on("frame", ({ frame }) => {
+      if (frame.type === "statuses") this.#heard(/** @type {any} */ (frame.users));
     });
-    this.#say("unwatch", unwatched);
+    // A session that goes on knows its watches, but what changed meanwhile was not told.
+    client.state.subscribe(({ name }) => {
+      if (name === "online") this.#say("watch", new Set([...this.#open.values()].flatMap((ids) => [...ids])));
+    });
   }
 
-  /** A session that goes on knows its watches, but what changed meanwhile was not told. */
-  up() {
-    this.#say("watch", [...this.#users.keys()]);
+  /** @param {Dots} dots @param {readonly string[]} userIds */
+  open(dots, userIds) {
+    /** @type {Set<string>} */
+    const ids = new Set();
+    this.#open.set(dots, ids);
+    const add = (/** @type {string[]} */ ...added) => {
+      const fresh = new Set(added.filter((id) => !this.#has(id)));
+      for (const id of added) ids.add(id);
+      this.#say("watch", fresh);
+      this.#show(dots, ids);
+    };
+    const remove = (/** @type {string[]} */ ...removed) => {
+      const gone = removed.filter((id) => ids.delete(id) && !this.#has(id));
+      for (const id of gone) this.#known.delete(id);
+      this.#say("unwatch", gone);
+      this.#show(dots, ids);
+    };
+    const close = () => {
+      remove(...ids);
+      this.#open.delete(dots);
+    };
+    add(...userIds);
+    return { add, remove, close };
   }
 
   /** @param {Record<string, { status: Dot["status"], last_seen_ms?: number }>} users */
-  heard(users) {
-    /** @type {Map<Watch, Map<string, Dot>>} */
-    const news = new Map();
+  #heard(users) {
     for (const [id, { status, last_seen_ms }] of Object.entries(users)) {
-      const user = this.#users.get(id);
-      if (!user) continue;
-      user.dot = last_seen_ms === undefined ? { status } : { status, lastSeenAt: new Date(last_seen_ms) };
-      for (const watch of user.watches) news.set(watch, (news.get(watch) ?? new Map()).set(id, user.dot));
+      this.#known.set(id, last_seen_ms === undefined ? { status } : { status, lastSeenAt: new Date(last_seen_ms) });
     }
-    for (const [watch, dots] of news) watch.merge(dots);
+    for (const [dots, ids] of this.#open) this.#show(dots, ids);
   }
 
-  /** @param {"watch" | "unwatch"} type @param {string[]} users */
+  /** Whether anybody watches a user. @param {string} id */
+  #has(id) {
+    return [...this.#open.values()].some((ids) => ids.has(id));
+  }
+
+  /** @param {"watch" | "unwatch"} type @param {Iterable<string>} users */
   #say(type, users) {
-    for (let at = 0; at < users.length; at += IDS_MAX) this.#link.send({ type, users: users.slice(at, at + IDS_MAX) });
-  }
-}
-
-/**
- * @extends {Value<ReadonlyMap<string, Dot>>}
- * @implements {PresenceWatch}
- */
-class Watch extends Value {
-  #watches;
-  /** @type {Set<string>} */
-  #ids = new Set();
-
-  /** @param {Watches} watches */
-  constructor(watches) {
-    super(/** @type {ReadonlyMap<string, Dot>} */ (new Map()));
-    this.#watches = watches;
+    for (let rest = [...users]; rest.length; rest = rest.slice(IDS_MAX)) this.#link.send({ type, users: rest.slice(0, IDS_MAX) });
   }
 
-  /** @param {string[]} ids */
-  add(...ids) {
-    const fresh = [...new Set(ids)].filter((id) => !this.#ids.has(id));
-    for (const id of fresh) this.#ids.add(id);
-    this.#watches.add(this, fresh);
-  }
-
-  /** @param {string[]} ids */
-  remove(...ids) {
-    const gone = ids.filter((id) => this.#ids.delete(id));
-    this.#watches.remove(this, gone);
-    const next = new Map(this.get());
-    for (const id of gone) next.delete(id);
-    this.set(next);
-  }
-
-  close() {
-    this.remove(...this.#ids);
-  }
-
-  /** @param {ReadonlyMap<string, Dot>} dots @internal */
-  merge(dots) {
-    if (dots.size) this.set(new Map([...this.get(), ...dots]));
+  /** @param {Dots} dots @param {Set<string>} ids */
+  #show(dots, ids) {
+    /** @type {Map<string, Dot>} */
+    const next = new Map();
+    for (const id of ids) {
+      const dot = this.#known.get(id);
+      if (dot) next.set(id, dot);
+    }
+    const before = dots.get();
+    if (next.size !== before.size || [...next].some(([id, dot]) => before.get(id) !== dot)) dots.set(next);
   }
 }
