@@ -23,7 +23,7 @@ export class BoardView {
 
   /**
    * @param {HTMLElement} root where the columns go
-   * @param {{ room: import("/sdk/types.js").Room, menu: import("./menu.js").Menu, userId: string,
+   * @param {{ room: import("@herenow/client").Room, menu: import("./menu.js").Menu, userId: string,
    *   say(sentence: string): void, done(event: object): void }} acts `done` hears what this page has changed
    */
   constructor(root, acts) {

@@ -5,6 +5,8 @@ import { connect } from "/sdk.js";
 const NAMES = ["Ada", "Alan", "Grace", "Edsger", "Barbara", "Donald", "Radia", "Tim", "Frances", "Ken"];
 const MOVE_MS = 90;
 const PAD = 1_000;
+/** Each that points also hears where all others do: more would only slow down the page they live in. */
+const POINTING_MAX = 30;
 
 const asked = new URLSearchParams(location.hash.slice(1));
 const board = asked.get("board") || "board-1";
@@ -22,6 +24,21 @@ function start(at) {
   const client = connect({ user: { id: `bot-${at + 1}`, name: `${NAMES[at % NAMES.length]}${round ? ` ${round + 1}` : ""} (bot)` }, idleAfterMs: 0 });
   // They look at nothing, so they are told nothing.
   const room = client.room(board, { interest: "none" });
+  if (at < POINTING_MAX) point(room, at);
+  const rest = () => setTimeout(type, 4_000 + Math.random() * 14_000 * Math.sqrt(bots.length));
+  const type = () => {
+    const typing = room.typing.in(targets[Math.floor(Math.random() * targets.length)]);
+    typing.start();
+    setTimeout(() => {
+      typing.stop();
+      rest();
+    }, 1_500 + Math.random() * 2_500);
+  };
+  setTimeout(type, 1_000 + Math.random() * 8_000);
+  return { client };
+}
+
+function point(room, at) {
   const pad = document.createElement("div");
   pad.getBoundingClientRect = () => new DOMRect(0, 0, PAD, PAD);
   room.cursors(pad, { hz: 10 });
@@ -33,15 +50,4 @@ function start(at) {
     const [x, y] = [0.5 + 0.46 * Math.sin(time * 1.3), 0.42 + 0.38 * Math.sin(time * 1.7 + at)];
     pad.dispatchEvent(new PointerEvent("pointermove", { clientX: x * PAD, clientY: y * PAD }));
   }, MOVE_MS);
-  const rest = () => setTimeout(type, 4_000 + Math.random() * 14_000 * Math.sqrt(bots?.length ?? 1));
-  const type = () => {
-    const typing = room.typing.in(targets[Math.floor(Math.random() * targets.length)]);
-    typing.start();
-    setTimeout(() => {
-      typing.stop();
-      rest();
-    }, 1_500 + Math.random() * 2_500);
-  };
-  setTimeout(type, 1_000 + Math.random() * 8_000);
-  return { client };
 }

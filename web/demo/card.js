@@ -40,7 +40,7 @@ export class Card {
 
   /**
    * @param {string} id of the task
-   * @param {{ room: import("/sdk/types.js").Room, rename(id: string, title: string): Promise<void>,
+   * @param {{ room: import("@herenow/client").Room, rename(id: string, title: string): Promise<void>,
    *   lift(card: Card): void, menu(card: Card, button: HTMLElement): void }} acts
    */
   constructor(id, acts) {
@@ -87,8 +87,8 @@ export class Card {
 
   /**
    * Shows who is at this card.
-   * @param {{ holder?: import("/sdk/types.js").LockHolder, typists: readonly import("/sdk/types.js").User[],
-   *   draft: string | null, watchers: readonly import("/sdk/types.js").User[] }} people
+   * @param {{ holder?: import("@herenow/client").LockHolder, typists: readonly import("@herenow/client").User[],
+   *   draft: string | null, watchers: readonly import("@herenow/client").User[] }} people
    */
   showPeople({ holder, typists, draft, watchers }) {
     this.#holder = holder && !holder.mine ? holder : null;

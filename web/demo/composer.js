@@ -22,7 +22,7 @@ export class Composer {
 
   /**
    * @param {{ id: string, name: string }} list
-   * @param {{ room: import("/sdk/types.js").Room, add(task: { title: string, description?: string, isMine: boolean }): Promise<void> }} acts
+   * @param {{ room: import("@herenow/client").Room, add(task: { title: string, description?: string, isMine: boolean }): Promise<void> }} acts
    */
   constructor(list, acts) {
     this.#acts = acts;

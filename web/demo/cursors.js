@@ -10,7 +10,7 @@ const FLIP_FROM = 0.8;
 
 /**
  * Draws pointers into a layer.
- * @param {import("/sdk/types.js").Cursors} cursors
+ * @param {import("@herenow/client").Cursors} cursors
  * @param {HTMLElement} layer lies over what the pointers are on
  * @param {() => boolean} isCalm whether they are to jump now and then instead of gliding
  * @returns {() => void} takes them away

@@ -24,7 +24,7 @@ export class Faces {
   #room;
   #drawn = new Map();
 
-  /** @param {import("/sdk/types.js").Room} room */
+  /** @param {import("@herenow/client").Room} room */
   constructor(room) {
     this.#room = room;
     for (const value of [room.viewers, room.count, room.faces]) value.subscribe(() => this.#draw(), { immediate: false });
@@ -91,7 +91,7 @@ const nameOf = ({ user, self }) => (self ? t("you", { name: user.name }) : user.
 export class TypingLine {
   #saidAt = -Infinity;
 
-  /** @param {import("/sdk/types.js").Room} room */
+  /** @param {import("@herenow/client").Room} room */
   constructor(room) {
     room.typing.users.subscribe((users) => this.#draw(sentenceOf("typing", users)));
   }
@@ -128,7 +128,7 @@ export class Badge {
   #wasLost = false;
   #shown = "connecting";
 
-  /** @param {import("/sdk/types.js").Client} client @param {import("/sdk/types.js").Room} room */
+  /** @param {import("@herenow/client").Client} client @param {import("@herenow/client").Room} room */
   constructor(client, room) {
     this.#client = client;
     $("retry").addEventListener("click", () => client.reconnect());
@@ -205,7 +205,7 @@ export class Badge {
 export class Alone {
   #place = $("alone");
 
-  /** @param {import("/sdk/types.js").Room} room @param {(other: string) => string} addressOf of the board as seen by somebody */
+  /** @param {import("@herenow/client").Room} room @param {(other: string) => string} addressOf of the board as seen by somebody */
   constructor(room, addressOf) {
     const self = room.self.get()?.user.id;
     const other = self === "bob" ? "alice" : "bob";

@@ -11,7 +11,7 @@ const BOTS = 10;
 /**
  * Fills the lab.
  * @param {HTMLElement} place
- * @param {{ client: import("/sdk/types.js").Client, address: string, board: string }} page
+ * @param {{ client: import("@herenow/client").Client, address: string, board: string }} page
  */
 export function openLab(place, { client, address, board }) {
   place.append(make("p", { className: "soft" }, t("labIntro")));

@@ -13,8 +13,8 @@ export function colorOf(userId) {
 /** At most two letters that stand for a name, cut where readers see characters end. */
 export function initials(name) {
   const letters = (word) => [...new Intl.Segmenter().segment(word)].map((part) => part.segment);
-  const words = name.trim().split(/\s+/).filter(Boolean);
-  if (words.length === 0) return "?";
+  const words = name.split(/\s+/).filter((word) => /^[\p{L}\p{N}\p{Emoji}]/u.test(word));
+  if (words.length === 0) return letters(name.trim())[0] ?? "?";
   if (/^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]+$/u.test(name)) {
     return letters(name).slice(-2).join("");
   }

@@ -92,7 +92,6 @@ const english = {
     latency: ["Add 500 ms of latency", "Typing and pointers arrive late, but in order, and nothing is lost."],
     nolatency: ["Remove the latency", "Frames go at full speed again."],
     vanish: ["Close without goodbye", "Others keep you for 5 s in case it is a reload, then you leave."],
-    goodbye: ["Leave properly", "Others see you leave at once."],
     back: ["Come back", "You join again as if nothing had happened."],
     tab: ["Open another tab as me", "You are still listed once, with a small 2 on your face."],
     bots: ["Add ten bots", "They point and type. The faces stop at five, the count goes on."],

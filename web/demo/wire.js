@@ -14,7 +14,7 @@ export class Wire {
   #lines = [];
   #isPaused = false;
 
-  /** @param {import("/sdk/types.js").Client} client */
+  /** @param {import("@herenow/client").Client} client */
   constructor(client) {
     client.on("frame", ({ direction, frame }) => this.#isPaused || this.#add(direction, frame));
     const filter = $("filter");
