@@ -12,7 +12,7 @@ const asked = new URLSearchParams(location.hash.slice(1));
 const board = asked.get("board") || "board-1";
 const { lists } = await (await fetch(`/boards/${encodeURIComponent(board)}`)).json();
 const targets = lists.flatMap(({ id, tasks }) => [id, ...tasks.map((task) => task.id)]);
-const bots = Array.from({ length: Number(asked.get("count")) || 10 }, (_, at) => start(at));
+const bots = Array.from({ length: Number(asked.get("count") ?? 10) }, (_, at) => start(at));
 
 addEventListener("dismiss", () => {
   for (const { client } of bots) client.close();

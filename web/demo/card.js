@@ -106,8 +106,12 @@ export class Card {
       this.#watchers.dataset.who = key;
       this.#watchers.replaceChildren(...seen.map((user) => avatar(user, "tiny")));
     }
-    if (!this.#holder) this.#notice.hidden = true;
-    else if (this.#field && !this.#lock) this.#close(true);
+    if (!this.#holder) {
+      this.#notice.hidden = true;
+    } else if (this.#field && !this.#lock) {
+      this.#close(true);
+      this.#watch();
+    }
     if (!this.#notice.hidden) this.#drawNotice();
   }
 

@@ -17,7 +17,6 @@ export function openMe(menu, { me, is, turn, speak }) {
   const open = $("me");
   const face = make("span");
   open.replaceChildren(face, make("span", { className: "long" }, t("youAre", { name: me.name })), make("span", { "aria-hidden": "true" }, "▾"));
-  open.ariaLabel = t("youAre", { name: me.name });
   face.replaceWith(avatar(me, "small"));
 
   const become = (who) => { location.href = addressOf({ ...me, name: undefined, ...who }); };

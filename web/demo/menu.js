@@ -24,7 +24,7 @@ export class Menu {
    */
   open(button, items) {
     this.#button = button;
-    this.#element.setAttribute("aria-label", button.getAttribute("aria-label") ?? button.textContent);
+    this.#element.setAttribute("aria-label", button.getAttribute("aria-label") ?? button.querySelector(".long").textContent);
     this.#element.replaceChildren(...items.map((item) => (item ? this.#item(item) : make("hr"))));
     this.#element.showPopover();
     this.#place(button.getBoundingClientRect());

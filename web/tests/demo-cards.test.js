@@ -63,11 +63,11 @@ test("of two who begin at once, one has the card", async () => {
 });
 
 test("who has not typed for 30 s can be taken over from, and loses nothing", async () => {
-  const alice = await people.open("/healthz");
+  const alice = await people.open("/demo/bots.html#count=0");
   // Both clocks run on by hand, so that nobody has to wait.
   await alice.clock.install();
   await alice.goto(`${server.origin}/demo/board#as=alice`);
-  const bob = await people.open("/healthz");
+  const bob = await people.open("/demo/bots.html#count=0");
   await bob.clock.install();
   await bob.goto(`${server.origin}/demo/board#as=bob`);
   const his = bob.locator('[data-task="task-1"]');
