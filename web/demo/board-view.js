@@ -30,10 +30,7 @@ export class BoardView {
     this.#root = root;
     this.#acts = acts;
     new Dragging(root, (taskId, listId, position) => this.#move(taskId, listId, position));
-    root.addEventListener("keydown", (event) => this.#lift && this.#key(event));
-    root.addEventListener("focusout", ({ target }) => {
-      if (this.#lift && !target.closest(".card").dataset.moving) this.#drop(false);
-    });
+    root.addEventListener("keydown", (event) => event.target.closest(".lifted") && this.#key(event));
     const { room } = acts;
     const later = () => {
       this.#drawing ||= requestAnimationFrame(() => this.#drawPeople());
@@ -108,6 +105,7 @@ export class BoardView {
         this.#acts.done({ type: "task_updated", task });
       },
       lift: (card) => this.#pickUp(card),
+      left: (card) => card.element.classList.contains("lifted") && this.#drop(false),
       menu: (card, button) => this.#openMenu(card, button),
     };
   }

@@ -1,7 +1,7 @@
 // One task: its title, which can be edited in place by one person at a time, and its menu.
 
 import { bindTyping } from "/sdk.js";
-import { button, make, setChip } from "./dom.js";
+import { button, make, onLeft, setChip } from "./dom.js";
 import { avatar, capitalized } from "./person.js";
 import { sentenceOf } from "./header.js";
 import { t } from "./text.js";
@@ -41,7 +41,7 @@ export class Card {
   /**
    * @param {string} id of the task
    * @param {{ room: import("@herenow/client").Room, rename(id: string, title: string): Promise<void>,
-   *   lift(card: Card): void, menu(card: Card, button: HTMLElement): void }} acts
+   *   lift(card: Card): void, left(card: Card): void, menu(card: Card, button: HTMLElement): void }} acts
    */
   constructor(id, acts) {
     this.id = id;
@@ -61,10 +61,10 @@ export class Card {
     this.#takeOver.dataset.testid = "take-over";
     // Where one is looking is told, so that others see a face on the card.
     this.element.addEventListener("focusin", () => acts.room.set({ focus: id }));
-    this.element.addEventListener("focusout", ({ relatedTarget }) => {
-      if (this.element.dataset.moving || this.element.contains(relatedTarget)) return;
+    onLeft(this.element, () => {
       acts.room.set({ focus: null });
       if (!this.#waiting) this.#notice.hidden = true;
+      acts.left(this);
     });
     this.element.append(this.#title, this.#menuButton, this.#description, make("div", { className: "card-foot" }, this.#assignee, this.#watchers), this.#notice, this.#error);
   }
@@ -216,7 +216,7 @@ export class Card {
       event.preventDefault();
       this.#save(true);
     });
-    field.addEventListener("blur", () => { if (!this.element.dataset.moving) this.#save(false); });
+    onLeft(field, () => this.#field === field && this.#save(false));
     field.focus();
     field.select();
     fit(field);

@@ -49,3 +49,23 @@ export function setChip(element, users, sentence, isTyping) {
   if (isTyping) chip.append(dots());
   element.append(chip);
 }
+
+/**
+ * Calls back when the focus has left an element for another place of this page. Another window or frame is no such place:
+ * who looks there for a moment is not done here. Then it is the next thing they do on this page that tells.
+ */
+export function onLeft(element, left) {
+  element.addEventListener("focusout", ({ relatedTarget }) => {
+    if (element.closest("[data-moving]") || element.contains(relatedTarget)) return;
+    // Where it went is known only afterwards.
+    setTimeout(() => {
+      if (element.contains(document.activeElement)) return;
+      if (document.hasFocus()) return left();
+      const back = ({ target }) => {
+        for (const type of ["focusin", "pointerdown"]) document.removeEventListener(type, back);
+        if (!element.contains(target)) left();
+      };
+      for (const type of ["focusin", "pointerdown"]) document.addEventListener(type, back);
+    });
+  });
+}

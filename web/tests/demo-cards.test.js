@@ -100,6 +100,22 @@ test("a reload in the middle of editing lets go of the card", async () => {
   assert.deepEqual(await told(bob), []);
 });
 
+test("a look at another frame ends no editing; what is done next on the page does", async () => {
+  const page = await people.open("/demo", { options: { viewport: { width: 1280, height: 800 } } });
+  const [alice, bob] = ["alice", "bob"].map((name) => page.frameLocator(`[data-testid="pane-${name}"]`));
+  for (const pane of [alice, bob]) await pane.getByText("2 viewing").waitFor();
+  await alice.locator('[data-task="task-1"]').getByTestId("card-title").click();
+  await alice.getByTestId("card-edit").fill("Sing the announcement");
+  const his = bob.locator('[data-task="task-1"]');
+  await his.getByTestId("card-title").click();
+  await his.getByTestId("watch").filter({ hasText: "You can watch" }).waitFor();
+  assert.equal(await alice.getByTestId("card-edit").count(), 1);
+  await alice.getByTestId("board-name").click();
+  await alice.getByTestId("card-edit").waitFor({ state: "detached" });
+  await his.getByTestId("watch").waitFor({ state: "hidden" });
+  await reads(his, "Sing the announcement");
+});
+
 test("a second tab of the same person is told so", async () => {
   const { alice } = await both();
   const second = await people.board("alice", { context: alice.context() });

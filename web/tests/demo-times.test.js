@@ -105,6 +105,7 @@ test("two hundred bots leave a page its frames", async (t) => {
   const empty = await people.open("/demo/bots.html#count=0");
   const most = await measure(empty);
   t.diagnostic(`${rates.join(" and ")} frames a second with ${pointers} pointers; a page without anything had ${most}`);
-  if (most < 57) return t.diagnostic("the machine is too busy to tell");
-  assert.ok(Math.max(...rates) >= 50, `${rates.join(" and ")} frames a second`);
+  const best = Math.max(...rates);
+  if (best < 50 && most < 57) return t.diagnostic("the machine is too busy to tell");
+  assert.ok(best >= 50, `${rates.join(" and ")} frames a second`);
 });
