@@ -14,7 +14,7 @@ pub struct RateLimits {
     pub cursor: u32,
     /// Changes of state and status. Default 10.
     pub update: u32,
-    /// Everything else: joins, leaves, syncs, locks, watches. Default 20; [`OTHER_BURST`] at once.
+    /// Everything else: joins, syncs, locks, watches. Default 20; [`OTHER_BURST`] at once.
     pub other: u32,
 }
 
@@ -56,15 +56,15 @@ impl Rates {
             Request::Update { .. } | Request::SetStatus { .. } => {
                 (&mut self.more().update, limits.update, limits.update * 2)
             }
-            Request::StopTyping { .. } => return Ok(()),
+            // To end something must always be possible; it can only have been begun as often as the rates let it.
+            Request::StopTyping { .. } | Request::Leave { .. } | Request::Unlock { .. } | Request::Unwatch { .. } => {
+                return Ok(());
+            }
             Request::Auth { .. }
             | Request::Join { .. }
-            | Request::Leave { .. }
             | Request::Sync { .. }
             | Request::Lock { .. }
-            | Request::Unlock { .. }
             | Request::Watch { .. }
-            | Request::Unwatch { .. }
             | Request::Ping => (&mut self.other, limits.other, OTHER_BURST.max(limits.other * 2)),
         };
         if rate == 0 { Ok(()) } else { bucket.take(rate, burst, now) }

@@ -399,7 +399,7 @@ pub static KEYS: [Key; 32] = [
     },
     Key {
         name: "limits.other_rate",
-        doc: "Joins, leaves, syncs, locks and the like a second from one connection, 120 at once; 0 is no limit.",
+        doc: "Joins, syncs, locks and the like a second from one connection, 120 at once; 0 is no limit.",
         unset: "",
         slot: Slot::Rate(|c| &mut c.limits.rates.other),
     },
