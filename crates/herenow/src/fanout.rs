@@ -279,3 +279,19 @@ fn index(at: usize) -> u32 {
 
 /// What a list of the turn may keep for the next.
 const KEPT_BYTES_MAX: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::{KEPT_BYTES_MAX, shrink};
+
+    #[test]
+    fn what_only_a_storm_needed_is_not_kept() {
+        let mut small: Vec<u64> = Vec::with_capacity(100);
+        small.push(1);
+        shrink(&mut small);
+        assert_eq!((small.len(), small.capacity()), (0, 100));
+        let mut large: Vec<u64> = vec![0; KEPT_BYTES_MAX];
+        shrink(&mut large);
+        assert!(large.is_empty() && large.capacity() * size_of::<u64>() <= KEPT_BYTES_MAX);
+    }
+}

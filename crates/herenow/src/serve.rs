@@ -1,5 +1,6 @@
 //! `herenow serve`: from a configuration to a running server, and to its end.
 use crate::{
+    assets,
     auth::{dev, mint::Signer, origin::OriginPolicy, token::Verifier},
     banner,
     clock::Clock,
@@ -59,7 +60,7 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         let presence = presence(config, mode, notices).map_err(ServeError::Random)?;
-        let mut router = server::router(presence.clone());
+        let mut router = server::router(presence.clone()).merge(assets::sdk_scripts());
         if mode.is_dev() {
             let policy = Arc::new(presence.origins().clone());
             router = router.merge(dev::router(dev::DevTokens { signer: Arc::new(Signer::new(mode.secret())), policy }));

@@ -11,6 +11,8 @@ use http::{Request, StatusCode};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
+#[cfg(any(target_os = "android", target_os = "linux"))]
+use socket2::SockRef;
 use std::{future::Future, io, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
 use tower::ServiceExt;
@@ -55,6 +57,8 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
         // Presence is small frames that must not wait for company. A socket that refuses this is as good as gone.
         let _ = stream.set_nodelay(true);
         patience::end_when_unacknowledged(&stream, Some(UNACKNOWLEDGED_MAX));
+        #[cfg(any(target_os = "android", target_os = "linux"))]
+        let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
         let (routes, cut) = (router.clone(), Cut::default());
         let cutting = cut.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
@@ -103,6 +107,12 @@ async fn rest_after(error: &io::Error) {
     tokio::time::sleep(ACCEPT_REST).await;
 }
 
+/// Unsent bytes that a socket takes, about. By itself the system takes megabytes for who reads slowly: they would be
+/// minutes old when read, where the outbox tells less and heals it by one roster; and it would say that there is room
+/// again so late that a peer who does read seems to take nothing. It says so at half of this, which 1 kB a second reaches
+/// well within the 30 s in which a peer has to take something.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const UNSENT_BYTES_MAX: u32 = 32 * 1024;
 /// How long a client may take for the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of the head of a request.
