@@ -223,6 +223,13 @@ impl Talks {
         Some(PollPermit { talks: self.clone(), user: user.clone() })
     }
 
+    /// How many talks there are, and users with connections that are polled.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        let table = self.table();
+        table.talks.len() + table.polled.len()
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
