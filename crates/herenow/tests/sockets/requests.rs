@@ -446,7 +446,10 @@ async fn a_stop_tells_streams_and_polls_to_come_back_and_is_over_soon() {
     // Once the older of two has ended, the newer is known to wait.
     let asking = || Box::pin(ask_at(server.address, poll.asking(poll.last)));
     let (_, polled) = select(asking(), asking()).await.factor_first();
+    let mut socket = server.native_raw("wanda").await;
     let told = tokio::spawn(async move {
+        assert_eq!(socket.hear().await, json!({"type":"draining","reconnect_within_ms":10_000}));
+        assert_eq!(socket.close_code().await, Some(1001));
         for mut stream in streams {
             let mut last = [Value::Null, Value::Null];
             while let Some(frame) = stream.hear_or_end().await {
