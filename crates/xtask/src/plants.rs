@@ -24,8 +24,8 @@ pub(crate) const PLANTS: &[Plant] = &[
     Plant {
         rule: "A secret to go on with stays good after the new connection was heard",
         file: "crates/herenow/src/resume.rs",
-        find: "            record.claimed_with = [0; 2];\n",
-        replace: "            let _ = record;\n",
+        find: "        self.table().claimed_with.remove(&session);\n",
+        replace: "        let _ = session;\n",
         build: SOCKETS,
         test: "a_secret_is_good_once_and_the_one_before_until_the_new_connection_was_heard",
     },
