@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpSocket,
+    net::{TcpSocket, TcpStream},
 };
 use tower::ServiceExt;
 
@@ -446,7 +446,10 @@ async fn a_stop_tells_streams_and_polls_to_come_back_and_is_over_soon() {
     // Once the older of two has ended, the newer is known to wait.
     let asking = || Box::pin(ask_at(server.address, poll.asking(poll.last)));
     let (_, polled) = select(asking(), asking()).await.factor_first();
+    let mut socket = server.native_raw("wanda").await;
     let told = tokio::spawn(async move {
+        assert_eq!(socket.hear().await, json!({"type":"draining","reconnect_within_ms":10_000}));
+        assert_eq!(socket.close_code().await, Some(1001));
         for mut stream in streams {
             let mut last = [Value::Null, Value::Null];
             while let Some(frame) = stream.hear_or_end().await {
@@ -576,4 +579,75 @@ async fn who_they_are_is_said_in_the_request_and_refused_readably() {
     }
     let by_query = Ask::get(format!("/stream?token={}", token("alice")));
     assert_eq!(Listener::open_as(&server, by_query).await.welcome["user"]["id"], "alice");
+}
+
+#[tokio::test]
+async fn a_user_has_no_more_than_so_many_connections_that_are_polled() {
+    let server = TestServer::start(|_| {}).await;
+    let mut polls = Vec::new();
+    for _ in 0..100 {
+        polls.push(Poller::open(&server, "alice").await);
+    }
+    let asking = || Ask::get("/session-poll").bearing("alice");
+    assert_eq!(ask(&server, asking()).await.problem(), (429, "poll.too_many".to_owned()));
+    // Neither others nor another kind of connection are held back.
+    Poller::open(&server, "bob").await;
+    Listener::open(&server, "alice").await;
+    say(&server, &polls[0].session(), json!({"type":"close"})).await;
+    assert_eq!(polls[0].poll(&server, 1).await.json()[0][1]["type"], "closed");
+    let began = Instant::now();
+    while ask(&server, asking()).await.status != 200 {
+        assert!(began.elapsed() < LIMIT, "its place is not free");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for_long() {
+    let server = TestServer::start(|_| {}).await;
+    let stream = Listener::open(&server, "alice").await;
+    let mut slow = TcpStream::connect(server.address).await.unwrap();
+    let head = format!(
+        "POST /send HTTP/1.1\r\nhost: {}\r\nherenow-session: {}\r\ncontent-length: 10\r\n\r\n[",
+        server.address,
+        stream.session()
+    );
+    slow.write_all(head.as_bytes()).await.unwrap();
+    let mut buffer = vec![0; 4096];
+    let bytes = tokio::time::timeout(LIMIT * 2, slow.read(&mut buffer)).await.unwrap().unwrap();
+    let answer = String::from_utf8_lossy(&buffer[..bytes]);
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("send.timeout"), "{answer}");
+}
+
+#[tokio::test]
+async fn what_a_client_gave_up_to_send_is_done_as_a_whole_or_not_at_all() {
+    // The answers fit into an outbox, since nobody reads meanwhile.
+    const ROUNDS: u64 = 30;
+    const FRAMES: u64 = 100;
+    let server = TestServer::start(|_| {}).await;
+    let mut stream = Listener::open(&server, "alice").await;
+    for round in 0..ROUNDS {
+        let pings: Vec<Value> = (0..FRAMES).map(|n| json!({"type":"ping","id":round * FRAMES + n})).collect();
+        let body = json!(pings).to_string();
+        let head = format!(
+            "POST /send HTTP/1.1\r\nhost: x\r\nherenow-session: {}\r\ncontent-length: {}\r\n\r\n{body}",
+            stream.session(),
+            body.len()
+        );
+        let mut socket = TcpStream::connect(server.address).await.unwrap();
+        socket.write_all(head.as_bytes()).await.unwrap();
+    }
+    let mut heard = vec![0; ROUNDS as usize];
+    // What was under way is over when enough was asked and answered after it.
+    for after in 0..20 {
+        say(&server, &stream.session(), json!({"type":"ping","id":format!("after-{after}")})).await;
+        loop {
+            let answer = stream.hear().await;
+            let Some(number) = answer["re"].as_u64() else { break };
+            let (round, place) = (number / FRAMES, number % FRAMES);
+            assert_eq!(heard[round as usize], place, "each once, and in order");
+            heard[round as usize] += 1;
+        }
+    }
+    assert!(heard.iter().all(|count| *count == 0 || *count == FRAMES), "{heard:?}");
+    assert!(heard.contains(&FRAMES), "none was heard");
 }

@@ -31,7 +31,7 @@ pub(super) async fn stream(State(http): State<Http>, request: Request) -> Result
     let identity = identify(&http.presence, &parts)?;
     let resume = query_value(&parts.uri, "resume");
     let cut = parts.extensions.get::<Cut>().cloned();
-    let talk = open(&http, Opening { identity, resume, socket: Socket::Stream, cut })?;
+    let talk = open(&http, Opening { identity, resume, socket: Socket::Stream, cut, permit: None })?;
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-store"),

@@ -10,7 +10,10 @@ use crate::{
 };
 use bytes::Bytes;
 use hashbrown::HashMap;
-use herenow_core::{command::Ending, id::SessionId};
+use herenow_core::{
+    command::Ending,
+    id::{SessionId, UserId},
+};
 use herenow_wire::{
     native,
     websocket::{encoder, frame::Opcode},
@@ -161,7 +164,20 @@ impl Talk {
 
 /// The talks of this process, by session.
 #[derive(Clone, Default)]
-pub(super) struct Talks(Arc<Mutex<HashMap<SessionId, Arc<Talk>>>>);
+pub(super) struct Talks(Arc<Mutex<Table>>);
+
+#[derive(Default)]
+struct Table {
+    talks: HashMap<SessionId, Arc<Talk>>,
+    /// How many connections of a user are polled.
+    polled: HashMap<UserId, usize>,
+}
+
+/// The right to have one more connection that is polled.
+pub(super) struct PollPermit {
+    talks: Talks,
+    user: UserId,
+}
 
 /// What a name of a session leads to.
 pub(super) enum Found {
@@ -173,14 +189,14 @@ pub(super) enum Found {
 impl Talks {
     /// Lets a talk be found; what its client has to name.
     pub(super) fn enter(&self, session: SessionId, talk: &Arc<Talk>) -> String {
-        self.table().insert(session, Arc::clone(talk));
+        self.table().talks.insert(session, Arc::clone(talk));
         format!("{session}.{:016x}{:016x}", talk.secret[0], talk.secret[1])
     }
 
     /// The talk that a client names.
     pub(super) fn find(&self, named: &str) -> Found {
         let Some((session, secret)) = resume::parse(named) else { return Found::Nothing };
-        match self.table().get(&session) {
+        match self.table().talks.get(&session) {
             Some(talk) if resume::is_same(talk.secret, secret) => Found::Talk(Arc::clone(talk)),
             Some(_) => Found::WrongSecret,
             None => Found::Nothing,
@@ -191,12 +207,44 @@ impl Talks {
     pub(super) fn forget(&self, talk: &Arc<Talk>) {
         let mut table = self.table();
         let session = talk.connection.session();
-        if table.get(&session).is_some_and(|held| Arc::ptr_eq(held, talk)) {
-            table.remove(&session);
+        if table.talks.get(&session).is_some_and(|held| Arc::ptr_eq(held, talk)) {
+            table.talks.remove(&session);
         }
     }
 
-    fn table(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<Talk>>> {
+    /// Lets a user have one more connection that is polled, which takes no socket to hold; `None` at the limit.
+    pub(super) fn permit_poll(&self, user: &UserId) -> Option<PollPermit> {
+        let mut table = self.table();
+        let polled = table.polled.entry_ref(user).or_default();
+        if *polled >= POLLED_PER_USER_MAX {
+            return None;
+        }
+        *polled += 1;
+        Some(PollPermit { talks: self.clone(), user: user.clone() })
+    }
+
+    /// How many talks there are, and users with connections that are polled.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        let table = self.table();
+        table.talks.len() + table.polled.len()
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl Drop for PollPermit {
+    fn drop(&mut self) {
+        let mut table = self.talks.table();
+        let Some(polled) = table.polled.get_mut(&self.user) else { return };
+        *polled -= 1;
+        if *polled == 0 {
+            table.polled.remove(&self.user);
+        }
+    }
+}
+
+/// Connections that are polled, of one user.
+pub(super) const POLLED_PER_USER_MAX: usize = 100;

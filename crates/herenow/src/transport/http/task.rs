@@ -1,5 +1,5 @@
 //! The task of a connection without WebSocket: it sees to what waits for its time or for room, and to the end.
-use super::talk::{Http, Talk, Talks};
+use super::talk::{Http, PollPermit, Talk, Talks};
 use crate::{
     auth::token::Identity,
     connection::{Connection, ConnectionSetup, Socket, Way},
@@ -28,6 +28,8 @@ pub(super) struct Opening {
     /// How its frames are taken away.
     pub(super) socket: Socket,
     pub(super) cut: Option<Cut>,
+    /// For one that is polled.
+    pub(super) permit: Option<PollPermit>,
 }
 
 /// Opens a connection; the first frame comes as soon as it is known which session it is for.
@@ -35,7 +37,7 @@ pub(super) struct Opening {
 /// # Errors
 /// 500 where the system gives no random bytes.
 pub(super) fn open(http: &Http, opening: Opening) -> Result<Arc<Talk>, Problem> {
-    let Opening { identity, resume, socket, cut } = opening;
+    let Opening { identity, resume, socket, cut, permit } = opening;
     let presence = http.presence.clone();
     let no_random = |error| {
         tracing::error!(%error, "no random number for a session");
@@ -57,7 +59,7 @@ pub(super) fn open(http: &Http, opening: Opening) -> Result<Arc<Talk>, Problem> 
         let counted = presence.admit(&opened.connection);
         let how = converse(&opened).await;
         Box::pin(end(&opened, &talks, how)).await;
-        drop(counted);
+        drop((counted, permit));
     });
     Ok(talk)
 }
