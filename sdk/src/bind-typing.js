@@ -33,7 +33,8 @@ export function bindTyping(element, room, options = {}) {
     clearTimeout(idle);
     idle = setTimeout(stop, idleMs);
   };
-  const on = (/** @type {EventTarget} */ target, /** @type {string} */ types, /** @type {(event: any) => void} */ listener) => listen(target, types, listener, ending.signal);
+  /** @type {(target: EventTarget, type: string, listener: (event: any) => void) => void} */
+  const on = (target, type, listener) => listen(target, type, listener, ending.signal);
   on(element, "input", (event) => {
     if (ignore?.(event)) return;
     if ((field.value ?? element.textContent) === "") stop();

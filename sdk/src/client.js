@@ -24,11 +24,8 @@ export function connect(options = {}) {
   let watches;
   let isLost = false;
   let lostTimer = 0;
-  let status = "active";
 
   const fail = (/** @type {import("./error.js").HerenowError} */ error) => client.emit("error", error);
-
-  const sayStatus = () => link.send({ type: "status", status });
 
   const link = createLink(address(options.url), options, {
     up(welcome) {
@@ -36,7 +33,6 @@ export function connect(options = {}) {
       lostTimer = 0;
       self.set(welcome.user);
       session.set(welcome.session);
-      if (status === "idle") sayStatus();
       for (const { up } of rooms.values()) up(welcome.resumed);
       if (isLost) client.emit("restored", undefined);
       isLost = false;
@@ -49,15 +45,10 @@ export function connect(options = {}) {
       }, LOST_MS);
     },
     heard: (frame) => rooms.get(frame.room)?.heard(frame),
-    seen: (direction, { token, resume, ...frame }) => client.emit("frame", { direction, frame }),
+    seen: (direction, { token, resume, send, ...frame }) => client.emit("frame", { direction, frame }),
     failed: fail,
     started(signal) {
-      const watch = async () => {
-        (await import("./later.js")).watchIdle(options, IDLE_WATCH_MS, signal, (now) => {
-          status = now;
-          sayStatus();
-        });
-      };
+      const watch = () => import("./later.js").then(({ watchIdle }) => watchIdle(link, options, IDLE_WATCH_MS, signal)).catch(fail);
       // Later: nothing of it is needed before.
       if (globalThis.document) setTimeout(watch, IDLE_WATCH_MS);
     },
@@ -83,8 +74,8 @@ export function connect(options = {}) {
     },
     reconnect,
     close() {
-      clearTimeout(lostTimer);
       link.stop();
+      clearTimeout(lostTimer);
       for (const { end } of rooms.values()) end("left");
     },
   };

@@ -2,7 +2,10 @@
 
 // Imports nothing, so that a bundler can put it into a file of its own without a third for what both use.
 
-const ANIMALS = "Ant Bat Bear Bee Bison Cat Crane Crow Deer Dove Duck Eel Elk Finch Fox Frog Goat Hare Hawk Ibis Koala Lark Lynx Mole Moth Newt Otter Owl Panda Puma Quail Seal Stork Swan Tiger Toad Wasp Whale Wolf Wren Yak Zebra".split(" ");
+const ANIMALS = (
+  "Ant Bat Bear Bee Bison Cat Crane Crow Deer Dove Duck Eel Elk Finch Fox Frog Goat Hare Hawk Ibis Koala Lark Lynx Mole " +
+  "Moth Newt Otter Owl Panda Puma Quail Seal Stork Swan Tiger Toad Wasp Whale Wolf Wren Yak Zebra"
+).split(" ");
 const ANSWER_MS_MAX = 8_000;
 
 /**
@@ -18,6 +21,8 @@ export async function devToken(base, user, HerenowError) {
     headers: { "Content-Type": "application/json" },
     body,
     signal: AbortSignal.timeout(ANSWER_MS_MAX),
+  }).catch((error) => {
+    throw new HerenowError({ code: "connection.lost", message: `the server was not reached: ${error}`, base });
   });
   if (response.status === 404) return null;
   const { token, code = "auth.unavailable", title, hint } = await response.json().catch(() => ({}));

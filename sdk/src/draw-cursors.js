@@ -2,6 +2,19 @@
 
 /** @import { Cursor, Readable } from "./types.js" */
 
+const MOVING = "left 80ms linear, top 80ms linear";
+const ARROW = { width: "14px", height: "18px", clipPath: "polygon(0 0, 100% 65%, 45% 70%, 15% 100%)" };
+const LABEL = {
+  font: "12px/1.4 system-ui, sans-serif",
+  color: "#fff",
+  borderRadius: "4px",
+  padding: "0 6px",
+  marginInlineStart: "12px",
+  whiteSpace: "nowrap",
+  width: "max-content",
+  unicodeBidi: "isolate",
+};
+
 /**
  * @param {Readable<readonly Cursor[]>} cursors
  * @param {HTMLElement} layer
@@ -25,11 +38,10 @@ export function drawCursors(cursors, layer) {
     for (const { session, user, x, y } of list) {
       let shape = drawn.get(session);
       if (!shape) {
-        shape = element("herenow-cursor", { position: "absolute", transition: isCalm ? "" : "left 80ms linear, top 80ms linear" });
-        const arrow = element("herenow-arrow", { width: "14px", height: "18px", background: user.color, clipPath: "polygon(0 0, 100% 65%, 45% 70%, 15% 100%)" });
-        const label = element("herenow-name", { font: "12px/1.4 system-ui, sans-serif", color: "#fff", background: user.color, borderRadius: "4px", padding: "0 6px", marginInlineStart: "12px", whiteSpace: "nowrap", width: "max-content", unicodeBidi: "isolate" });
+        shape = element("herenow-cursor", { position: "absolute", transition: isCalm ? "" : MOVING });
+        const label = element("herenow-name", { ...LABEL, background: user.color });
         label.textContent = user.name;
-        shape.append(arrow, label);
+        shape.append(element("herenow-arrow", { ...ARROW, background: user.color }), label);
         root.append(shape);
         drawn.set(session, shape);
       }

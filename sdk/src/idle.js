@@ -4,21 +4,22 @@ const HIDDEN_MS = 10_000;
 const SIGNS = "pointermove pointerdown keydown wheel touchstart scroll focus visibilitychange";
 
 /**
- * Calls back when the person has gone quiet and when they are back.
+ * Tells the server when the person has gone quiet and when they are back.
+ * @param {import("./link.js").Link} link
  * @param {import("./types.js").ClientOptions} options `idleAfterMs`; a hidden page is quiet after 10 s at the latest
  * @param {number} sinceMs for how long there was no sign when this is called
  * @param {AbortSignal} signal ends it
- * @param {(status: "idle" | "active") => void} changed
  */
-export function watchIdle({ idleAfterMs: afterMs = 60_000 }, sinceMs, signal, changed) {
+export function watchIdle(link, { idleAfterMs: afterMs = 60_000 }, sinceMs, signal) {
   if (signal.aborted || !afterMs) return;
   let isIdle = false;
   let timer = 0;
   let waitingSince = 0;
+  const say = () => link.send({ type: "status", status: isIdle ? "idle" : "active" });
   const turn = (/** @type {boolean} */ idle) => {
     if (idle === isIdle) return;
     isIdle = idle;
-    changed(idle ? "idle" : "active");
+    say();
   };
   const wait = (sinceMs = 0) => {
     waitingSince = performance.now();
@@ -34,6 +35,9 @@ export function watchIdle({ idleAfterMs: afterMs = 60_000 }, sinceMs, signal, ch
   };
   // By itself, because what two files use would make a third.
   for (const type of SIGNS.split(" ")) addEventListener(type, sign, { signal, passive: true, capture: true });
-  wait(sinceMs);
+  // A new connection is taken to be active.
+  const online = (/** @type {{ name: string }} */ { name }) => name === "online" && isIdle && say();
+  link.state.subscribe(online, { signal });
   signal.addEventListener("abort", () => clearTimeout(timer));
+  wait(sinceMs);
 }

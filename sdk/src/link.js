@@ -132,7 +132,9 @@ export function createLink(base, options, owner) {
       const opener = ways[way] === "ws" ? openSocket : (await import("./transports/http.js")).openHttp;
       if (mine === attempt) open(opener, token);
     } catch (thrown) {
-      if (mine === attempt) fail(asError(thrown));
+      if (mine !== attempt) return;
+      way = 0;
+      fail(asError(thrown));
     }
   };
 
@@ -142,7 +144,7 @@ export function createLink(base, options, owner) {
     storeKey = `herenow:${base}:${subject(token)}`;
     const kept = swapStored(storeKey);
     resume ??= kept;
-    let complaint = error("connection.lost", "connection lost");
+    let complaint = error("connection.lost", "lost");
     const closed = (/** @type {number} */ code) => end(code, complaint);
     later(() => isUp() || closed(BLOCKED), WELCOME_MS_MAX);
     transport = opener({
@@ -166,10 +168,11 @@ export function createLink(base, options, owner) {
     resume = frame.resume;
     const mine = attempt;
     const isOver = () => mine !== attempt;
-    later(async () => {
+    later(() => {
       failures = excused = 0;
       cause = undefined;
-      if (tokens.renewable) (await import("./later.js")).keepToken({ ...tokens, welcome: frame, ask, later, isOver, asError, failed: owner.failed });
+      const keep = { ...tokens, welcome: frame, ask, later, isOver, asError, failed: owner.failed };
+      if (tokens.renewable) import("./later.js").then(({ keepToken }) => keepToken(keep)).catch(owner.failed);
     }, STABLE_MS);
     state.set({ name: "online", transport: ways[way], resumed: frame.resumed, draining: false });
     owner.up(frame);

@@ -175,8 +175,10 @@ export function createRoom(id, { state: _state, signal: _signal, ...how }, { lin
     gear.set(roster.gear);
     typists = [...roster.typing.values()].filter(({ user }) => user.id !== selfId);
     for (const typing of typings.values()) typing.show(typists);
-    const held = [...roster.locks.values()].map(({ name, holder: user, session: id, fence }) => [name, { user, session: id, fence, mine: id === client.session.get() }]);
-    if (!isSame(held, [...locks.get()])) locks.set(new Map(/** @type {[string, types.LockHolder][]} */ (held)));
+    const held = /** @type {[string, types.LockHolder][]} */ (
+      [...roster.locks.values()].map(({ name, holder: user, session: id, fence }) => [name, { user, session: id, fence, mine: id === client.session.get() }])
+    );
+    if (!isSame(held, [...locks.get()])) locks.set(new Map(held));
   };
 
   /** The connection is gone. */
@@ -285,6 +287,8 @@ export function createRoom(id, { state: _state, signal: _signal, ...how }, { lin
       return (await import("./extras.js")).takeLock(ask, locks, name, options);
     },
     send(event, data, options) {
+      // A message right after `client.room()` must not come before the join.
+      joinOnce();
       const sent = ask({ ...options, type: "message", event, data }).then(({ sessions }) => sessions);
       sent.catch(fail);
       return sent;

@@ -3,53 +3,14 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { connect } from "../src/client.js";
-// What the client loads when it is used: loaded before, so that no test waits for a disk.
-import "../src/extras.js";
-import "../src/later.js";
+import { accept, closeAll, ids, inRoom, online } from "./clients.js";
 import { browser, diff, pass, roster, settle, Socket, user, viewer, welcome } from "./world.js";
 
-let world;
-let clients;
-
-beforeEach(() => {
-  world = browser();
-  clients = [];
-});
+beforeEach(() => void browser());
 afterEach(() => {
-  for (const client of clients) client.close();
+  closeAll();
   mock.timers.reset();
 });
-
-/** A client whose connection is up. */
-async function online(options = {}, greeting = {}) {
-  const client = connect({ url: "https://here.example", auth: "token", backoff: { minMs: 1, maxMs: 1 }, ...options });
-  clients.push(client);
-  await settle();
-  await accept(greeting);
-  return client;
-}
-
-/** The server accepts the connection under way. */
-async function accept(greeting = {}) {
-  Socket.last.open();
-  Socket.last.say(welcome(greeting));
-  await settle();
-}
-
-/** A room in which `a`, who is this client, and `b` are; with what it told. */
-async function inRoom(client, options) {
-  const room = client.room("r", options);
-  const told = [];
-  for (const type of ["join", "leave", "change", "sync", "error"]) {
-    room.on(type, (detail) => told.push([type, detail.viewer?.user.id ?? detail.cause ?? detail.code, detail.reason ?? detail.changed].filter(Boolean)));
-  }
-  await settle();
-  Socket.last.answer("join", roster(5, [viewer("b", 1), viewer("a", 2)]));
-  await settle();
-  return { room, told };
-}
-
-const ids = (list) => list.get().map(({ user }) => user.id);
 
 test("a room tells who is here, oneself first, and then what changes", async () => {
   const client = await online();
@@ -110,6 +71,16 @@ test("the same room twice is one join, and the last to let go leaves", async () 
   assert.deepEqual([Socket.last.count("leave"), room.status.get()], [1, "left"]);
   room.leave();
   assert.notEqual(client.room("r"), room, "later it is another");
+});
+
+test("a client that was closed says no more", async () => {
+  const client = await online();
+  const { room } = await inRoom(client);
+  let isLost = false;
+  client.on("lost", () => (isLost = true));
+  client.close();
+  await pass(10_000);
+  assert.deepEqual([Socket.last.closedWith, client.state.get().name, room.status.get(), isLost], [1000, "closed", "left", false]);
 });
 
 test("letting go and taking up at once, as in strict mode, is no leave", async () => {
@@ -273,6 +244,13 @@ test("a message is answered with how many got it, or fails", async () => {
   assert.deepEqual(told.filter(([type]) => type === "error").map(([, code]) => code), ["message.reserved_event", "connection.offline", "connection.offline"]);
 });
 
+test("a message in the same breath as the room comes after the join", async () => {
+  const client = await online();
+  client.room("r").send("wave", null).catch(() => {});
+  await settle();
+  assert.deepEqual(Socket.last.sent.map(({ type }) => type), ["auth", "join", "message"]);
+});
+
 test("a refused join and a removal end the room", async () => {
   const client = await online();
   const room = client.room("secret");
@@ -307,83 +285,9 @@ test("a node in doubt makes the room stale until it is sure again", async () => 
   assert.equal(room.status.get(), "joined");
 });
 
-test("a lock is got, waited for, and noticed to be lost", async () => {
-  const { room } = await inRoom(await online());
-  const held = room.lock("card");
-  await settle();
-  Socket.last.answer("lock", { type: "ack", held: true, fence: 7 });
-  const lock = await held;
-  let isLost = false;
-  void lock.lost.then(() => (isLost = true));
-  Socket.last.say({ type: "lock", room: "r", name: "card", holder: user("a"), session: "00000000000000a1", fence: 7 });
-  await settle();
-  assert.deepEqual([lock.fence, isLost, room.locks.get().get("card").mine], [7, false, true]);
-  Socket.last.say({ type: "lock", room: "r", name: "card", holder: user("b"), session: "b1", fence: 8 });
-  await settle();
-  assert.deepEqual([isLost, room.locks.get().get("card").mine], [true, false]);
-  const taken = room.lock("card");
-  await settle();
-  Socket.last.answer("lock", { type: "ack", held: false, fence: 8 });
-  assert.equal(await taken, null);
-  const waited = room.lock("card", { wait: true });
-  await settle();
-  Socket.last.answer("lock", { type: "ack", held: false, fence: 8 });
-  await settle();
-  Socket.last.say({ type: "lock", room: "r", name: "card", holder: user("a"), session: "00000000000000a1", fence: 9 });
-  assert.equal((await waited).fence, 9);
-  (await waited).release();
-  assert.equal(Socket.last.sentLast("unlock").name, "card");
-});
-
-test("dots are asked for once a user, and again after a reconnect", async () => {
-  const client = await online();
-  const dots = client.watch(["b", "c"]);
-  const more = client.watch(["b", "d"]);
-  await settle();
-  assert.deepEqual(Socket.last.sent.filter(({ type }) => type === "watch").map(({ users }) => users), [["b", "c"], ["d"]]);
-  Socket.last.say({ type: "statuses", users: { b: { status: "active" }, c: { status: "offline" } } });
-  await settle();
-  assert.deepEqual([dots.get().get("b"), dots.get().size, more.get().size], [{ status: "active" }, 2, 1]);
-  const before = dots.get();
-  Socket.last.say({ type: "statuses", users: { d: { status: "idle" } } });
-  await settle();
-  assert.equal(dots.get(), before);
-  more.close();
-  await settle();
-  assert.deepEqual(Socket.last.sentLast("unwatch").users, ["d"]);
-  Socket.last.drop();
-  await pass(50);
-  await accept();
-  assert.deepEqual(Socket.last.sentLast("watch").users, ["b", "c"]);
-});
-
-test("a session is idle after a minute without a sign of the person, and after ten hidden seconds", async () => {
-  await online({ idleAfterMs: 60_000 });
-  const statuses = () => Socket.last.sent.filter(({ type }) => type === "status").map(({ status }) => status);
-  await pass(30_000);
-  world.fire("pointermove");
-  await pass(59_000);
-  assert.deepEqual(statuses(), []);
-  await pass(2_000);
-  assert.deepEqual(statuses(), ["idle"]);
-  world.fire("keydown");
-  assert.deepEqual(statuses(), ["idle", "active"]);
-  world.hide(true);
-  world.fire("pointermove");
-  await pass(10_500);
-  assert.deepEqual(statuses(), ["idle", "active", "idle"]);
-  Socket.last.drop();
-  await pass(60);
-  await accept();
-  assert.deepEqual(statuses(), ["idle"], "a new connection is told");
-  world.hide(false);
-  assert.deepEqual(statuses(), ["idle", "active"]);
-});
-
 test("frames can be looked at, without their secrets", async () => {
   const frames = [];
   const client = connect({ url: "https://here.example", auth: "secret" });
-  clients.push(client);
   client.on("frame", ({ direction, frame }) => frames.push([direction, frame]));
   await settle();
   await accept();
@@ -391,4 +295,5 @@ test("frames can be looked at, without their secrets", async () => {
   await settle();
   assert.deepEqual(frames.map(([direction, { type }]) => [direction, type]), [["in", "welcome"], ["out", "join"]]);
   assert.ok(!/secret|a1\.first/.test(JSON.stringify(frames)));
+  client.close();
 });

@@ -1,5 +1,5 @@
-// Frames without a WebSocket, for networks that let none through: a stream of server-sent events or long polls, and
-// requests that carry what the client says. Loaded only where it is needed.
+// Frames without a WebSocket, for networks that let none through: a stream of server-sent events or polls that wait, and
+// requests with what the client says. Loaded only where it is needed.
 
 /** @import { Frame } from "../frames.js" */
 /** @import { Opening, Transport } from "./ws.js" */
@@ -8,6 +8,8 @@
 const PROBE_MS_MIN = 15_000;
 const PROBE_MS_MAX = 300_000;
 const PROBE_ANSWER_MS_MAX = 8_000;
+/** Frames in one request; the server takes more. */
+const SEND_FRAMES_MAX = 100;
 const LOST = 1006;
 const BLOCKED = 0;
 
@@ -15,73 +17,84 @@ const BLOCKED = 0;
 export function openHttp({ base, way, upgrade, token, resume, heard, closed }) {
   const ending = new AbortController();
   const { signal } = ending;
+  let isOver = false;
   /** What names the session in each request after the first. */
   let session = "";
   /** @type {object[]} */
   let outbox = [];
   let isSending = false;
-  let count = 0;
-
-  /** @type {HeadersInit} */
-  const bearer = token === null ? {} : { Authorization: `Bearer ${token}` };
 
   const end = (/** @type {number} */ code) => {
-    if (signal.aborted) return;
+    if (isOver) return;
+    isOver = true;
     ending.abort();
     closed(code);
   };
 
   /** @param {string} path @param {RequestInit} [init] */
-  const request = async (path, init = {}) => {
-    const headers = { ...bearer, ...(session && { "Herenow-Session": session }), ...init.headers };
-    const response = await fetch(base + path, { ...init, headers, signal, cache: "no-store", credentials: token === null ? "include" : "same-origin" });
+  const request = async (path, init) => {
+    const response = await fetch(base + path, {
+      cache: "no-store",
+      credentials: token === null ? "include" : "same-origin",
+      signal,
+      ...init,
+      headers: {
+        ...(session ? { "Herenow-Session": session } : token !== null && { Authorization: `Bearer ${token}` }),
+        ...(init && { "Content-Type": "application/json" }),
+      },
+    });
     if (response.ok) return response;
     const { code = "connection.lost", title = `the server answered ${response.status}`, hint } = await response.json().catch(() => ({}));
     hear({ type: "error", code, message: title, hint });
-    end(closeCode(response.status, code));
+    end(closeCode(response.status, session));
     throw new Error(code);
   };
 
+  /** @param {object[]} frames @param {RequestInit} [init] */
+  const post = (frames, init) => request("/send", { method: "POST", body: JSON.stringify(frames), ...init });
+
   /** @param {Frame} frame */
   const hear = (frame) => {
-    if (signal.aborted) return;
-    if (frame.type === "welcome") session = frame.resume;
-    count += 1;
-    heard(frame);
+    if (isOver) return;
+    if (frame.type === "welcome") session = frame.send;
+    if (frame.type === "closed") end(frame.code ?? LOST);
+    // A sign of life is asked for: any request is one.
+    else if (frame.type === "ping") post([]).catch(() => end(LOST));
+    else heard(frame);
   };
 
+  const opening = resume ? `?resume=${encodeURIComponent(resume)}` : "";
+
   const stream = async () => {
-    const query = resume ? `?resume=${encodeURIComponent(resume)}` : "";
-    const response = await request(`/stream${query}`, { headers: { Accept: "text/event-stream" } });
+    const response = await request(`/stream${opening}`);
     const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
     const decoder = new TextDecoder();
     let rest = "";
     for (;;) {
       const { value, done } = await reader.read();
       if (done) return end(LOST);
-      const lines = (rest + decoder.decode(value, { stream: true })).split(/\r?\n/);
+      const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
       rest = lines.pop() ?? "";
       for (const line of lines) if (line.startsWith("data:")) hear(JSON.parse(line.slice(5)));
     }
   };
 
   const poll = async () => {
-    let query = resume ? `&resume=${encodeURIComponent(resume)}` : "";
-    while (!signal.aborted) {
-      const response = await request(`/session-poll?after=${count}${query}`);
-      query = "";
-      for (const frame of await response.json()) hear(frame);
+    let after = 0;
+    while (!isOver) {
+      const response = await request(`/session-poll${session ? `?after=${after}` : opening}`);
+      for (const [number, frame] of await response.json()) {
+        // What was asked for twice may come twice.
+        if (number > after) hear(frame);
+        after = Math.max(after, number);
+      }
     }
   };
 
   const flush = async () => {
     if (isSending) return;
     isSending = true;
-    while (outbox.length && !signal.aborted) {
-      const body = JSON.stringify(outbox);
-      outbox = [];
-      await request("/send", { method: "POST", headers: { "Content-Type": "application/json" }, body }).catch(() => end(LOST));
-    }
+    while (outbox.length && !isOver) await post(outbox.splice(0, SEND_FRAMES_MAX)).catch(() => end(LOST));
     isSending = false;
   };
 
@@ -95,24 +108,23 @@ export function openHttp({ base, way, upgrade, token, resume, heard, closed }) {
       queueMicrotask(flush);
     },
     close(code) {
-      if (signal.aborted) return;
-      // Without a close frame the server takes it for lost, which is what it should when this is back soon.
-      if (code === 1000 && session) {
-        fetch(`${base}/send`, { method: "POST", headers: { ...bearer, "Content-Type": "application/json", "Herenow-Session": session }, body: "[]", keepalive: true }).catch(() => {});
-      }
-      ending.abort();
+      if (isOver) return;
+      isOver = true;
+      // The other way round, the server would take the connection for lost.
+      const said = session ? post([{ type: "close", code }], { keepalive: true, signal: null }) : Promise.resolve();
+      said.catch(() => {}).finally(() => ending.abort());
     },
   };
 }
 
-/** The close code that a WebSocket would have had. @param {number} status @param {string} code */
-function closeCode(status, code) {
+/** The close code that a WebSocket would have had. @param {number} status @param {string} session */
+function closeCode(status, session) {
+  // Once it is open, all that can be wrong is mended by another connection.
+  if (session) return LOST;
   if (status === 401) return 4401;
   if (status === 403) return 4403;
-  if (status === 429) return 4429;
-  // No such way on this server, or something in between that does not know it.
-  if (status === 404 && !code.startsWith("session.")) return BLOCKED;
-  return LOST;
+  // No such way on this server, or something in between that does not let it through.
+  return status === 429 || status === 503 ? LOST : BLOCKED;
 }
 
 /**
@@ -125,6 +137,7 @@ function probe(base, signal, waitMs, found) {
     const late = setTimeout(() => socket.close(), PROBE_ANSWER_MS_MAX);
     socket.onopen = () => {
       socket.onclose = null;
+      clearTimeout(late);
       socket.close(1000);
       if (!signal.aborted) found();
     };
