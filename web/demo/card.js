@@ -275,11 +275,13 @@ export class Card {
   async #take() {
     const { room } = this.#acts;
     this.#waiting = new AbortController();
+    const written = this.#draft;
     room.send("take_over", { task: this.id }, { to: this.#holder.user.id }).catch((error) => this.complain(error));
     try {
       const lock = await room.lock(lockOf(this.id), { wait: true, signal: AbortSignal.any([this.#waiting.signal, AbortSignal.timeout(5_000)]) });
       this.#notice.hidden = true;
-      this.#open(this.#task.title);
+      // What they had written comes as a task in a moment; it is known already.
+      this.#open(written ?? this.#task.title);
       this.#keep(lock);
     } catch {
       // They are back at it, or gone for good; either way the card says who has it.

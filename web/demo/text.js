@@ -62,7 +62,7 @@ const english = {
     joined: { one: "{names} joined", other: "{names} and {count} others joined" },
     left: { one: "{names} left", other: "{names} and {count} others left" },
     created: "{who} added {title}", moved: "{who} moved {title} to {list}",
-    renamed: "{who} renamed it {title}", deleted: "{who} deleted {title}", somebody: "Somebody",
+    renamed: "{who} renamed a card to {title}", deleted: "{who} deleted {title}", somebody: "Somebody",
   },
   now: "now",
   sees: "{name} sees: {names}",

@@ -81,6 +81,7 @@ test("who has not typed for 30 s can be taken over from, and loses nothing", asy
   for (const page of [alice, bob]) await page.clock.runFor(31_000);
   await his.getByTestId("take-over").click();
   await bob.getByTestId("card-edit").waitFor();
+  assert.equal(await bob.getByTestId("card-edit").inputValue(), "Write half of");
   await alice.locator('[data-task="task-1"]').getByRole("alert").filter({ hasText: "Bob\u2069 took over" }).waitFor();
   assert.equal(await alice.getByTestId("card-edit").count(), 0);
   await reads(alice.locator('[data-task="task-1"]'), "Write half of");

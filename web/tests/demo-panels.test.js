@@ -75,7 +75,7 @@ test("the wire shows the last fifty frames both ways, each with a caption, and c
   await alice.getByTestId("filter").fill("");
   const opened = frames.locator("[data-type=typing]").first();
   await opened.locator("summary").click();
-  assert.match(await opened.locator("pre").textContent(), /"target": "list-todo"/);
+  await opened.locator("pre").filter({ hasText: '"target": "list-todo"' }).waitFor();
   for (let time = 0; time < 30; time += 1) await alice.evaluate((at) => herenow.room.send("noise", at, { echo: true }), time);
   await frames.getByText("Alice says: noise.").first().waitFor();
   assert.equal(await frames.locator("details").count(), 50);
@@ -154,8 +154,12 @@ test("pointers are shared, fade when still, and can be hidden either way", async
   await turn(alice, "Share my pointer");
   await hers.waitFor({ state: "detached" });
   await turn(alice, "Share my pointer");
-  await alice.mouse.move(box.x + 60, box.y + 300);
-  await hers.waitFor({ state: "attached" });
+  // Any move will do, once the page has begun to watch for them again.
+  const back = hers.waitFor({ state: "attached" });
+  let isBack = false;
+  back.finally(() => { isBack = true; });
+  for (let step = 0; !isBack; step = (step + 1) % 200) await alice.mouse.move(box.x + 60 + step, box.y + 300);
+  await back;
   await turn(bob, "Show others’ pointers");
   await hers.waitFor({ state: "detached" });
 });
