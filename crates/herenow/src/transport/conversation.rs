@@ -1,9 +1,9 @@
 //! What a connection says and is told, from the first byte to the last: frames to requests, requests to the shards.
 use crate::{
-    auth::{error::AuthError, token::Identity},
+    auth::{authority::Inquiry, error::AuthError, rights::Rights, token::Identity},
     connection::Connection,
     heartbeat::refuse_with,
-    intake::{Admitted, admit},
+    intake::{Admitted, admit_with, room_entered},
     presence::Presence,
     rate::Rates,
     resume::Claimed,
@@ -51,9 +51,18 @@ pub struct Conversation {
     pub(super) rates: Rates,
     /// The session to go on with that the request named, until the client has said who it is.
     pub(super) resume: Option<Box<str>>,
-    pub(super) contest: Option<Box<Contest>>,
+    /// What has to be known before the talk goes on, in a box because it seldom is anything.
+    pub(super) pause: Option<Box<Pause>>,
     /// Whether the client has yet to be heard since its session goes on here.
     pub(super) is_unconfirmed: bool,
+}
+
+/// What a talk waits for, and what the client has said meanwhile.
+pub enum Pause {
+    /// Whether the connection that seems to hold a session is there.
+    Contest(Contest),
+    /// What others have to be asked, before the first of these frames can be answered.
+    Inquiry(Inquiry, Vec<Box<str>>),
 }
 
 /// A claim to a session that another connection seems to hold.
@@ -116,7 +125,7 @@ impl Conversation {
             held: None,
             rates: Rates::default(),
             resume: None,
-            contest: None,
+            pause: None,
             is_unconfirmed: false,
         }
     }
@@ -203,41 +212,129 @@ impl Conversation {
     }
 
     pub(super) fn hear_text(&mut self, text: &str, inputs: &mut Inputs) {
-        if let Some(contest) = &mut self.contest {
+        match self.pause.as_deref_mut() {
             // What a client says before it knows whether its session goes on waits for that.
-            if contest.heard.len() < HEARD_EARLY_MAX {
+            Some(Pause::Contest(contest)) if contest.heard.len() < HEARD_EARLY_MAX => {
                 return contest.heard.push(text.into());
             }
-            return self.refuse(&Problem::new(Code::RateFlood));
+            Some(Pause::Contest(_)) => return self.refuse(&Problem::new(Code::RateFlood)),
+            // No more than one read holds: nothing is read while the talk waits.
+            Some(Pause::Inquiry(_, heard)) => return heard.push(text.into()),
+            None => {}
         }
-        let asked = match self.connection.dialect() {
-            Dialect::Native => native::decode(text),
-            Dialect::Board => board::decode(text),
-        };
-        let Some(identity) = &self.identity else { return self.hear_stranger(asked, inputs) };
+        let asked = self.decode(text);
+        if self.identity.is_none() {
+            return self.hear_stranger(asked, text, inputs);
+        }
         if std::mem::take(&mut self.is_unconfirmed) {
             self.presence.resumes().confirm(self.connection.session());
         }
         let re = asked.as_ref().ok().and_then(|asked| asked.re.clone());
-        let (now, limits) = (self.now(), self.presence.settings().rates);
+        let (now, limits) = (self.now(), self.presence.rates());
         let taken = asked.as_ref().map_or(Ok(()), |asked| self.rates.take(&asked.request, &limits, now));
         if let (Ok(asked), Err(retry_after)) = (&asked, taken) {
             let asked = asked.clone();
             return self.hear_too_often(asked, re, retry_after);
         }
-        match asked.and_then(|asked| admit(&identity.grants, asked)) {
-            Ok(Admitted::InRoom(room, command)) => self.ask(room, re, command, inputs),
+        self.hear_counted(asked, text, inputs);
+    }
+
+    /// Hears somebody who is known, and who does not ask too often.
+    fn hear_counted(&mut self, asked: Result<Asked, Problem>, text: &str, inputs: &mut Inputs) {
+        let Some(identity) = &self.identity else { return };
+        let asked = match asked {
+            Ok(asked) => asked,
+            Err(problem) => return self.complain(&problem),
+        };
+        let re = asked.re.clone();
+        let more = match self.more_rights(identity, &asked.request) {
+            Ok(Some(more)) => more,
+            Ok(None) => {
+                let room = room_entered(&asked.request).cloned();
+                let retry_after = Some(UNAVAILABLE_WAIT);
+                return self.complain(&Problem { re, room, retry_after, ..Problem::new(Code::RoomUnavailable) });
+            }
+            Err(inquiry) => return self.wait_for(inquiry, text),
+        };
+        let grants = Arc::clone(&identity.grants);
+        match admit_with(&grants, more, asked) {
+            Ok(Admitted::InRoom(room, command)) => {
+                if !more.is_empty() {
+                    self.note_let_in(&room, more, &command);
+                }
+                self.ask(room, re, command, inputs);
+            }
             Ok(Admitted::Status(status)) => self.set_status(status, re, inputs),
             Ok(Admitted::Watch(users)) => self.watch(re, users, inputs),
             Ok(Admitted::Unwatch(users)) => self.unwatch(re, users, inputs),
             Ok(Admitted::Pong) => self.say(&native::pong(re.as_ref(), self.now())),
-            Ok(Admitted::Auth { token, resume: _ }) => self.renew(&token, re, inputs),
+            Ok(Admitted::Auth { token, resume: _ }) => match self.presence.inquiry_of_token(&token) {
+                Some(inquiry) => self.wait_for(inquiry, text),
+                None => self.renew(&token, re, inputs),
+            },
             Err(problem) => self.complain(&problem),
         }
     }
 
+    /// What the app lets the user do beyond their token in the room of a request; what it has to be asked before that is
+    /// known. `Ok(None)` where it was asked in vain.
+    fn more_rights(&self, identity: &Identity, request: &Request) -> Result<Option<Rights>, Inquiry> {
+        let Some(room) = room_entered(request).filter(|_| self.presence.asks_about_rooms()) else {
+            return Ok(Some(Rights::NONE));
+        };
+        if identity.grants.rights(room).reads() {
+            return Ok(Some(Rights::NONE));
+        }
+        self.presence.rights(identity, room, matches!(request, Request::Join { .. }))
+    }
+
+    /// Has the app asked again about a user whom it lets into a room, for as long as the session is in it.
+    fn note_let_in(&self, room: &RoomId, rights: Rights, command: &Command) {
+        let Some(identity) = self.identity.as_ref().filter(|_| matches!(command, Command::Join { .. })) else { return };
+        self.presence.hold_room((identity.profile.user.clone(), room.clone()), rights, &self.connection);
+    }
+
+    /// Lets the talk wait until something is known, with this frame as the first that is heard then.
+    fn wait_for(&mut self, inquiry: Inquiry, text: &str) {
+        self.pause = Some(Box::new(Pause::Inquiry(inquiry, vec![text.into()])));
+    }
+
+    /// What the talk waits for.
+    pub fn take_pause(&mut self) -> Option<Pause> {
+        self.pause.take().map(|pause| *pause)
+    }
+
+    /// Goes on where something is known that the talk waited for.
+    pub fn go_on(&mut self, heard: Vec<Box<str>>, inputs: &mut Inputs) {
+        let mut heard = heard.into_iter();
+        if let Some(text) = heard.next() {
+            let asked = self.decode(&text);
+            // It was counted when it came.
+            if self.identity.is_some() {
+                self.hear_counted(asked, &text, inputs);
+            } else {
+                self.hear_stranger(asked, &text, inputs);
+            }
+        }
+        for text in heard {
+            self.hear_text(&text, inputs);
+        }
+    }
+
+    fn decode(&self, text: &str) -> Result<Asked, Problem> {
+        match self.connection.dialect() {
+            Dialect::Native => native::decode(text),
+            Dialect::Board => board::decode(text),
+        }
+    }
+
     /// Hears somebody who has not said yet who they are.
-    fn hear_stranger(&mut self, asked: Result<Asked, Problem>, inputs: &mut Inputs) {
+    fn hear_stranger(&mut self, asked: Result<Asked, Problem>, text: &str, inputs: &mut Inputs) {
+        if let Ok(Asked { request: Request::Auth { token, .. }, .. }) = &asked
+            && let Some(inquiry) = self.presence.inquiry_of_token(token)
+        {
+            return self.wait_for(inquiry, text);
+        }
         match asked {
             Ok(Asked { request: Request::Auth { token, resume }, .. }) => match self.verify(&token) {
                 Ok(identity) => {
@@ -279,7 +376,8 @@ impl Conversation {
     fn hear_too_often(&mut self, asked: Asked, re: Option<RequestId>, retry_after: Duration) {
         let Some(identity) = &self.identity else { return };
         let request = asked.request.clone();
-        let command = match admit(&identity.grants, asked) {
+        let more = self.more_rights(identity, &request).ok().flatten().unwrap_or(Rights::NONE);
+        let command = match admit_with(&identity.grants, more, asked) {
             Ok(Admitted::InRoom(_, command @ (Command::Update { .. } | Command::Point { .. }))) => command,
             Ok(Admitted::Status(status)) => Command::SetStatus { status },
             Ok(_) => return self.say_too_often(&request, re, retry_after),
@@ -343,6 +441,8 @@ fn ending_of(frame: &CloseFrame<'_>) -> Ending {
     }
 }
 
+/// When to try again where the app or the keys could not be reached.
+const UNAVAILABLE_WAIT: Duration = Duration::from_secs(2);
 /// Frames that a client may send before it is welcomed.
 const HEARD_EARLY_MAX: usize = 64;
 /// An error of authentication as an error frame.
@@ -351,15 +451,20 @@ pub fn problem_of(error: &AuthError) -> Problem {
         AuthError::Missing => Code::AuthMissing,
         AuthError::Expired { .. } => Code::AuthExpired,
         AuthError::Origin { .. } | AuthError::NoOrigin | AuthError::Host { .. } => Code::OriginForbidden,
+        AuthError::Revoked => Code::AuthRevoked,
+        AuthError::Unavailable => Code::AuthUnavailable,
         AuthError::TooLong { .. }
         | AuthError::Malformed
         | AuthError::Algorithm
         | AuthError::Critical
         | AuthError::Signature
+        | AuthError::UnknownKey
+        | AuthError::Cookie
         | AuthError::Claim { .. }
         | AuthError::NotYet { .. } => Code::AuthInvalid,
     };
-    Problem::with_detail(code, error.to_string())
+    let retry_after = (code == Code::AuthUnavailable).then_some(UNAVAILABLE_WAIT);
+    Problem { retry_after, ..Problem::with_detail(code, error.to_string()) }
 }
 
 pub(super) fn bits(mask: u64) -> impl Iterator<Item = usize> {

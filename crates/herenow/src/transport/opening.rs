@@ -3,7 +3,7 @@ use crate::{
     auth::{rights::Rights, token::Identity},
     resume::{Claim, Claimed},
     shard::ToShard,
-    transport::conversation::{Contest, Conversation, Inputs, Membership, Place, bits, problem_of},
+    transport::conversation::{Contest, Conversation, Inputs, Membership, Pause, Place, bits, problem_of},
 };
 use herenow_core::{
     command::{Ending, Evictee, HomeNews, Reason},
@@ -29,14 +29,10 @@ impl Conversation {
             Claim::New => self.welcome(identity, None, inputs),
             Claim::Free(claimed) => self.welcome(identity, Some(claimed), inputs),
             Claim::Contested(claimed, holder) => {
-                self.contest = Some(Box::new(Contest { identity, claimed, holder, heard: Vec::new() }));
+                let contest = Contest { identity, claimed, holder, heard: Vec::new() };
+                self.pause = Some(Box::new(Pause::Contest(contest)));
             }
         }
-    }
-
-    /// What has to be settled before this connection can begin.
-    pub fn take_contest(&mut self) -> Option<Contest> {
-        self.contest.take().map(|contest| *contest)
     }
 
     /// Gives the session to this connection where its holder showed no sign of life, and otherwise a new one: then the
@@ -55,7 +51,7 @@ impl Conversation {
     }
 
     pub(super) fn welcome(&mut self, identity: Identity, resumed: Option<Claimed>, inputs: &mut Inputs) {
-        self.connection.note_known(identity.ends_at());
+        self.connection.note_known(&identity.profile.user, identity.ends_at());
         let resumed = resumed.filter(|claimed| self.presence.resumes().take(claimed, &self.connection));
         if let Some(claimed) = &resumed {
             self.connection.go_on_with(claimed.session);
@@ -133,7 +129,7 @@ impl Conversation {
             stays
         });
         let was_until = self.connection.expires_at();
-        self.connection.note_known(identity.ends_at());
+        self.connection.note_known(&identity.profile.user, identity.ends_at());
         if was_until.is_some_and(|before| identity.ends_at() < before) {
             self.presence.watch_expiry(&self.connection);
         }
