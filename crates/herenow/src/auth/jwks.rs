@@ -46,6 +46,7 @@ struct State {
     failures: u32,
     /// Tries, in all.
     tries: u64,
+    is_fetching: bool,
 }
 
 /// Why a fetch brought no keys.
@@ -83,8 +84,15 @@ impl Jwks {
 
     /// Knows no keys yet; [`Self::run`] fetches them.
     pub fn new(source: Outgoing, rhythm: JwksRhythm, clock: Clock) -> Self {
-        let state =
-            State { keys: Arc::default(), good_at: None, demanded_at: None, problem: None, failures: 0, tries: 0 };
+        let state = State {
+            keys: Arc::default(),
+            good_at: None,
+            demanded_at: None,
+            problem: None,
+            failures: 0,
+            tries: 0,
+            is_fetching: false,
+        };
         Self { source, rhythm, clock, state: Mutex::new(state), fetching: tokio::sync::Mutex::default() }
     }
 
@@ -95,8 +103,8 @@ impl Jwks {
     }
 
     /// The keys that count now; `None` where they never came, or are older than the outage that is borne.
-    pub fn keys(&self, now: Time) -> Option<Arc<KeySet>> {
-        let state = self.state();
+    pub fn keys(&self) -> Option<Arc<KeySet>> {
+        let (now, state) = (self.clock.now(), self.state());
         self.is_good(&state, now).then(|| Arc::clone(&state.keys))
     }
 
@@ -105,21 +113,25 @@ impl Jwks {
         self.state().keys.names(id)
     }
 
-    /// Whether a token that names an unknown key may have the keys fetched now.
+    /// Whether a token that names an unknown key may have the keys fetched now, or wait for those that are being fetched.
     pub fn may_demand(&self) -> bool {
         let (now, state) = (self.clock.now(), self.state());
-        state.demanded_at.is_none_or(|at| now.since(at) >= self.rhythm.cooldown)
+        state.is_fetching || self.is_cool(&state, now)
     }
 
     /// Fetches the keys because a token names one that is not known. Who comes while another fetches waits for that one.
     pub async fn demand(&self) {
-        let before = {
-            let mut state = self.state();
-            state.demanded_at = Some(self.clock.now());
-            state.tries
-        };
+        let before = self.state().tries;
         let _turn = self.fetching.lock().await;
-        if self.state().tries == before {
+        let is_wanted = {
+            let (now, mut state) = (self.clock.now(), self.state());
+            let is_wanted = state.tries == before && self.is_cool(&state, now);
+            if is_wanted {
+                state.demanded_at = Some(now);
+            }
+            is_wanted
+        };
+        if is_wanted {
             self.fetch().await;
         }
     }
@@ -150,6 +162,10 @@ impl Jwks {
         state.good_at.is_some_and(|at| now.since(at) < self.rhythm.refresh + self.rhythm.outage)
     }
 
+    fn is_cool(&self, state: &State, now: Time) -> bool {
+        state.demanded_at.is_none_or(|at| now.since(at) >= self.rhythm.cooldown)
+    }
+
     fn next_wait(&self) -> Duration {
         match self.state().failures {
             0 => self.rhythm.refresh,
@@ -161,7 +177,9 @@ impl Jwks {
     }
 
     async fn fetch(&self) {
+        let fetching = Fetching::begin(self);
         let fetched = self.try_fetch().await;
+        drop(fetching);
         let mut state = self.state();
         state.tries += 1;
         match fetched {
@@ -191,6 +209,22 @@ impl Jwks {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         // Its fields are set together or not at all, so what a panic left behind is as good as any.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A fetch that is under way, until it is dropped: who waits for it may be gone before it is done.
+struct Fetching<'a>(&'a Jwks);
+
+impl<'a> Fetching<'a> {
+    fn begin(jwks: &'a Jwks) -> Self {
+        jwks.state().is_fetching = true;
+        Self(jwks)
+    }
+}
+
+impl Drop for Fetching<'_> {
+    fn drop(&mut self) {
+        self.0.state().is_fetching = false;
     }
 }
 

@@ -116,7 +116,7 @@ impl Verifier {
     /// # Errors
     /// Any of [`AuthError`] but those on origin, host and cookie.
     pub fn verify(&self, token: &str, now_unix_s: u64) -> Result<Identity, AuthError> {
-        let (claims, guest_grants) = self.verified_claims(token, now_unix_s)?;
+        let (claims, guest_grants) = self.verified_claims(token)?;
         if guest_grants.is_none() {
             claims::check_audience(&claims, &self.audience, Self::AUDIENCE)?;
             claims::check_issuer(&claims, &self.issuer)?;
@@ -168,7 +168,7 @@ impl Verifier {
     }
 
     /// The claims once the signature was found good, and what they give where they are a guest's.
-    fn verified_claims(&self, token: &str, now_unix_s: u64) -> Result<(Claims, Option<Arc<Grants>>), AuthError> {
+    fn verified_claims(&self, token: &str) -> Result<(Claims, Option<Arc<Grants>>), AuthError> {
         if token.is_empty() {
             return Err(AuthError::Missing);
         }
@@ -194,7 +194,7 @@ impl Verifier {
         let is_own = header.kid.as_deref().is_some_and(|id| self.keys.names(id));
         let Some(jwks) = self.jwks.as_ref().filter(|_| !is_own) else { return Err(error) };
         // Without good keys nothing can be said of a token that another key may have signed.
-        let fetched = jwks.keys(Time::from_millis(now_unix_s * 1000)).ok_or(AuthError::Unavailable)?;
+        let fetched = jwks.keys().ok_or(AuthError::Unavailable)?;
         for key in fetched.iter().filter(named) {
             match decoded(token, key) {
                 Ok(claims) => return Ok((claims, None)),

@@ -7,7 +7,10 @@ use aws_lc_rs::{
         ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
     },
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use herenow::auth::keys::Algorithm;
 use jsonwebtoken::{Algorithm as Jws, EncodingKey, Header, jwk::Jwk};
 use serde_json::{Value, json};
@@ -67,8 +70,12 @@ impl Pair {
 
     /// The public half as a JWK of this id.
     pub fn jwk(&self, id: &str) -> Value {
-        let jwk = Jwk::from_encoding_key(&self.private, self.algorithm).unwrap();
-        let mut jwk = serde_json::to_value(jwk).unwrap();
+        let mut jwk = if self.algorithm == Jws::EdDSA {
+            let x = URL_SAFE_NO_PAD.encode(&self.public_der[self.public_der.len() - 32..]);
+            json!({ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "x": x })
+        } else {
+            serde_json::to_value(Jwk::from_encoding_key(&self.private, self.algorithm).unwrap()).unwrap()
+        };
         (jwk["kid"], jwk["use"]) = (json!(id), json!("sig"));
         jwk
     }
