@@ -26,6 +26,7 @@ pub mod rate;
 pub mod rechecks;
 pub mod reload;
 pub mod resume;
+pub mod rules;
 pub mod serve;
 pub mod server;
 pub mod shard;

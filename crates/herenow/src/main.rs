@@ -177,7 +177,8 @@ fn log_to_stderr(config: &LogConfig) -> LevelHandle {
     };
     let (level, handle) = tracing_subscriber::reload::Layer::new(level_filter(config.level));
     let registry = tracing_subscriber::registry().with(level);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     if is_human {
         registry.with(lines.with_target(false)).init();
     } else {

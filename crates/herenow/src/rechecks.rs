@@ -140,7 +140,7 @@ impl Rechecks {
             if held.due > now {
                 return true;
             }
-            held.connections.retain(|held| is_open(held));
+            held.connections.retain(is_open);
             if !held.connections.is_empty() {
                 due.push(Due::Cookie(key.clone(), held.pair.clone()));
             }
@@ -150,7 +150,7 @@ impl Rechecks {
             if held.due > now {
                 return true;
             }
-            held.connections.retain(|held| is_open(held));
+            held.connections.retain(is_open);
             if !held.connections.is_empty() {
                 due.push(Due::Room(user.clone(), room.clone()));
             }

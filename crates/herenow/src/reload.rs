@@ -6,7 +6,8 @@ use crate::{
         mode::{ForcedMode, Mode, ModeError},
         settings::Config,
     },
-    presence::{Presence, Rules},
+    presence::Presence,
+    rules::Rules,
 };
 use std::{fmt, sync::Arc};
 

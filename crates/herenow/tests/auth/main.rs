@@ -1,6 +1,5 @@
 //! Who is let in: by which keys and hooks, and what clients see where those are changed, slow, gone or hostile.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic, as tests do")]
-#![expect(clippy::print_stdout, reason = "tests print the line or the table that they checked")]
 
 mod app;
 mod commands;
@@ -16,4 +15,5 @@ mod live;
 mod logs;
 mod process;
 mod rooms;
+mod security;
 mod see;
