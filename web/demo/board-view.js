@@ -4,11 +4,10 @@
 import { Card } from "./card.js";
 import { Composer } from "./composer.js";
 import { Dragging } from "./dragging.js";
-import { Menu } from "./menu.js";
-import { placeBefore, setChip } from "./dom.js";
-import { taskOf } from "./tasks.js";
-import { text } from "./text.js";
-import { Lingering } from "./typing.js";
+import { make, placeBefore, setChip } from "./dom.js";
+import { sentenceOf } from "./header.js";
+import { changed, taskOf } from "./tasks.js";
+import { t } from "./text.js";
 import { change } from "./updates.js";
 
 /** The columns with their cards. */
@@ -18,36 +17,42 @@ export class BoardView {
   #board = { lists: [] };
   #columns = new Map();
   #cards = new Map();
-  #menu = new Menu(document.getElementById("menu"));
-  #dragging;
-  #typing = new Map();
-  #lingering = new Lingering(() => this.#drawTyping());
+  /** The card that the keyboard holds, and where it is held. */
+  #lift = null;
+  #drawing = 0;
 
   /**
    * @param {HTMLElement} root where the columns go
-   * @param {{ typing(target: string): void, stopTyping(target: string): void, say(sentence: string): void }} acts
+   * @param {{ room: import("@herenow/client").Room, menu: import("./menu.js").Menu, userId: string,
+   *   say(sentence: string): void, done(event: object): void }} acts `done` hears what this page has changed
    */
   constructor(root, acts) {
     this.#root = root;
     this.#acts = acts;
-    this.#dragging = new Dragging(root, (taskId, listId, position) => this.#move(taskId, listId, position));
+    new Dragging(root, (taskId, listId, position) => this.#move(taskId, listId, position));
+    root.addEventListener("keydown", (event) => event.target.closest(".lifted") && this.#key(event));
+    const { room } = acts;
+    const later = () => {
+      this.#drawing ||= requestAnimationFrame(() => this.#drawPeople());
+    };
+    for (const value of [room.viewers, room.locks, room.typing.users]) value.subscribe(later, { immediate: false });
+    room.onMessage("take_over", ({ task }, from) => from && this.#cards.get(task)?.yieldTo(from.name));
   }
 
   /** Shows a board; the task `fresh` has just changed. */
   show(board, fresh) {
     this.#board = board;
-    for (const list of board.lists) this.#showList(list, fresh);
-    for (const [id, card] of this.#cards) {
-      if (!taskOf(board, id)) this.#drop(id, card);
-    }
-    this.#drawTyping();
+    if (this.#lift && !taskOf(board, this.#lift.id)) this.#lift = null;
+    this.#draw(fresh);
   }
 
-  /** Marks the cards and columns into which others type. */
-  showTyping(people) {
-    this.#typing = people.typing;
-    this.#lingering.forget((_, typist) => !people.viewers.some((viewer) => viewer.userId === typist.id));
-    this.#drawTyping();
+  #draw(fresh) {
+    const board = this.#lift ? changed(this.#board, { type: "task_moved", task: this.#lift }) : this.#board;
+    for (const list of board.lists) this.#showList(list, fresh);
+    for (const [id, card] of this.#cards) {
+      if (!taskOf(board, id)) this.#remove(id, card);
+    }
+    this.#drawPeople();
   }
 
   #showList(list, fresh) {
@@ -75,62 +80,103 @@ export class BoardView {
   }
 
   #makeColumn(list) {
-    const element = document.createElement("section");
-    element.className = "column";
-    element.dataset.list = list.id;
-    element.dataset.testid = `list-${list.id}`;
-    const head = document.createElement("header");
-    const name = document.createElement("h2");
-    name.id = `name-${list.id}`;
-    element.setAttribute("aria-labelledby", name.id);
-    const count = document.createElement("span");
-    count.className = "tally";
-    head.append(name, count);
-    const cards = document.createElement("ul");
-    cards.className = "cards";
-    cards.setAttribute("aria-labelledby", name.id);
-    const empty = document.createElement("p");
-    empty.className = "empty";
-    empty.textContent = "Nothing here yet";
+    const id = `name-${list.id}`;
+    const name = make("h2", { id });
+    const count = make("span", { className: "tally" });
+    const cards = make("ul", { className: "cards", "aria-labelledby": id });
+    const empty = make("p", { className: "empty" }, t("boardIsEmpty"));
     const composer = new Composer(list, {
-      typing: this.#acts.typing,
-      stopTyping: this.#acts.stopTyping,
-      add: (title) => change("POST", "/tasks", { listId: list.id, title }),
+      room: this.#acts.room,
+      add: async ({ isMine, ...task }) => {
+        const { task: made } = await change("POST", "/tasks", { listId: list.id, ...task, ...(isMine && { assigneeId: this.#acts.userId }) });
+        this.#acts.done({ type: "task_created", task: made });
+      },
     });
-    element.append(head, cards, empty, composer.element);
+    const element = make("section", { className: "column", "aria-labelledby": id, dataset: { list: list.id, testid: `list-${list.id}` } },
+      make("header", {}, name, count), cards, empty, composer.element);
     return { element, name, count, cards, empty, composer };
   }
 
   #cardActs() {
     return {
-      typing: this.#acts.typing,
-      stopTyping: this.#acts.stopTyping,
-      rename: (id, title) => change("PATCH", `/tasks/${encodeURIComponent(id)}`, { title }),
+      room: this.#acts.room,
+      rename: async (id, title) => {
+        const { task } = await change("PATCH", `/tasks/${encodeURIComponent(id)}`, { title });
+        this.#acts.done({ type: "task_updated", task });
+      },
+      lift: (card) => this.#pickUp(card),
+      left: (card) => card.element.classList.contains("lifted") && this.#drop(false),
       menu: (card, button) => this.#openMenu(card, button),
     };
   }
 
   #openMenu(card, button) {
     const { list, index, task } = taskOf(this.#board, card.id);
-    const items = [{ label: "Rename", act: () => card.edit() }];
+    const items = [{ label: t("rename"), act: () => card.edit() }];
     for (const other of this.#board.lists.filter((other) => other.id !== list.id)) {
-      items.push({ label: `Move to ${other.name}`, act: () => this.#move(task.id, other.id, other.tasks.length) });
+      items.push({ label: t("moveTo", { list: other.name }), act: () => this.#move(task.id, other.id, other.tasks.length) });
     }
-    if (index > 0) items.push({ label: "Move up", act: () => this.#move(task.id, list.id, index - 1) });
-    if (index < list.tasks.length - 1) items.push({ label: "Move down", act: () => this.#move(task.id, list.id, index + 1) });
-    items.push({ label: "Delete", danger: true, act: () => this.#delete(card) });
-    this.#menu.open(button, items);
+    if (index > 0) items.push({ label: t("up"), act: () => this.#move(task.id, list.id, index - 1) });
+    if (index < list.tasks.length - 1) items.push({ label: t("down"), act: () => this.#move(task.id, list.id, index + 1) });
+    items.push(null, { label: t("delete"), danger: true, act: () => this.#delete(card) });
+    this.#acts.menu.open(button, items);
   }
 
+  #pickUp(card) {
+    const { list, index, task } = taskOf(this.#board, card.id);
+    this.#lift = { id: task.id, listId: list.id, position: index };
+    card.element.classList.add("lifted");
+    this.#acts.say(t("lifted", { title: task.title }));
+  }
+
+  /** Moves the card that is held, where the key says so. */
+  #key(event) {
+    const { lists } = this.#board;
+    const lift = this.#lift;
+    const forward = document.dir === "rtl" ? "ArrowLeft" : "ArrowRight";
+    const step = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }[event.key];
+    if (event.key === "Escape") this.#drop(false);
+    else if (event.key === " " || event.key === "Enter") this.#drop(true);
+    else if (!step) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (!step) return;
+    const aside = step[0] === 0 ? 0 : event.key === forward ? 1 : -1;
+    const list = lists[Math.min(Math.max(lists.findIndex(({ id }) => id === lift.listId) + aside, 0), lists.length - 1)];
+    const of = list.tasks.filter(({ id }) => id !== lift.id).length + 1;
+    const position = Math.min(Math.max(lift.position + step[1], 0), of - 1);
+    this.#lift = { id: lift.id, listId: list.id, position };
+    this.#draw();
+    this.#cards.get(lift.id).element.scrollIntoView({ block: "nearest", inline: "nearest" });
+    this.#acts.say(t("at", { list: list.name, at: position + 1, of }));
+  }
+
+  #drop(isMeant) {
+    const { id, listId, position } = this.#lift;
+    this.#cards.get(id).element.classList.remove("lifted");
+    const { task, list, index } = taskOf(this.#board, id);
+    if (isMeant && (list.id !== listId || index !== position)) return void this.#move(id, listId, position);
+    this.#lift = null;
+    this.#draw();
+    this.#acts.say(t("cancelled", { title: task.title }));
+  }
+
+  /** Shows the move at once; if it is refused, the card goes back. */
   async #move(taskId, listId, position) {
     const card = this.#cards.get(taskId);
+    this.#lift = { id: taskId, listId, position };
+    this.#draw();
     try {
       await change("PATCH", `/tasks/${encodeURIComponent(taskId)}/move`, { listId, position });
-      const title = taskOf(this.#board, taskId)?.task.title ?? "";
+      const { task } = taskOf(this.#board, taskId);
       const list = this.#board.lists.find((list) => list.id === listId);
-      const others = list.tasks.filter((task) => task.id !== taskId).length;
-      this.#acts.say(text.placed(title, list.name, position + 1, others + 1));
+      const of = list.tasks.filter(({ id }) => id !== taskId).length + 1;
+      this.#lift = null;
+      this.#acts.done({ type: "task_moved", task: { id: taskId, listId, position } });
+      this.#acts.say(t("placed", { title: task.title, list: list.name, at: position + 1, of }));
     } catch (error) {
+      this.#lift = null;
+      this.#draw();
       card?.complain(error);
     }
   }
@@ -138,29 +184,42 @@ export class BoardView {
   async #delete(card) {
     try {
       await change("DELETE", `/tasks/${encodeURIComponent(card.id)}`);
+      this.#acts.done({ type: "task_deleted", taskId: card.id });
     } catch (error) {
       card.complain(error);
     }
   }
 
-  #drop(id, card) {
+  #remove(id, card) {
     const hadFocus = card.element.contains(document.activeElement);
     const next = card.element.nextElementSibling ?? card.element.previousElementSibling;
     const column = card.element.closest(".column");
     card.remove();
     this.#cards.delete(id);
-    if (hadFocus) (next?.querySelector(".card-menu") ?? column?.querySelector("input"))?.focus();
+    if (hadFocus) (next?.querySelector(".card-title") ?? column?.querySelector("input"))?.focus();
   }
 
-  #drawTyping() {
-    const current = new Map();
-    for (const typist of this.#typing.values()) {
-      for (const target of typist.targets) current.set(JSON.stringify([typist.id, target]), { ...typist, target });
+  #drawPeople() {
+    cancelAnimationFrame(this.#drawing);
+    this.#drawing = 0;
+    const { room } = this.#acts;
+    const locks = room.locks.get();
+    const at = new Map();
+    const of = (id) => at.get(id) ?? at.set(id, { typists: [], watchers: [], drafts: new Map() }).get(id);
+    for (const { user, typing, state } of room.others.get()) {
+      for (const target of typing) of(target).typists.push(user);
+      if (state.focus) of(state.focus).watchers.push(user);
+      if (state.editing) of(state.editing).drafts.set(user.id, state.draft);
     }
-    const shown = [...this.#lingering.update(current).values()];
-    for (const [id, card] of this.#cards) setChip(card.element, shown.filter((typist) => typist.target === id));
+    for (const [id, card] of this.#cards) {
+      const { typists, watchers, drafts } = of(id);
+      const holder = locks.get(`edit:${id}`);
+      const draft = drafts.get(holder?.user?.id);
+      card.showPeople({ holder: holder?.user && holder, typists, watchers, draft: typeof draft === "string" ? draft : null });
+    }
     for (const [id, column] of this.#columns) {
-      setChip(column.composer.element, shown.filter((typist) => typist.target === id));
+      const { typists } = of(id);
+      setChip(column.composer.element, typists, sentenceOf("typing", typists), true);
     }
   }
 }

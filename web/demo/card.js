@@ -1,127 +1,139 @@
-// One task: its title, which can be edited in place, and its menu.
+// One task: its title, which can be edited in place by one person at a time, and its menu.
 
-import { colorOf, initials } from "./person.js";
-import { text } from "./text.js";
-import { bindTyping } from "./typing.js";
+import { bindTyping } from "/sdk.js";
+import { button, make, onLeft, setChip } from "./dom.js";
+import { avatar, capitalized } from "./person.js";
+import { sentenceOf } from "./header.js";
+import { t } from "./text.js";
 
 const TITLE_CHARS_MAX = 200;
+/** How long somebody must not have typed until another may take over. */
+const TAKE_OVER_MS = 30_000;
+const DOTS_MAX = 3;
+
+/** The name of the lock of a task. */
+const lockOf = (id) => `edit:${id}`;
 
 /** A card; `element` goes into a list. */
 export class Card {
-  element = document.createElement("li");
   id;
+  element = make("li", { className: "card", draggable: true, dataset: { testid: "card" } });
 
   #acts;
-  #title = document.createElement("span");
-  #menuButton = document.createElement("button");
-  #assignee = document.createElement("span");
-  #error = document.createElement("p");
+  #title = make("span", { className: "card-title", tabIndex: 0, dir: "auto", role: "button", dataset: { testid: "card-title" } });
+  #description = make("p", { className: "card-text", dir: "auto" });
+  #menuButton = button("card-menu icon-button", "⋯", () => this.#acts.menu(this, this.#menuButton));
+  #assignee = make("span", { className: "assignee" });
+  #watchers = make("span", { className: "watchers", "aria-hidden": "true" });
+  #notice = make("p", { className: "watch", role: "status", hidden: true, dataset: { testid: "watch" } });
+  #takeOver = button("link", t("takeOver"), () => this.#take());
+  #error = make("p", { className: "error", role: "alert", hidden: true });
   #field = null;
+  #lock = null;
+  #holder = null;
+  #waiting = null;
   #task = null;
+  #draft = null;
+  #movedAt = 0;
+  #fence = 0;
+  #idleTimer = 0;
 
   /**
    * @param {string} id of the task
-   * @param {{ typing(target: string): void, stopTyping(target: string): void,
-   *   rename(id: string, title: string): Promise<void>, menu(card: Card, button: HTMLElement): void }} acts
+   * @param {{ room: import("@herenow/client").Room, rename(id: string, title: string): Promise<void>,
+   *   lift(card: Card): void, left(card: Card): void, menu(card: Card, button: HTMLElement): void }} acts
    */
   constructor(id, acts) {
     this.id = id;
     this.#acts = acts;
-    this.element.className = "card";
-    this.element.draggable = true;
     this.element.dataset.task = id;
-    this.element.dataset.testid = "card";
-    this.#title.className = "card-title";
-    this.#title.tabIndex = 0;
-    this.#title.setAttribute("role", "button");
-    this.#title.setAttribute("aria-description", "Rename");
-    this.#title.dataset.testid = "card-title";
+    this.#title.ariaDescription = t("cardHelp");
     this.#title.addEventListener("click", () => this.edit());
     this.#title.addEventListener("keydown", (event) => {
-      if (!["Enter", " ", "F2"].includes(event.key)) return;
+      if (event.target.closest(".lifted") || !["Enter", " ", "F2"].includes(event.key)) return;
       event.preventDefault();
-      this.edit();
+      event.stopPropagation();
+      if (event.key === " ") acts.lift(this);
+      else this.edit();
     });
-    this.#menuButton.type = "button";
-    this.#menuButton.className = "card-menu icon-button";
-    this.#menuButton.textContent = "⋯";
     this.#menuButton.setAttribute("aria-haspopup", "menu");
     this.#menuButton.dataset.testid = "card-menu";
-    this.#menuButton.addEventListener("click", () => acts.menu(this, this.#menuButton));
-    this.#assignee.className = "avatar tiny assignee";
-    this.#error.className = "error";
-    this.#error.setAttribute("role", "alert");
-    this.#error.hidden = true;
-    this.element.append(this.#title, this.#menuButton, this.#assignee, this.#error);
+    this.#takeOver.dataset.testid = "take-over";
+    // Where one is looking is told, so that others see a face on the card.
+    this.element.addEventListener("focusin", () => acts.room.set({ focus: id }));
+    onLeft(this.element, () => {
+      acts.room.set({ focus: null });
+      if (!this.#waiting) this.#notice.hidden = true;
+      acts.left(this);
+    });
+    this.element.append(this.#title, this.#menuButton, this.#description, make("div", { className: "card-foot" }, this.#assignee, this.#watchers), this.#notice, this.#error);
   }
 
   /** Shows a task; what is being edited here stays as it is. */
   show(task) {
     this.#task = task;
-    this.#title.textContent = task.title;
-    this.#title.dir = "auto";
-    this.#menuButton.setAttribute("aria-label", `More for ${task.title}`);
-    this.#assignee.hidden = !task.assigneeId;
-    if (!task.assigneeId) return;
-    this.#assignee.dataset.color = colorOf(task.assigneeId);
-    this.#assignee.textContent = initials(task.assigneeId);
-    this.#assignee.title = `Assigned to ${task.assigneeId}`;
+    this.#menuButton.setAttribute("aria-label", t("moreFor", { title: task.title }));
+    this.#description.textContent = task.description ?? "";
+    this.#description.hidden = !task.description;
+    this.#drawTitle();
+    const { assigneeId: id } = task;
+    if (this.#assignee.dataset.user === (id ?? undefined)) return;
+    if (!id) return void (delete this.#assignee.dataset.user, this.#assignee.replaceChildren());
+    this.#assignee.dataset.user = id;
+    const name = capitalized(id);
+    this.#assignee.title = t("assigned", { name });
+    this.#assignee.replaceChildren(avatar({ id, name }, "tiny"), make("bdi", {}, name));
   }
 
-  /** Lets the title be edited in place. */
+  /**
+   * Shows who is at this card.
+   * @param {{ holder?: import("@herenow/client").LockHolder, typists: readonly import("@herenow/client").User[],
+   *   draft: string | null, watchers: readonly import("@herenow/client").User[] }} people
+   */
+  showPeople({ holder, typists, draft, watchers }) {
+    this.#holder = holder && !holder.mine ? holder : null;
+    if (holder?.mine && !this.#field && !this.#waiting) this.#tidy(holder.fence);
+    const isSelf = this.#holder?.user.id === this.#acts.room.self.get()?.user.id;
+    const editors = this.#holder && !isSelf ? [this.#holder.user] : this.#field ? [] : typists;
+    setChip(this.element, editors, sentenceOf("editing", editors), typists.length > 0);
+    this.element.classList.toggle("held", Boolean(this.#holder));
+    if (draft !== this.#draft || typists.length > 0) this.#movedAt = performance.now();
+    this.#draft = this.#holder ? draft : null;
+    this.#drawTitle();
+    const seen = watchers.filter(({ id }) => id !== this.#holder?.user.id).slice(0, DOTS_MAX);
+    const key = seen.map(({ id }) => id).join();
+    if (this.#watchers.dataset.who !== key) {
+      this.#watchers.dataset.who = key;
+      this.#watchers.replaceChildren(...seen.map((user) => avatar(user, "tiny")));
+    }
+    if (!this.#holder) {
+      this.#notice.hidden = true;
+    } else if (this.#field && !this.#lock) {
+      this.#close(true);
+      this.#watch();
+    }
+    if (!this.#notice.hidden) this.#drawNotice();
+  }
+
+  /** Lets the title be edited in place; where somebody else is at it, says so. */
   edit() {
     if (this.#field) return;
-    const field = document.createElement("textarea");
-    this.#field = field;
-    field.className = "card-edit";
-    field.dataset.testid = "card-edit";
-    field.rows = 1;
-    field.maxLength = TITLE_CHARS_MAX;
-    field.setAttribute("aria-label", `Title of ${this.#task.title}`);
-    field.value = this.#task.title;
-    this.#title.hidden = true;
-    this.#title.after(field);
-    this.element.draggable = false;
-    this.element.classList.add("editing");
-    this.#complain("");
-    const unbind = bindTyping(field, {
-      start: () => this.#acts.typing(this.id),
-      stop: () => this.#acts.stopTyping(this.id),
-    });
-    const close = (refocus) => {
-      if (this.#field !== field) return;
-      this.#field = null;
-      unbind();
-      field.remove();
-      this.#title.hidden = false;
-      this.element.draggable = true;
-      this.element.classList.remove("editing");
-      if (refocus) this.#title.focus();
-    };
-    const save = (refocus) => {
-      if (this.#field !== field) return;
-      const title = field.value.trim();
-      const same = title === "" || title === this.#task.title;
-      close(refocus);
-      if (!same) this.#rename(title);
-    };
-    field.addEventListener("input", () => fit(field));
-    field.addEventListener("keydown", (event) => {
-      if (event.isComposing) return;
-      if (event.key === "Escape") close(true);
-      if (event.key !== "Enter") return;
-      event.preventDefault();
-      save(true);
-    });
-    field.addEventListener("blur", () => { if (!this.element.dataset.moving) save(false); });
-    field.focus();
-    field.select();
-    fit(field);
+    if (this.#holder) return this.#watch();
+    this.#open(this.#task.title);
+    this.#acquire();
+  }
+
+  /** Somebody wants to go on here: saves what there is, if it has been left alone. Returns whether it did. */
+  yieldTo(name) {
+    if (!this.#field || performance.now() - this.#movedAt < TAKE_OVER_MS) return false;
+    this.#save(false);
+    this.#complain(t("takenOver", { name }));
+    return true;
   }
 
   /** Says on the card what went wrong. */
   complain(error) {
-    this.#complain(error instanceof TypeError ? text.failed : error.message);
+    this.#complain(error instanceof TypeError ? t("failed") : error.message);
   }
 
   /** Draws the eye to it for a moment. */
@@ -131,20 +143,148 @@ export class Card {
     this.element.addEventListener("animationend", () => this.element.classList.remove("fresh"), { once: true });
   }
 
-  /** Takes it off the page, with the typing that went on in it. */
+  /** Takes it off the page, with the editing that went on in it. */
   remove() {
-    this.#field?.dispatchEvent(new Event("blur"));
+    if (this.#field) this.#close(false);
+    this.#waiting?.abort();
     this.element.remove();
   }
 
-  async #rename(title) {
+  #drawTitle() {
+    if (this.#task) this.#title.textContent = this.#draft ?? this.#task.title;
+  }
+
+  async #acquire() {
+    const { room } = this.#acts;
+    const field = this.#field;
+    let lock = null;
+    try {
+      lock = await room.lock(lockOf(this.id));
+    } catch {
+      // Without a connection nobody can be asked. Whoever writes last wins then, as it says in the badge.
+      return;
+    }
+    if (this.#field !== field) return void lock?.release();
+    if (!lock) {
+      this.#close(true);
+      return void this.#watch();
+    }
+    this.#keep(lock);
+  }
+
+  async #keep(lock) {
+    const field = this.#field;
+    this.#lock = lock;
+    this.#fence = lock.fence;
+    await lock.lost;
+    if (this.#lock !== lock) return;
+    this.#lock = null;
+    // After an absence longer than grace: asks anew.
+    if (this.#field === field) this.#acquire();
+  }
+
+  /** Lets go of what this session had before the page was loaded again, save for what is being let go of already. */
+  #tidy(fence) {
+    if (fence === this.#fence) return;
+    this.#fence = fence;
+    this.#acts.room.lock(lockOf(this.id)).then((lock) => lock?.release(), () => {});
+  }
+
+  #open(title) {
+    const field = make("textarea", { className: "card-edit", rows: 1, maxLength: TITLE_CHARS_MAX, value: title, dataset: { testid: "card-edit" } });
+    this.#field = field;
+    field.setAttribute("aria-label", t("titleOf", { title: this.#task.title }));
+    this.#title.hidden = true;
+    this.#title.after(field);
+    this.element.draggable = false;
+    this.element.classList.add("editing");
+    this.#complain("");
+    this.#movedAt = performance.now();
+    const { room } = this.#acts;
+    bindTyping(field, room, { target: this.id });
+    room.set({ editing: this.id, draft: title });
+    field.addEventListener("input", () => {
+      this.#movedAt = performance.now();
+      fit(field);
+      room.set({ draft: field.value });
+    });
+    field.addEventListener("keydown", (event) => {
+      event.stopPropagation();
+      if (event.isComposing) return;
+      if (event.key === "Escape") this.#close(true);
+      if (event.key !== "Enter") return;
+      event.preventDefault();
+      this.#save(true);
+    });
+    onLeft(field, () => this.#field === field && this.#save(false));
+    field.focus();
+    field.select();
+    fit(field);
+  }
+
+  #close(refocus) {
+    const field = this.#field;
+    this.#field = null;
+    this.#lock?.release();
+    this.#lock = null;
+    this.#acts.room.set({ editing: null, draft: null });
+    field.remove();
+    this.#title.hidden = false;
+    this.element.draggable = true;
+    this.element.classList.remove("editing");
+    if (refocus) this.#title.focus();
+  }
+
+  async #save(refocus) {
+    if (!this.#field) return;
+    const title = this.#field.value.trim();
+    this.#close(refocus);
+    if (title === "" || title === this.#task.title) return;
     // Shown at once; if it is refused, the old title comes back.
     this.#title.textContent = title;
     try {
       await this.#acts.rename(this.id, title);
     } catch (error) {
-      this.#title.textContent = this.#task.title;
+      this.#drawTitle();
       this.complain(error);
+    }
+  }
+
+  #watch() {
+    this.#notice.hidden = false;
+    this.#drawNotice();
+    this.#title.focus();
+  }
+
+  #drawNotice() {
+    const { room } = this.#acts;
+    const { user } = this.#holder;
+    const isIdle = room.viewers.get().some((viewer) => viewer.user.id === user.id && viewer.status === "idle");
+    const rest = isIdle ? 0 : this.#movedAt + TAKE_OVER_MS - performance.now();
+    const sentence = user.id === room.self.get()?.user.id ? t("ownTab") : t("watch", { name: user.name });
+    if (this.#notice.dataset.says !== sentence) {
+      this.#notice.dataset.says = sentence;
+      this.#notice.replaceChildren(sentence, " ", this.#takeOver);
+    }
+    this.#takeOver.hidden = rest > 0 || Boolean(this.#waiting);
+    clearTimeout(this.#idleTimer);
+    if (rest > 0) this.#idleTimer = setTimeout(() => !this.#notice.hidden && this.#drawNotice(), rest + 10);
+  }
+
+  /** Gets in line for the lock, and asks whoever has it to let go. */
+  async #take() {
+    const { room } = this.#acts;
+    this.#waiting = new AbortController();
+    room.send("take_over", { task: this.id }, { to: this.#holder.user.id }).catch((error) => this.complain(error));
+    try {
+      const lock = await room.lock(lockOf(this.id), { wait: true, signal: AbortSignal.any([this.#waiting.signal, AbortSignal.timeout(5_000)]) });
+      this.#notice.hidden = true;
+      this.#open(this.#task.title);
+      this.#keep(lock);
+    } catch {
+      // They are back at it, or gone for good; either way the card says who has it.
+    } finally {
+      this.#waiting = null;
     }
   }
 

@@ -1,7 +1,27 @@
 // Small helpers for elements.
 
 import { avatar } from "./person.js";
-import { typingText } from "./text.js";
+
+/** An element with properties and children; `dataset` entries go to `data-`, unknown properties become attributes. */
+export function make(tag, { dataset, ...properties } = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name in element) element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  Object.assign(element.dataset, dataset);
+  element.append(...children);
+  return element;
+}
+
+/** A button that submits nothing. */
+export const button = (className, label, act) => make("button", { type: "button", className, onclick: act }, label);
+
+/** Text for screen readers only. */
+export const hiddenText = (content) => make("span", { className: "visually-hidden" }, content);
+
+/** Three dots that move; for the eye only. */
+export const dots = () => make("span", { className: "dots", "aria-hidden": "true" }, ...[0, 1, 2].map(() => make("i")));
 
 /** Moves an element without losing its focus, also where the browser has no way of its own for that. */
 export function placeBefore(parent, element, before) {
@@ -16,41 +36,36 @@ export function placeBefore(parent, element, before) {
   delete element.dataset.moving;
 }
 
-/** Shows on an element who types into it, at its upper edge, where it moves nothing; an empty list takes it away. */
-export function setChip(element, typists) {
-  const sentence = typingText(typists.map((typist) => typist.name));
-  if ((element.dataset.typing ?? "") === sentence) return;
-  element.dataset.typing = sentence;
+/** Shows at the upper edge of an element, where it moves nothing, who is at work in it; no sentence takes it away. */
+export function setChip(element, users, sentence, isTyping) {
+  const key = `${sentence}|${isTyping}|${users[0]?.color}`;
+  if ((element.dataset.chip ?? "||undefined") === key) return;
+  element.dataset.chip = key;
   element.querySelector(":scope > .chip")?.remove();
-  element.classList.toggle("typed", typists.length > 0);
-  if (typists.length === 0) {
-    delete element.dataset.color;
-    return;
-  }
-  const face = avatar(typists[0].id, typists[0].name, "tiny");
-  element.dataset.color = face.dataset.color;
-  const chip = document.createElement("span");
-  chip.className = "chip";
-  chip.dataset.testid = "chip";
-  const words = document.createElement("span");
-  words.textContent = sentence;
-  chip.append(face, words, dots());
+  element.classList.toggle("typed", sentence !== "");
+  if (sentence === "") return void delete element.dataset.chip;
+  element.style.setProperty("--person", users[0].color);
+  const chip = make("span", { className: "chip", dataset: { testid: "chip" } }, avatar(users[0], "tiny"), make("span", {}, sentence));
+  if (isTyping) chip.append(dots());
   element.append(chip);
 }
 
-/** Three dots that move; for the eye only. */
-export function dots() {
-  const element = document.createElement("span");
-  element.className = "dots";
-  element.setAttribute("aria-hidden", "true");
-  element.append(...[0, 1, 2].map(() => document.createElement("i")));
-  return element;
-}
-
-/** Text for screen readers only. */
-export function hiddenText(content) {
-  const element = document.createElement("span");
-  element.className = "visually-hidden";
-  element.textContent = content;
-  return element;
+/**
+ * Calls back when the focus has left an element for another place of this page. Another window or frame is no such place:
+ * who looks there for a moment is not done here. Then it is the next thing they do on this page that tells.
+ */
+export function onLeft(element, left) {
+  element.addEventListener("focusout", ({ relatedTarget }) => {
+    if (element.closest("[data-moving]") || element.contains(relatedTarget)) return;
+    // Where it went is known only afterwards.
+    setTimeout(() => {
+      if (element.contains(document.activeElement)) return;
+      if (document.hasFocus()) return left();
+      const back = ({ target }) => {
+        for (const type of ["focusin", "pointerdown"]) document.removeEventListener(type, back);
+        if (!element.contains(target)) left();
+      };
+      for (const type of ["focusin", "pointerdown"]) document.addEventListener(type, back);
+    });
+  });
 }

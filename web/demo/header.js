@@ -1,98 +1,106 @@
 // The head of the page: who is here, who is typing, and how the connection fares.
 
-import { dots, hiddenText } from "./dom.js";
+import { typingText } from "/sdk.js";
+import { button, dots, hiddenText, make } from "./dom.js";
 import { avatar } from "./person.js";
-import { selfFirst } from "./roster.js";
-import { text, typingText } from "./text.js";
-import { Lingering } from "./typing.js";
+import { locale, message, t } from "./text.js";
 
 const FACES_MAX = 5;
+const SEARCH_FROM = 8;
 const BLIP_MS = 1_000;
 const LOST_MS = 5_000;
 const ANNOUNCE_MS = 10_000;
-const ALONE_MS = 1_500;
 
 const $ = (id) => document.getElementById(id);
 
+/** "Alice is typing" and the like in the language of the page; `what` is a key with `one`, `some` and `many`. */
+export const sentenceOf = (what, users) => typingText(users, { locale, messages: message(what) });
+
+/** How many tabs a viewer has: the list is newer than the number where there is one. */
+const tabsOf = ({ sessions, sessionList }) => sessionList.length || sessions;
+
 /** Draws the faces; the row is as long as five and a number. */
 export class Faces {
-  #self;
-  #drawn = "";
+  #room;
+  #drawn = new Map();
 
-  /** @param {string} self the user id of this page */
-  constructor(self) {
-    this.#self = self;
+  /** @param {import("@herenow/client").Room} room */
+  constructor(room) {
+    this.#room = room;
+    for (const value of [room.viewers, room.count, room.faces]) value.subscribe(() => this.#draw(), { immediate: false });
+    const dialog = $("everyone");
+    $("more").addEventListener("click", () => {
+      dialog.showModal();
+      this.#list();
+    });
+    $("find").addEventListener("input", () => this.#list());
+    dialog.querySelector(".close").addEventListener("click", () => dialog.close());
+    // What is around the box is the dialog itself.
+    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   }
 
-  /** Shows a roster; greyed if it is only the last known. */
-  show({ people, stale }) {
-    $("here").classList.toggle("stale", stale);
-    const key = JSON.stringify([people.viewers, people.count]);
-    if (key === this.#drawn) return;
-    this.#drawn = key;
-    const viewers = selfFirst(people.viewers, this.#self);
-    const hidden = people.count - Math.min(viewers.length, FACES_MAX);
-    $("stack").replaceChildren(...viewers.slice(0, FACES_MAX).map((viewer) => this.#face(viewer)));
-    $("stack").setAttribute("aria-label", text.peopleViewing(people.count));
-    $("more").hidden = hidden <= 0;
-    $("more").textContent = `+${hidden}`;
-    $("more").setAttribute("aria-label", text.showMore(hidden));
-    $("count").textContent = people.count > 0 ? text.viewing(people.count) : "";
-    $("everyone").replaceChildren(this.#everyone(viewers));
-  }
-
-  #face(viewer) {
-    const item = document.createElement("li");
-    const name = this.#nameOf(viewer);
-    item.title = name;
-    item.dataset.user = viewer.userId;
-    item.append(avatar(viewer.userId, viewer.name), hiddenText(name));
-    return item;
-  }
-
-  #everyone(viewers) {
-    const list = document.createElement("ul");
-    list.append(...viewers.map((viewer) => {
-      const item = document.createElement("li");
-      const name = document.createElement("bdi");
-      name.textContent = this.#nameOf(viewer);
-      item.append(avatar(viewer.userId, viewer.name, "small"), name);
-      return item;
-    }));
-    return list;
-  }
-
-  #nameOf({ userId, name }) {
-    return userId === this.#self ? text.you(name) : name;
-  }
-}
-
-/** Draws the line that says who types, and tells it to screen readers, but not too often. */
-export class TypingLine {
-  #lingering = new Lingering(() => this.#draw());
-  #current = new Map();
-  #saidAt = -Infinity;
-
-  /** Shows who types. */
-  show({ people }) {
-    const here = new Set(people.viewers.map((viewer) => viewer.userId));
-    this.#current = new Map([...people.typing.values()].map((typist) => [typist.id, typist.name]));
-    this.#lingering.forget((id) => !here.has(id));
-    this.#draw();
+  #people() {
+    const viewers = this.#room.viewers.get();
+    // In a crowd there are faces, and an exact count.
+    return viewers.length > 0 ? viewers : this.#room.faces.get().map((user) => ({ user, status: "active", sessions: 1, sessionList: [] }));
   }
 
   #draw() {
-    const sentence = typingText([...this.#lingering.update(this.#current).values()]);
-    const line = $("typing");
-    if (line.dataset.sentence === sentence) return;
-    line.dataset.sentence = sentence;
-    line.textContent = sentence;
-    if (sentence) line.append(dots());
-    this.#say(sentence);
+    const people = this.#people().slice(0, FACES_MAX);
+    const { users } = this.#room.count.get();
+    const before = this.#drawn;
+    this.#drawn = new Map(people.map((viewer) => [viewer.user.id, this.#face(viewer, before.get(viewer.user.id))]));
+    const items = [...this.#drawn.values()].map(({ item }) => item);
+    if (items.length !== before.size || items.some((item, at) => item !== $("stack").children[at])) $("stack").replaceChildren(...items);
+    $("stack").setAttribute("aria-label", t("peopleViewing", { count: users }));
+    const hidden = users - people.length;
+    $("more").hidden = hidden <= 0;
+    $("more").textContent = `+${hidden.toLocaleString(locale)}`;
+    $("more").setAttribute("aria-label", t("showMore", { count: hidden }));
+    $("count").textContent = users > 0 ? t("viewing", { count: users }) : "";
+    if ($("everyone").open) this.#list();
   }
 
-  /** Silence is told at once, but without a word; speech at most every ten seconds and to nobody who types himself. */
-  #say(sentence) {
+  #face(viewer, before) {
+    const { user, status } = viewer;
+    const tabs = tabsOf(viewer);
+    const key = JSON.stringify([user, status, tabs]);
+    if (before?.key === key) return before;
+    const item = before?.item ?? make("li", { dataset: { user: user.id } });
+    item.dataset.status = status;
+    const says = [nameOf(viewer), t(status), ...(tabs > 1 ? [t("tabs", { count: tabs })] : [])].join(", ");
+    item.title = says;
+    item.replaceChildren(avatar(user), make("i", { className: "dot" }), hiddenText(says));
+    if (tabs > 1) item.append(make("b", { className: "tabs", "aria-hidden": "true" }, tabs.toLocaleString(locale)));
+    return { key, item };
+  }
+
+  #list() {
+    const people = this.#people();
+    const wanted = $("find").value.toLocaleLowerCase();
+    $("find").hidden = people.length < SEARCH_FROM;
+    const shown = people.filter(({ user }) => user.name.toLocaleLowerCase().includes(wanted));
+    $("everyone-list").replaceChildren(...shown.map((viewer) =>
+      make("li", {}, avatar(viewer.user, "small"), make("bdi", {}, nameOf(viewer)), make("span", { className: "soft" }, t(viewer.status)))));
+  }
+}
+
+const nameOf = ({ user, self }) => (self ? t("you", { name: user.name }) : user.name);
+
+/** Draws the line that says who types, and tells it to screen readers, but not too often. */
+export class TypingLine {
+  #saidAt = -Infinity;
+
+  /** @param {import("@herenow/client").Room} room */
+  constructor(room) {
+    room.typing.users.subscribe((users) => this.#draw(sentenceOf("typing", users)));
+  }
+
+  #draw(sentence) {
+    const line = $("typing");
+    line.dataset.sentence = sentence;
+    line.replaceChildren(sentence, ...(sentence ? [dots()] : []));
+    // Silence is told at once, but without a word; speech at most every ten seconds and to nobody who types himself.
     const now = performance.now();
     if (sentence && (now - this.#saidAt < ANNOUNCE_MS || document.activeElement?.matches("input, textarea"))) return;
     if (sentence) this.#saidAt = now;
@@ -100,111 +108,114 @@ export class TypingLine {
   }
 }
 
+/** What the badge shows for a state of the client. */
+function lookOf(state) {
+  switch (state.name) {
+    case "online": return state.draining ? "draining" : state.transport === "ws" ? "live" : state.transport;
+    case "closed": return !state.cause ? "closed" : state.cause.code === "auth.missing" ? "signedOut" : "denied";
+    case "idle":
+    case "suspended": return "connecting";
+    default: return state.name;
+  }
+}
+
 /** Draws how the connection fares. Says nothing of interruptions shorter than a second. */
 export class Badge {
-  #state = null;
+  #client;
   #blip = 0;
   #lost = 0;
   #countdown = 0;
   #wasLost = false;
-  #pending = null;
+  #shown = "connecting";
 
-  /** @param {() => void} retry what "Try now" does */
-  constructor(retry) {
-    $("retry").addEventListener("click", retry);
+  /** @param {import("@herenow/client").Client} client @param {import("@herenow/client").Room} room */
+  constructor(client, room) {
+    this.#client = client;
+    $("retry").addEventListener("click", () => client.reconnect());
+    client.state.subscribe((state) => this.#take(state));
+    client.on("lost", () => $("here").classList.add("stale"));
+    room.status.subscribe((status) => {
+      // Doubt that the server tells shows at once; an absence when it has lasted.
+      if (status === "joined") $("here").classList.remove("stale");
+      else if (status === "stale" && client.state.get().name === "online") $("here").classList.add("stale");
+    });
+    room.on("error", (error) => !error.retryable && this.deny(error));
+    room.ready.catch((error) => this.deny(error));
   }
 
-  /** Takes the state of the connection; `settled` is called when the page may show it. */
-  show(state, settled) {
-    const blips = this.#state?.connection === "live" && state.connection === "reconnecting";
-    if (blips && this.#blip === 0) {
-      this.#blip = setTimeout(() => { this.#blip = -1; this.#settle(); }, BLIP_MS);
+  /** Shows that there is no way in, and what to do about it. */
+  deny(error) {
+    $("notice").hidden = false;
+    $("notice").textContent = error.code === "room.removed" ? t("removed") : error.hint || error.message;
+  }
+
+  #take(state) {
+    const isAway = state.name !== "online";
+    if (isAway && this.#shown !== "connecting" && this.#shown !== "closed" && state.name !== "closed") {
+      this.#blip ||= setTimeout(() => this.#settle(), BLIP_MS);
+      if (this.#shown === "live") return;
     }
-    if (state.connection !== "reconnecting") {
+    if (!isAway) {
       clearTimeout(this.#blip);
       this.#blip = 0;
     }
-    this.#pending = { state, settled };
-    if (this.#blip <= 0) this.#settle();
+    this.#settle();
   }
 
   #settle() {
-    const { state, settled } = this.#pending;
-    this.#state = state;
-    this.#draw();
-    this.#announce(state);
-    settled(state);
+    const state = this.#client.state.get();
+    const look = (this.#shown = lookOf(state));
+    this.#draw(state, look);
+    this.#announce(look);
+    if (state.name === "closed") {
+      $("here").classList.add("stale");
+      if (state.cause) this.deny(state.cause);
+    } else {
+      $("notice").hidden = true;
+    }
   }
 
-  #draw() {
+  #draw(state, look) {
     clearTimeout(this.#countdown);
-    const { connection, retryAt, hint } = this.#state;
-    const waits = connection === "reconnecting" && retryAt !== null;
-    const seconds = waits ? Math.ceil((retryAt - Date.now()) / 1_000) : 0;
-    $("badge").dataset.state = connection;
-    $("badge").title = hint;
-    const word = text.connection[connection];
-    $("badge-text").textContent = seconds > 0 ? text.retryIn(seconds) : word;
-    $("badge-short").textContent = seconds > 0 ? text.retryInShort(seconds) : word;
-    $("retry").hidden = !(waits && seconds > 0) && connection !== "offline";
-    $("notice").hidden = connection !== "denied" || !hint;
-    if (connection === "denied") $("notice").textContent = hint;
-    if (seconds > 0) this.#countdown = setTimeout(() => this.#draw(), 250);
+    const seconds = state.retryAt ? Math.max(0, Math.ceil((state.retryAt - Date.now()) / 1_000)) : 0;
+    const word = t(`connection.${look}`);
+    $("badge").dataset.state = look;
+    $("badge").title = state.cause?.message ?? "";
+    $("badge-text").textContent = seconds > 0 ? t("retryIn", { count: seconds }) : word;
+    $("badge-short").textContent = seconds > 0 ? t("retryInShort", { count: seconds }) : word;
+    $("retry").hidden = !(seconds > 0 || ["offline", "closed", "signedOut"].includes(look));
+    if (seconds > 0) this.#countdown = setTimeout(() => this.#draw(this.#client.state.get(), lookOf(this.#client.state.get())), 250);
   }
 
-  #announce({ connection }) {
-    if (connection === "live") {
+  #announce(look) {
+    if (["live", "sse", "poll"].includes(look)) {
       clearTimeout(this.#lost);
-      this.#lost = 0;
       $("say-now").textContent = "";
-      if (this.#wasLost) $("say").textContent = text.restored;
+      if (this.#wasLost) $("say").textContent = t("restored");
       this.#wasLost = false;
-    } else if (connection !== "connecting" && !this.#wasLost) {
+    } else if (look !== "connecting" && !this.#wasLost) {
       this.#wasLost = true;
-      $("say").textContent = text.connection[connection];
-      this.#lost = setTimeout(() => { $("say-now").textContent = text.lost; }, LOST_MS);
+      $("say").textContent = t(`connection.${look}`);
+      if (look !== "closed") this.#lost = setTimeout(() => { $("say-now").textContent = t("lost"); }, LOST_MS);
     }
   }
 }
 
-/** Draws the last thing that happened; or, to somebody alone, whom to invite. */
-export class Activity {
-  #self;
-  #alone = 0;
+/** Offers company to somebody who is alone. */
+export class Alone {
+  #place = $("alone");
 
-  /** @param {string} self the user id of this page */
-  constructor(self) {
-    this.#self = self;
-  }
-
-  /** Shows what happened. */
-  tell(sentence) {
-    clearTimeout(this.#alone);
-    $("activity").textContent = sentence;
-    $("activity").title = sentence;
-  }
-
-  /** Offers company to who has been alone for a moment. */
-  show({ connection, people }) {
-    clearTimeout(this.#alone);
-    const alone = connection === "live" && people.count === 1;
-    if (alone) this.#alone = setTimeout(() => this.#invite(), ALONE_MS);
-    else if ($("activity").dataset.invites) this.#clear();
-  }
-
-  #invite() {
-    const link = document.createElement("a");
-    const other = this.#self === "bob" ? "alice" : "bob";
-    link.href = `/demo/board#as=${other}`;
-    link.target = "_blank";
-    link.rel = "noopener";
-    link.textContent = other === "bob" ? text.openAsBob : text.openAsAlice;
-    $("activity").replaceChildren(text.alone, " ", link);
-    $("activity").dataset.invites = "yes";
-  }
-
-  #clear() {
-    delete $("activity").dataset.invites;
-    $("activity").textContent = "";
+  /** @param {import("@herenow/client").Room} room @param {(other: string) => string} addressOf of the board as seen by somebody */
+  constructor(room, addressOf) {
+    const self = room.self.get()?.user.id;
+    const other = self === "bob" ? "alice" : "bob";
+    const name = other === "bob" ? "Bob" : "Alice";
+    const copy = button("link", t("copyLink"), async () => {
+      await navigator.clipboard.writeText(new URL(addressOf(""), location.href).href).catch(() => {});
+      copy.textContent = t("copied");
+    });
+    const open = make("a", { href: addressOf(other), target: "_blank", rel: "noopener" }, t("openAs", { name }));
+    this.#place.replaceChildren(t("alone"), " ", copy, " · ", open);
+    room.count.subscribe(({ users }) => { this.#place.hidden = users !== 1; });
   }
 }

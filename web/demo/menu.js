@@ -1,4 +1,6 @@
-// The menu of a card: one element for all cards, in the browser's top layer, so that no column cuts it off.
+// One menu for all that open one, in the browser's top layer, so that no column cuts it off.
+
+import { make } from "./dom.js";
 
 const MARGIN = 6;
 
@@ -18,22 +20,25 @@ export class Menu {
 
   /**
    * @param {HTMLElement} button
-   * @param {{ label: string, danger?: boolean, act(): void }[]} items
+   * @param {({ label: string, danger?: boolean, checked?: boolean, lang?: string, act(): void } | null)[]} items null is a line
    */
   open(button, items) {
     this.#button = button;
-    this.#element.replaceChildren(...items.map((item) => this.#item(item)));
+    this.#element.setAttribute("aria-label", button.getAttribute("aria-label") ?? button.querySelector(".long").textContent);
+    this.#element.replaceChildren(...items.map((item) => (item ? this.#item(item) : make("hr"))));
     this.#element.showPopover();
     this.#place(button.getBoundingClientRect());
-    this.#element.firstElementChild.focus();
+    this.#items()[0].focus();
   }
 
-  #item({ label, danger, act }) {
-    const item = document.createElement("button");
-    item.type = "button";
-    item.setAttribute("role", "menuitem");
-    item.tabIndex = -1;
-    item.textContent = label;
+  #items() {
+    return [...this.#element.querySelectorAll("button")];
+  }
+
+  #item({ label, danger, checked, lang = "", act }) {
+    const item = make("button", { type: "button", tabIndex: -1, lang }, label);
+    item.setAttribute("role", checked === undefined ? "menuitem" : "menuitemcheckbox");
+    if (checked !== undefined) item.ariaChecked = String(checked);
     item.classList.toggle("danger", Boolean(danger));
     item.addEventListener("click", () => {
       this.#element.hidePopover();
@@ -47,13 +52,13 @@ export class Menu {
     const { offsetWidth: width, offsetHeight: height } = this.#element;
     const below = at.bottom + MARGIN;
     const top = below + height > innerHeight - MARGIN ? Math.max(MARGIN, at.top - height - MARGIN) : below;
-    const left = Math.min(Math.max(MARGIN, at.right - width), innerWidth - width - MARGIN);
+    const wanted = document.dir === "rtl" ? at.left : at.right - width;
     this.#element.style.top = `${top}px`;
-    this.#element.style.left = `${left}px`;
+    this.#element.style.left = `${Math.min(Math.max(MARGIN, wanted), innerWidth - width - MARGIN)}px`;
   }
 
   #key(event) {
-    const items = [...this.#element.children];
+    const items = this.#items();
     const at = items.indexOf(document.activeElement);
     const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: items.length - 1 }[event.key];
     if (event.key === "Tab") this.#element.hidePopover();

@@ -1,19 +1,20 @@
 // How a person looks: colour, initials, and who this page is.
 
-/** One of twelve colours, the same for a user id everywhere: FNV-1a over its UTF-8, as the server computes it. */
+// The server's colours in its order. White letters are readable on each.
+const COLORS = "c8102e b84a00 806000 4d7400 00803a 007a78 0b4f6c 0a6fd1 252a8f 8a3fe0 c4128f 6b4235".split(" ");
+
+/** The colour of a user who is not here to be asked: FNV-1a over the id's UTF-8, as the server computes it. */
 export function colorOf(userId) {
   let hash = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(userId)) {
-    hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  }
-  return hash % 12;
+  for (const byte of new TextEncoder().encode(userId)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return `#${COLORS[hash % COLORS.length]}`;
 }
 
 /** At most two letters that stand for a name, cut where readers see characters end. */
 export function initials(name) {
   const letters = (word) => [...new Intl.Segmenter().segment(word)].map((part) => part.segment);
-  const words = name.trim().split(/\s+/).filter(Boolean);
-  if (words.length === 0) return "?";
+  const words = name.split(/\s+/).filter((word) => /^[\p{L}\p{N}\p{Emoji}]/u.test(word));
+  if (words.length === 0) return letters(name.trim())[0] ?? "?";
   if (/^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]+$/u.test(name)) {
     return letters(name).slice(-2).join("");
   }
@@ -22,10 +23,10 @@ export function initials(name) {
 }
 
 /** A round picture of a user. */
-export function avatar(userId, name, size = "") {
+export function avatar({ id, name, color = colorOf(id) }, size = "") {
   const element = document.createElement("span");
   element.className = `avatar ${size}`.trim();
-  element.dataset.color = colorOf(userId);
+  element.style.setProperty("--person", color);
   element.textContent = initials(name);
   element.setAttribute("aria-hidden", "true");
   return element;
@@ -37,14 +38,30 @@ export function avatar(userId, name, size = "") {
  */
 export function identityFrom(hash) {
   const asked = new URLSearchParams(hash.replace(/^#/, ""));
-  const userId = asked.get("as") || `guest-${crypto.getRandomValues(new Uint32Array(1))[0].toString(36)}`;
-  const name = asked.get("name") || (asked.has("as") ? capitalized(userId) : animal());
-  return { userId, name, board: asked.get("board") || "board-1" };
+  const id = asked.get("as") || `guest-${crypto.getRandomValues(new Uint32Array(1))[0].toString(36)}`;
+  const name = asked.get("name") || (asked.has("as") ? capitalized(id) : animal());
+  return { id, name, board: asked.get("board") || "board-1" };
 }
 
-function capitalized(word) {
-  return word.charAt(0).toLocaleUpperCase() + word.slice(1);
+/** The address of a board as seen by somebody. */
+export function addressOf({ id, name, board }) {
+  const fragment = new URLSearchParams({ as: id, ...(name && name !== capitalized(id) && { name }), ...(board !== "board-1" && { board }) });
+  return `/demo/board${location.search}#${fragment}`;
 }
+
+/** A setting of this user in this browser; given a value, keeps it. Same-origin frames share the storage, hence the id. */
+export function setting(userId, name, value) {
+  const key = `herenow-demo:${userId}:${name}`;
+  try {
+    if (value !== undefined) localStorage.setItem(key, value);
+    return localStorage.getItem(key);
+  } catch {
+    // Storage may be forbidden: then it is forgotten with the page.
+    return value ?? null;
+  }
+}
+
+export const capitalized = (word) => word.charAt(0).toLocaleUpperCase() + word.slice(1);
 
 function animal() {
   const [mood, kind] = crypto.getRandomValues(new Uint8Array(2));

@@ -12,7 +12,7 @@ export function boardFrom({ board, lists }) {
 export function changed(board, event) {
   switch (event.type) {
     case "task_created":
-      return inserted(board, event.task);
+      return inserted(removed(board, event.task.id), event.task);
     case "task_updated":
       return mapTasks(board, (task) => (task.id === event.task.id ? event.task : task));
     case "task_moved": {

@@ -145,14 +145,14 @@ async function visible() {
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
-/** Asks the server to change something; throws what it says if it refuses. */
+/** Asks the server to change something; answers what it answers, throws what it says if it refuses. */
 export async function change(method, path, body) {
   const response = await fetch(path, {
     method,
     headers: { "Content-Type": "application/json" },
     body: body === undefined ? undefined : JSON.stringify(body),
   });
-  if (response.ok) return;
+  if (response.ok) return response.status === 204 ? {} : response.json();
   const problem = await response.json().catch(() => ({}));
   throw new Error(problem.detail ?? problem.title ?? `the server answered ${response.status}`);
 }

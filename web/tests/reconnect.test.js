@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { ALICE_TYPES, launch, People, Server } from "./harness.js";
+import { badge, card, composer, face, heldAt, listen, see, told } from "./demo-helpers.js";
 
 let server;
 let browser;
@@ -15,7 +16,7 @@ after(() => browser?.close());
 beforeEach(async () => {
   server = await Server.start();
   people = new People(browser, server.origin);
-  people.expect(/ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_INTERNET_DISCONNECTED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_EMPTY_RESPONSE|ERR_NETWORK/);
+  people.expect(/ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_INTERNET_DISCONNECTED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_EMPTY_RESPONSE|ERR_NETWORK|lab took/);
 });
 afterEach(async () => {
   await people.close();
@@ -23,49 +24,69 @@ afterEach(async () => {
   assert.deepEqual(people.complaints, []);
 });
 
-const badge = (page, state) => page.locator(`[data-testid="badge"][data-state="${state}"]`);
+const stale = '[data-testid="here"].stale';
 
-test("a server that was killed and started again finds everybody back", async () => {
+test("a killed server is waited for: faces turn grey after 5 s, stay, and are told nothing new when it is back", async () => {
   const alice = await people.board("alice");
   const bob = await people.board("bob");
-  await alice.getByText("2 viewing").waitFor();
-  const { port } = server;
-  await server.kill();
   for (const page of [alice, bob]) {
-    await badge(page, "reconnecting").waitFor();
-    assert.equal(await page.getByTestId("stack").locator("li").count(), 2, "the last known faces stay");
-    assert.ok(await page.locator('[data-testid="here"].stale').isVisible(), "and are grey");
+    await page.getByText("2 viewing").waitFor();
+    await listen(page);
   }
+  const { port } = server;
+  const greyAt = heldAt(alice, 'document.querySelector("#here.stale")');
+  const killedAt = Date.now();
+  await server.kill();
+  await badge(alice, "reconnecting").waitFor();
+  assert.equal(await alice.locator(stale).count(), 0, "not grey at once");
   await alice.getByTestId("retry").waitFor();
   await alice.getByTestId("badge-text").filter({ hasText: /retry in \d+ s/ }).waitFor();
+  const grey = (await greyAt) - killedAt;
+  assert.ok(grey > 4_500 && grey < 5_800, `grey after ${grey} ms`);
+  await bob.locator(stale).waitFor();
+  for (const page of [alice, bob]) assert.equal(await page.getByTestId("stack").locator("li").count(), 2, "the last known faces stay");
 
   server = await Server.start(port);
-  await alice.getByTestId("retry").click({ timeout: 1_000 }).catch(() => {});
+  for (const page of [alice, bob]) await page.getByTestId("retry").click({ timeout: 1_000 }).catch(() => {});
   for (const page of [alice, bob]) {
     await badge(page, "live").waitFor();
     await page.getByText("2 viewing").waitFor();
-    await page.locator('[data-testid="here"]:not(.stale)').waitFor();
-    assert.equal(await page.getByTestId("stack").locator("li").count(), 2);
-    await page.locator('[data-testid="transport"][data-transport="stream"]').waitFor();
+    await page.locator(stale).waitFor({ state: "detached" });
+    await page.locator('[data-testid="transport"][data-transport="stream"]').waitFor({ state: "attached" });
   }
-  await alice.getByTestId("composer-input").first().fill("After the restart");
-  await alice.getByTestId("composer-input").first().press("Enter");
-  await bob.getByTestId("card").filter({ hasText: "After the restart" }).waitFor();
-  await alice.getByTestId("composer-input").first().press("x");
+  assert.deepEqual([await told(alice), await told(bob)], [[], []], "who stayed is no news");
+  await composer(alice, "list-todo").fill("After the restart");
+  await composer(alice, "list-todo").press("Enter");
+  await card(bob, "After the restart").waitFor();
+  await composer(alice, "list-todo").press("x");
   await bob.getByTestId("chip").filter({ hasText: ALICE_TYPES }).waitFor();
 });
 
-test("without a network it says so, and comes back with it", async () => {
+test("a blip of less than a second is not told", async () => {
+  const alice = await people.board("alice");
+  const bob = await people.board("bob");
+  await see(alice, "alice", "bob");
+  await listen(bob);
+  const looks = alice.evaluate(() => new Promise((done) => {
+    const seen = new Set();
+    const badge = document.getElementById("badge");
+    new MutationObserver(() => seen.add(badge.dataset.state)).observe(badge, { attributes: true });
+    herenow.client.state.subscribe(({ name }) => name === "online" && setTimeout(() => done([...seen]), 50), { immediate: false });
+  }));
+  await alice.locator("#tab-lab").click();
+  await alice.getByTestId("lab-drop").click();
+  assert.deepEqual((await looks).filter((look) => look !== "live"), []);
+  await see(bob, "bob", "alice");
+  assert.deepEqual(await told(bob), []);
+});
+
+test("a page that let go says so, and comes back by its button", async () => {
   const alice = await people.board("alice");
   await badge(alice, "live").waitFor();
-  const { port } = server;
-  await server.kill();
-  await badge(alice, "reconnecting").waitFor();
-  await alice.context().setOffline(true);
-  await badge(alice, "offline").waitFor();
-  assert.ok(await alice.getByTestId("retry").isVisible());
-  server = await Server.start(port);
-  await alice.context().setOffline(false);
+  await alice.evaluate(() => herenow.client.close());
+  await badge(alice, "closed").waitFor();
+  await alice.locator(stale).waitFor();
+  await alice.getByTestId("retry").click();
   await badge(alice, "live").waitFor();
 });
 
@@ -76,11 +97,59 @@ test("a server that refuses is not asked again", async () => {
   let asked = 0;
   await alice.route("**/dev/token", (route) => {
     asked += 1;
-    return route.fulfill({ status: 403, contentType: "application/problem+json", body: '{"title":"no","hint":"Ask Carol."}' });
+    return route.fulfill({ status: 403, contentType: "application/problem+json", body: '{"code":"origin.forbidden","title":"no","hint":"Ask Carol."}' });
   });
   await alice.reload();
   await badge(alice, "denied").waitFor();
   assert.equal(await alice.getByTestId("badge-text").textContent(), "Not allowed");
   await alice.getByTestId("notice").filter({ hasText: "Ask Carol." }).waitFor();
   assert.equal(asked, 1);
+});
+
+test("the lab takes the network away for ten seconds; others see a leave, and a join after it", async () => {
+  const alice = await people.board("alice");
+  const bob = await people.board("bob");
+  await see(alice, "alice", "bob");
+  await listen(bob);
+  await alice.locator("#tab-lab").click();
+  await alice.getByTestId("lab-offline").click();
+  await badge(alice, "reconnecting").waitFor();
+  await face(bob, "alice").waitFor({ state: "detached" });
+  await alice.locator(stale).waitFor();
+  await badge(alice, "live").waitFor();
+  await see(bob, "bob", "alice");
+  assert.deepEqual(await told(bob), [["leave", "alice", "closed"], ["join", "alice"]]);
+});
+
+test("latency delays what is heard and said, and loses nothing", async () => {
+  const alice = await people.board("alice");
+  const bob = await people.board("bob");
+  await see(alice, "alice", "bob");
+  await alice.locator("#tab-lab").click();
+  await alice.getByTestId("lab-latency").click();
+  await alice.getByTestId("lab-latency").filter({ hasText: "Remove" }).waitFor();
+  const shown = heldAt(bob, 'document.getElementById("typing").dataset.sentence');
+  await composer(alice, "list-todo").press("x");
+  const pressedAt = Date.now();
+  const late = (await shown) - pressedAt;
+  assert.ok(late > 400 && late < 1_500, `it came after ${late} ms`);
+  await alice.getByTestId("lab-latency").click();
+  await composer(alice, "list-todo").press("Escape");
+  await bob.locator('[data-testid="typing"][data-sentence=""]').waitFor();
+});
+
+test("a close without goodbye is held for the grace, and coming back is a join", async () => {
+  const alice = await people.board("alice");
+  const bob = await people.board("bob");
+  await see(alice, "alice", "bob");
+  await listen(bob);
+  await alice.locator("#tab-lab").click();
+  await alice.getByTestId("lab-vanish").click();
+  const goneAt = Date.now();
+  await face(bob, "alice").waitFor({ state: "detached" });
+  const held = Date.now() - goneAt;
+  assert.ok(held > 4_500 && held < 7_000, `gone after ${held} ms`);
+  await alice.getByTestId("lab-vanish").filter({ hasText: "Come back" }).click();
+  await see(bob, "bob", "alice");
+  assert.deepEqual(await told(bob), [["leave", "alice", "closed"], ["join", "alice"]]);
 });

@@ -139,6 +139,8 @@ pub enum RequestId {
     Number(u64),
     /// What others may use.
     Text(String),
+    /// A number that is no whole one, or not one of 64 bits; [`crate::client::Client::send_raw`] may carry it.
+    OtherNumber(serde_json::Number),
 }
 
 /// A version of a room: its epoch, and a number that grows within it.

@@ -369,7 +369,9 @@ impl RoomState {
     }
 
     fn set_typing(&mut self, typists: &[Typist]) {
-        let typing = typists.iter().map(|typist| (typist.user.id.clone(), typist.targets.iter().cloned().collect()));
+        // Who types into nothing does not type.
+        let typists = typists.iter().filter(|typist| !typist.targets.is_empty());
+        let typing = typists.map(|typist| (typist.user.id.clone(), typist.targets.iter().cloned().collect()));
         self.typing = typing.collect();
     }
 

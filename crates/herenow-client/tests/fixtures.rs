@@ -111,3 +111,13 @@ fn client_frames_are_written_as_the_fixtures_say() {
         assert_eq!(serde_json::from_str::<Value>(&request.to_text(None)).unwrap(), expected, "{name}");
     }
 }
+
+#[test]
+fn an_answer_carries_back_whatever_number_was_sent() {
+    for id in ["7", "18446744073709551615", "-7", "0.5", "1e-3", "\"seven\""] {
+        let text = format!(r#"{{"type":"ack","re":{id}}}"#);
+        let frame = ServerFrame::parse(&text).unwrap();
+        let re = serde_json::to_value(frame.re().unwrap()).unwrap();
+        assert_eq!(re, serde_json::from_str::<Value>(id).unwrap());
+    }
+}

@@ -142,7 +142,7 @@ impl Hub {
 
     /// Ends the turn: every room with news tells it, rooms that nobody is in are forgotten.
     pub fn settle(&mut self, now: Time) {
-        self.settle_people();
+        self.settle_people(now);
         for id in std::mem::take(&mut self.unsettled) {
             self.in_room(now, &id, |room, desk| room.settle(desk));
             if self.rooms.get(&id).is_some_and(|room| room.is_idle())
@@ -153,11 +153,11 @@ impl Hub {
         }
     }
 
-    fn settle_people(&mut self) {
+    fn settle_people(&mut self, now: Time) {
         if self.people.is_settled() {
             return;
         }
-        for (dot, watchers) in self.people.settle() {
+        for (dot, watchers) in self.people.settle((now, &self.limits)) {
             let connection = |session: &SessionId| self.sessions.get(session).map(|held| held.connection);
             let to = Audience::Listeners(watchers.iter().filter_map(connection).collect());
             self.outputs.push_back(Output::Deliver { to, event: Event::Statuses(Arc::new([dot])) });

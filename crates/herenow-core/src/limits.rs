@@ -17,6 +17,12 @@ pub struct Limits {
     /// Bytes of what sessions shared that lost their places, in all rooms of a hub, about; what comes above is not kept.
     /// Default 1 MiB.
     pub keepsake_bytes_max: usize,
+    /// How long it is known of a user who is offline when they were last seen; zero: not at all. Default zero.
+    pub last_seen_ttl: Duration,
+    /// To what whole time it is rounded down when a user was last seen, so that no more is told. Default 1 day.
+    pub last_seen_grain: Duration,
+    /// Users of whom it is known when they were last seen; the one who was seen first makes room. Default 100,000.
+    pub last_seen_max: usize,
     /// How long one `typing` counts without a repeat. Must stay above the client's throttle (3 s). Default 6 s.
     pub typing_lease: Duration,
     /// Targets that one session may type into at once, in one room. Default 8.
@@ -94,6 +100,9 @@ impl Default for Limits {
             grace_drained: Duration::from_secs(30),
             resume_window: Duration::from_secs(60),
             keepsake_bytes_max: 1 << 20,
+            last_seen_ttl: Duration::ZERO,
+            last_seen_grain: Duration::from_secs(24 * 3600),
+            last_seen_max: 100_000,
             typing_lease: Duration::from_secs(6),
             typing_targets_max: 8,
             state_bytes_max: 4096,

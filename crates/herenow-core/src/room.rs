@@ -12,7 +12,7 @@ use crate::{
     id::{ConnectionKey, RequestId, RoomId, SessionId, UserId},
     keepsakes::{Keepsakes, kept_for},
     limits::Limits,
-    listeners::{Listener, Listeners},
+    listeners::{Listener, Listeners, Told},
     locks::Locks,
     profile::{Profile, Status},
     refusal::Refusal,
@@ -217,10 +217,10 @@ impl Room {
             interest,
             since: *desk.mark,
             owed: *desk.mark,
-            told: None,
+            told: Told::NOTHING,
             behind: false,
             sessions,
-            typing_off_at: None,
+            typing_off_at: Listener::NEVER,
         });
         let why = if seated { Owing::JoinedAgain } else { Owing::Joined };
         self.turn(desk).owed.push(Owed { session: guest.session, re, since, why });
@@ -343,7 +343,7 @@ impl Room {
     pub(crate) fn fall_behind(&mut self, session: SessionId) {
         if let Some(listener) = self.listeners.get_mut(session) {
             listener.behind = true;
-            listener.told = None;
+            listener.told = Told::NOTHING;
         }
     }
 
@@ -361,7 +361,7 @@ impl Room {
         self.turn(desk);
         desk.mark.0 += 1;
         if let Some(listener) = self.listeners.get_mut(session) {
-            (listener.owed, listener.told) = (*desk.mark, None);
+            (listener.owed, listener.told) = (*desk.mark, Told::NOTHING);
         }
         self.turn(desk).owed.push(Owed::refresh(session));
     }

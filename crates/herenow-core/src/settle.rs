@@ -8,7 +8,7 @@ use crate::{
     gear::Duty,
     history::Kind,
     id::{ConnectionKey, UserId},
-    listeners::Listener,
+    listeners::{Listener, Told},
     profile::Profile,
     room::{Desk, Owed, Owing, Room, Spoken, Turn, Typing, acknowledge, deliver},
     typing::Place,
@@ -57,7 +57,7 @@ impl Room {
         }
         self.tell_cursors(desk);
         self.plan(desk);
-        let untold = self.listeners.iter().filter_map(|listener| listener.told).min();
+        let untold = self.listeners.iter().filter_map(|listener| listener.told.get()).min();
         self.history.trim(desk.limits.log_changes_max, untold.unwrap_or(self.history.number()));
     }
 
@@ -86,10 +86,10 @@ impl Room {
             match (before.duty(listener.interest), pace.duty(listener.interest)) {
                 // What it waited for is the count now, and the locks, of which it heard nothing meanwhile.
                 (Duty::Lists, Duty::Counts) if awaits => turn.owed.push(Owed::refresh(listener.session)),
-                (Duty::Lists, Duty::Counts) => listener.told = listener.told.map(|_| NEVER),
+                (Duty::Lists, Duty::Counts) => listener.told = listener.told.get().map_or(Told::NOTHING, |_| NEVER),
                 // Without a version it is answered in this turn, or when it can be written to again.
-                (Duty::Counts, Duty::Lists) if listener.told.is_some() => {
-                    (listener.owed, listener.told) = (Listener::AWAITS, None);
+                (Duty::Counts, Duty::Lists) if listener.told != Told::NOTHING => {
+                    (listener.owed, listener.told) = (Listener::AWAITS, Told::NOTHING);
                     self.refreshing.push_back(listener.session);
                 }
                 // The room shifted again before this one had its turn.
@@ -108,12 +108,12 @@ impl Room {
         let (mut whole, mut counts) = (Vec::new(), Vec::new());
         let pace = self.pace;
         for listener in self.listeners.iter_mut().filter(|listener| !listener.behind) {
-            let Some(told) = listener.told.filter(|told| *told != number) else { continue };
-            listener.told = Some(number);
+            let Some(told) = listener.told.get().filter(|told| *told != number) else { continue };
+            listener.told = Told::version(number);
             match pace.duty(listener.interest) {
                 Duty::Lists if self.history.since(told).is_none() => whole.push(listener.session),
                 Duty::Lists => lists.entry(told).or_insert_with(Vec::new).push(listener.connection),
-                Duty::Steps if pace.gear == Gear::Live && told >= turn_from && told != NEVER => {
+                Duty::Steps if pace.gear == Gear::Live && told >= turn_from && Told::version(told) != NEVER => {
                     steps.entry(told).or_insert_with(Vec::new).push(listener.connection);
                 }
                 Duty::Steps => whole.push(listener.session),
@@ -203,7 +203,7 @@ impl Room {
             self.answer_one(desk, owed, views);
         }
         for owed in unasked {
-            if self.listeners.get(owed.session).is_some_and(|listener| listener.told.is_none()) {
+            if self.listeners.get(owed.session).is_some_and(|listener| listener.told == Told::NOTHING) {
                 self.answer_one(desk, owed, views);
             }
         }
@@ -218,10 +218,12 @@ impl Room {
             return acknowledge(desk, session, re, None);
         }
         // What was told last may be on its way still: a diff must fit whether or not its client has that.
-        let has_missed =
-            listener.told.is_none_or(|told| told != number && since.as_ref().is_none_or(|since| since.number != told));
+        let has_missed = listener
+            .told
+            .get()
+            .is_none_or(|told| told != number && since.as_ref().is_none_or(|since| since.number != told));
         let since = since.filter(|_| why != Owing::Synced || !has_missed);
-        listener.told = Some(number);
+        listener.told = Told::version(number);
         if listener.owed == Listener::AWAITS {
             desk.mark.0 += 1;
             listener.owed = *desk.mark;
@@ -265,7 +267,7 @@ impl Room {
     /// Sees to it that the room is woken when there will be something to tell.
     fn plan(&mut self, desk: &mut Desk<'_>) {
         let number = self.history.number();
-        let untold = |told: Option<u64>| told.is_some_and(|told| told != number);
+        let untold = |told: Told| told.get().is_some_and(|told| told != number);
         let waits = !self.touched.is_empty()
             || self.typing_told.as_ref().is_some_and(|told| !self.is_told(told))
             || self.listeners.iter().any(|listener| untold(listener.told) && !listener.behind);
@@ -466,6 +468,6 @@ fn say(desk: &mut Desk<'_>, connections: Vec<ConnectionKey>, event: Event) {
 }
 
 /// The version of nobody: who has it is told the count, whatever the version now.
-const NEVER: u64 = u64::MAX;
+const NEVER: Told = Told::version(u64::MAX - 1);
 /// In how many parts those who hear lists again get them.
 const REFRESH_PARTS: u32 = 20;

@@ -196,6 +196,9 @@ impl Play {
             "waiters" => self.limits.lock_waiters_max = number,
             "watched" => self.limits.watched_per_session_max = number,
             "kept_bytes" => self.limits.keepsake_bytes_max = number,
+            "seen_ttl" => self.limits.last_seen_ttl = Duration::from_millis(value.parse().unwrap()),
+            "seen_grain" => self.limits.last_seen_grain = Duration::from_millis(value.parse().unwrap()),
+            "seen_users" => self.limits.last_seen_max = number,
             "blocks" => self.limits.blocks_max = number,
             "log" => self.limits.log_changes_max = number,
             "batched" => self.limits.gears.batched_above = number,
@@ -506,10 +509,11 @@ fn show(event: &Event) -> String {
             format!("re {}: done{handed}", re.0)
         }
         Event::Statuses(dots) => {
-            let one = |dot: &Dot| match dot.status {
-                Some(Status::Active) => format!("{} active", dot.user),
-                Some(Status::Idle) => format!("{} idle", dot.user),
-                None => format!("{} offline", dot.user),
+            let one = |dot: &Dot| match (dot.status, dot.last_seen) {
+                (Some(Status::Active), _) => format!("{} active", dot.user),
+                (Some(Status::Idle), _) => format!("{} idle", dot.user),
+                (None, None) => format!("{} offline", dot.user),
+                (None, Some(at)) => format!("{} offline, last seen at {} ms", dot.user, at.as_millis()),
             };
             format!("dots: {}", dots.iter().map(one).collect::<Vec<_>>().join(", "))
         }

@@ -130,7 +130,7 @@ impl Partition {
         let asked = self.model.due.watches.get_mut(&hearer.session);
         let asked = asked.filter(|asked| asked.front() == Some(&users)).and_then(|asked| asked.pop_front());
         let known = self.dots.entry(hearer.key).or_default();
-        for Dot { user, status } in dots {
+        for Dot { user, status, .. } in dots {
             let before = known.insert(user.clone(), *status);
             if asked.is_none() && !self.model.dots.watches(hearer.session, user) {
                 return Err(format!("does not watch {user}"));

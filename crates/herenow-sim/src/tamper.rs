@@ -442,7 +442,7 @@ fn flicker(told: &mut Vec<Told>, at: usize) {
     let again = told[at].clone();
     let mut gone = again.clone();
     if let Event::Statuses(dots) = &mut gone.event {
-        *dots = dots.iter().map(|dot| Dot { user: dot.user.clone(), status: None }).collect();
+        *dots = dots.iter().map(|dot| Dot { user: dot.user.clone(), status: None, last_seen: None }).collect();
     }
     told.extend([gone, again]);
 }

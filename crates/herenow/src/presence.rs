@@ -2,7 +2,7 @@
 use crate::{
     auth::{authority::Authority, origin::OriginPolicy, revoked::Revocations},
     clock::Clock,
-    connection::Connection,
+    connection::{Connection, Way},
     heartbeat::{Heartbeat, Rhythm},
     rate::RateLimits,
     rechecks::Rechecks,
@@ -17,7 +17,7 @@ use herenow_core::{
     limits::Limits,
     version::Epoch,
 };
-use herenow_wire::{message, problem::Problem};
+use herenow_wire::{dialect::Dialect, message, native, problem::Problem, websocket::encoder};
 use std::{
     sync::{
         Arc, RwLock,
@@ -171,14 +171,32 @@ impl Presence {
         let gone = async {
             while self.connections() > 0 {
                 // Each time anew: one that was just opened, or that the heartbeat is looking at, may not be listed yet.
-                for connection in self.0.heartbeat.connections() {
-                    connection.close(GOING_AWAY, "server is stopping", Ending::Drained, self.0.clock.now());
-                }
+                self.dismiss(grace, |_| true);
                 tokio::time::sleep(DRAIN_LOOK).await;
             }
         };
         // Who has not gone by then is cut off with the process.
         let _ = tokio::time::timeout(grace, gone).await;
+    }
+
+    /// Closes the connections without WebSocket with 1001: their requests would be waited for before anything is drained.
+    pub(crate) fn end_requests(&self, grace: Duration) {
+        self.dismiss(grace, |connection| connection.way() != Way::WebSocket);
+    }
+
+    /// Closes the connections that match; those that speak the native dialect are told first in which time to come back.
+    fn dismiss(&self, within: Duration, is_meant: impl Fn(&Connection) -> bool) {
+        let now = self.0.clock.now();
+        let draining = encoder::text(native::draining(within).as_bytes());
+        for connection in self.0.heartbeat.connections() {
+            if !is_meant(&connection) || connection.farewell().is_some() {
+                continue;
+            }
+            if connection.dialect() == Dialect::Native {
+                connection.send_one(draining.clone(), now);
+            }
+            connection.close(GOING_AWAY, "server is stopping", Ending::Drained, now);
+        }
     }
 
     /// The clock of the process.

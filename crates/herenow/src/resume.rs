@@ -26,6 +26,8 @@ pub struct Resumes {
 #[derive(Default)]
 struct Table {
     records: HashMap<SessionId, Record>,
+    /// The secret that was used to claim a session, until its new connection was heard.
+    claimed_with: HashMap<SessionId, Secret>,
     /// Sessions whose connection ended, by when.
     ended: VecDeque<(Time, SessionId)>,
     /// The rooms that these were in and have not claimed again.
@@ -37,15 +39,13 @@ struct Record {
     /// Stands for the user, besides the secret that only their client knows.
     user: u64,
     secret: Secret,
-    /// The secret that was used to claim the session, until its new connection was heard; zero where there is none.
-    claimed_with: Secret,
     connection: Weak<Connection>,
     /// Zero while the connection is open.
     ended_at: Time,
 }
 
 /// 128 random bits, in two parts because one number would want more room.
-type Secret = [u64; 2];
+pub(crate) type Secret = [u64; 2];
 
 /// What a claim to a session comes to.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl Resumes {
         let Some(record) = table.records.get(&session).filter(|record| record.user == number_of(user)) else {
             return Claim::New;
         };
-        let is_good = is_same(record.secret, secret) | is_same(record.claimed_with, secret);
+        let is_good = is_same(record.secret, secret) | is_same(table.claimed_with(session), secret);
         let is_open = record.ended_at == OPEN;
         if !is_good || (!is_open && now.since(record.ended_at) > self.window) {
             return Claim::New;
@@ -122,17 +122,19 @@ impl Resumes {
         // Never zero, which stands for no secret.
         let secret = [getrandom::u64()?, getrandom::u64()? | 1];
         let session = connection.session();
-        let claimed_with = claimed.map_or([0; 2], |claimed| claimed.secret);
         let (user, connection) = (number_of(user), Arc::downgrade(connection));
-        self.table().records.insert(session, Record { user, secret, claimed_with, connection, ended_at: OPEN });
+        let mut table = self.table();
+        match claimed {
+            Some(claimed) => table.claimed_with.insert(session, claimed.secret),
+            None => table.claimed_with.remove(&session),
+        };
+        table.records.insert(session, Record { user, secret, connection, ended_at: OPEN });
         Ok(format!("{session}.{:016x}{:016x}", secret[0], secret[1]))
     }
 
     /// Notes that the new connection of a session was heard: the secret before is good no more.
     pub fn confirm(&self, session: SessionId) {
-        if let Some(record) = self.table().records.get_mut(&session) {
-            record.claimed_with = [0; 2];
-        }
+        self.table().claimed_with.remove(&session);
     }
 
     /// Whether a connection is the one that holds its session.
@@ -153,8 +155,7 @@ impl Resumes {
         if is_held(&table, connection) {
             match how {
                 Ending::Left | Ending::Kicked | Ending::Expired => {
-                    table.records.remove(&session);
-                    table.rooms.remove(&session);
+                    table.forget(session);
                 }
                 Ending::Closed | Ending::Lost | Ending::TimedOut | Ending::Drained => {
                     if let Some(record) = table.records.get_mut(&session) {
@@ -185,8 +186,7 @@ impl Resumes {
             table.ended.pop_front();
             // It may have been claimed since, and ended again.
             if table.records.get(&session).is_some_and(|record| record.ended_at == ended_at) {
-                table.records.remove(&session);
-                table.rooms.remove(&session);
+                table.forget(session);
             }
         }
     }
@@ -196,8 +196,21 @@ impl Resumes {
     }
 }
 
+impl Table {
+    /// The secret that a session was claimed with, while that is good; nothing otherwise.
+    fn claimed_with(&self, session: SessionId) -> Secret {
+        self.claimed_with.get(&session).copied().unwrap_or_default()
+    }
+
+    fn forget(&mut self, session: SessionId) {
+        self.records.remove(&session);
+        self.claimed_with.remove(&session);
+        self.rooms.remove(&session);
+    }
+}
+
 /// Whether two secrets are the same one, in a time that does not tell where they differ; none is the same as none.
-fn is_same(held: Secret, given: Secret) -> bool {
+pub(crate) fn is_same(held: Secret, given: Secret) -> bool {
     let differing = (held[0] ^ given[0]) | (held[1] ^ given[1]);
     (differing == 0) & (held[1] != 0)
 }
@@ -215,7 +228,7 @@ fn number_of(user: &UserId) -> u64 {
 const OPEN: Time = Time::from_millis(0);
 
 /// The session and the secret in a token.
-fn parse(token: &str) -> Option<(SessionId, Secret)> {
+pub(crate) fn parse(token: &str) -> Option<(SessionId, Secret)> {
     let (session, secret) = token.split_once('.')?;
     if session.len() != 16 || secret.len() != 32 || !token.bytes().all(|byte| byte == b'.' || byte.is_ascii_hexdigit())
     {

@@ -1,6 +1,7 @@
 //! `herenow serve`: from a configuration to a running server, and to its end.
 use crate::{
     assemble::{self, AssembleError, Surroundings},
+    assets,
     auth::{authority::Authority, dev, mint::Signer},
     banner,
     clock::Clock,
@@ -67,7 +68,7 @@ impl Server {
         let authority = assemble::authority(config, mode, &around, None).map_err(ServeError::Assemble)?;
         let presence = presence(config, mode, Parts { authority, around: around.clone(), notices });
         let presence = presence.map_err(ServeError::Random)?;
-        let mut router = server::router(presence.clone());
+        let mut router = server::router(presence.clone()).merge(assets::sdk_scripts());
         if mode.is_dev() {
             let policy = presence.origins();
             router = router.merge(dev::router(dev::DevTokens { signer: Arc::new(Signer::new(mode.secret())), policy }));
@@ -133,9 +134,10 @@ impl Server {
 
     /// Serves until `stop` is done, then drains: clients are told to come back, and given time to say goodbye.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let demo = self.demo;
+        let (demo, presence, grace) = (self.demo, self.presence.clone(), self.shutdown_grace);
         let stop = async move {
             stop.await;
+            presence.end_requests(grace);
             // Its streams would otherwise be waited for.
             if let Some(demo) = demo {
                 demo.close();
@@ -193,6 +195,7 @@ fn presence(config: &Config, mode: &Mode, parts: Parts) -> Result<Presence, getr
         rhythm: Rhythm {
             ping_interval: config.presence.ping_interval,
             pong_timeout: config.presence.pong_timeout,
+            request_lease: config.presence.request_lease,
             auth_timeout: config.auth.first_frame_timeout,
             drain_timeout: DRAIN_TIMEOUT,
         },

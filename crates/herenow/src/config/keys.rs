@@ -426,7 +426,7 @@ const LIVE: [&str; 28] = [
 const TEXT_BYTES_MAX: usize = 512;
 
 /// All keys, section by section.
-pub static KEYS: [Key; 51] = [
+pub static KEYS: [Key; 54] = [
     Key {
         name: "server.listen",
         doc: "Where the server listens; port 0 takes a free one. An address that others can reach needs `auth.secret`.",
@@ -646,6 +646,15 @@ pub static KEYS: [Key; 51] = [
         slot: Slot::Duration { at: |c| &mut c.presence.pong_timeout, min: ms(100), max: minutes(10) },
     },
     Key {
+        name: "presence.request_lease",
+        doc: "How long a connection without WebSocket (`/stream`, `/session-poll`) lives on without a sign of its client. \
+              A quiet stream gets a comment after half of it; a poll waits for five sixths of it, which must be below \
+              what proxies let a request take. Longer: who is gone without a word is noticed later; shorter: more \
+              requests.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.presence.request_lease, min: ms(100), max: minutes(10) },
+    },
+    Key {
         name: "presence.typing_lease",
         doc: "How long one `typing` counts without a repeat. Keep it above the 3s in which clients repeat it; longer: \
               who fell silent seems to type for longer.",
@@ -658,6 +667,20 @@ pub static KEYS: [Key; 51] = [
               shorter: who comes back later gets a new session.",
         unset: "",
         slot: Slot::Duration { at: |c| &mut c.presence.resume_window, min: ms(0), max: minutes(60) },
+    },
+    Key {
+        name: "presence.last_seen_ttl",
+        doc: "How long `statuses` tells of a user who is offline when they were last seen; 0s is never. It is kept in \
+              memory only.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.presence.last_seen_ttl, min: ms(0), max: minutes(60 * 24 * 90) },
+    },
+    Key {
+        name: "presence.last_seen_grain",
+        doc: "To what whole time it is rounded down when a user was last seen (of UTC). Smaller: more is known of what people \
+              do.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.presence.last_seen_grain, min: ms(1), max: minutes(60 * 24 * 7) },
     },
     Key {
         name: "limits.frame_bytes",

@@ -148,10 +148,16 @@ pub struct PresenceConfig {
     pub ping_interval: Duration,
     /// How long after a ping a connection that sends nothing counts as dead. Default 10 s.
     pub pong_timeout: Duration,
+    /// How long a connection without WebSocket lives on without a sign of its client. Default 30 s.
+    pub request_lease: Duration,
     /// How long one `typing` counts without a repeat. Default 6 s.
     pub typing_lease: Duration,
     /// How long a session can be gone on with after its connection ended. Default 60 s.
     pub resume_window: Duration,
+    /// How long it is told of a user who is offline when they were last seen; zero: never. Default zero.
+    pub last_seen_ttl: Duration,
+    /// To what whole time that is rounded down. Default 1 day.
+    pub last_seen_grain: Duration,
 }
 
 /// How much one client may ask for.
@@ -225,6 +231,8 @@ impl Config {
             grace_lost: self.presence.drop_grace,
             grace_drained: self.presence.drain_grace,
             resume_window: self.presence.resume_window,
+            last_seen_ttl: self.presence.last_seen_ttl,
+            last_seen_grain: self.presence.last_seen_grain,
             typing_lease: self.presence.typing_lease,
             state_bytes_max: self.limits.state_bytes,
             rooms_per_session_max: self.limits.rooms_per_connection,
@@ -326,8 +334,11 @@ impl Default for PresenceConfig {
             drain_grace: core.grace_drained,
             ping_interval: Duration::from_secs(20),
             pong_timeout: Duration::from_secs(10),
+            request_lease: Duration::from_secs(30),
             typing_lease: core.typing_lease,
             resume_window: core.resume_window,
+            last_seen_ttl: core.last_seen_ttl,
+            last_seen_grain: core.last_seen_grain,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 use herenow_core::{
     command::{Command, Ending, HomeNews, Patch},
     cursors::Point,
-    id::{RequestId, RoomId, UserId},
+    id::{RequestId, RoomId, SessionId, UserId},
     profile::{Profile, Status},
     time::Time,
 };
@@ -45,25 +45,31 @@ pub struct Conversation {
     pub(super) status: Status,
     /// Whether the user's home counts the session.
     pub(super) is_online: bool,
-    /// Users of whose green dots the client is told.
-    pub(super) watched: BTreeSet<UserId>,
-    pub(super) held: Option<Box<Held>>,
     pub(super) rates: Rates,
-    /// The session to go on with that the request named, until the client has said who it is.
-    pub(super) resume: Option<Box<str>>,
-    /// What has to be known before the talk goes on, in a box because it seldom is anything.
-    pub(super) pause: Option<Box<Pause>>,
+    pub(super) rare: Option<Box<Rare>>,
     /// Whether the client has yet to be heard since its session goes on here.
     pub(super) is_unconfirmed: bool,
 }
 
-/// What a talk waits for, and what the client has said meanwhile.
-pub enum Pause {
-    /// Whether the connection that seems to hold a session is there.
-    Contest(Contest),
+/// What only some connections need, and most of these not for long.
+#[derive(Default)]
+pub(super) struct Rare {
+    /// Users of whose green dots the client is told.
+    pub(super) watched: BTreeSet<UserId>,
+    pub(super) held: Option<Held>,
+    /// The session to go on with that the request named, until the client has said who it is.
+    pub(super) resume: Option<Box<str>>,
+    pub(super) contest: Option<Contest>,
     /// What others have to be asked, before the first of these frames can be answered.
-    Inquiry(Inquiry, Vec<Box<str>>),
+    pub(super) inquiry: Option<(Inquiry, Vec<Box<str>>)>,
+    /// What a shard had no room for in its inbox.
+    pub(super) unsaid: Inputs,
+    pub(super) entrance: Option<Entrance>,
 }
+
+/// Lets what the client sends find to its conversation, where it does not come over the connection itself: what the client
+/// has to name with it. Called once, before the client is told its session.
+pub(super) type Entrance = Box<dyn FnOnce(SessionId) -> String + Send + Sync>;
 
 /// A claim to a session that another connection seems to hold.
 pub struct Contest {
@@ -121,13 +127,43 @@ impl Conversation {
             shards: 0,
             status: Status::default(),
             is_online: false,
-            watched: BTreeSet::new(),
-            held: None,
             rates: Rates::default(),
-            resume: None,
-            pause: None,
+            rare: None,
             is_unconfirmed: false,
         }
+    }
+
+    /// Tells the shards as long as none has a full inbox; the rest waits for [`Self::take_unsaid`].
+    pub fn tell_now(&mut self, inputs: Inputs) {
+        let mut rest = inputs.into_iter();
+        while let Some((shard, input)) = rest.next() {
+            if let Err(input) = self.presence.try_tell(shard, input) {
+                self.rare().unsaid = std::iter::once((shard, input)).chain(rest).collect();
+                return;
+            }
+        }
+    }
+
+    /// What a shard had no room for, in order. Whoever takes it tells the shards, and waits for them.
+    pub fn take_unsaid(&mut self) -> Inputs {
+        self.rare.as_mut().map(|rare| std::mem::take(&mut rare.unsaid)).unwrap_or_default()
+    }
+
+    /// Whether something has to be done besides waiting for work: something to say still, a contest, an
+    /// inquiry, something held.
+    pub fn needs_care(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| {
+            !rare.unsaid.is_empty() || rare.contest.is_some() || rare.inquiry.is_some() || rare.held.is_some()
+        })
+    }
+
+    pub(super) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Says what has to be done once it is known which session this is.
+    pub(super) fn enter_by(&mut self, entrance: Entrance) {
+        self.rare().entrance = Some(entrance);
     }
 
     /// The connection it is held over.
@@ -143,7 +179,11 @@ impl Conversation {
     /// Begins with what the request said of who it is: known, refused, or `None` where a first frame has to say it.
     pub fn greet(&mut self, known: Option<Result<Identity, AuthError>>, resume: Option<String>, inputs: &mut Inputs) {
         match known {
-            None => self.resume = resume.map(String::into_boxed_str),
+            None => {
+                if let Some(resume) = resume {
+                    self.rare().resume = Some(resume.into_boxed_str());
+                }
+            }
             Some(Ok(identity)) => self.begin(identity, resume.as_deref(), inputs),
             Some(Err(error)) => self.refuse(&problem_of(&error)),
         }
@@ -207,20 +247,28 @@ impl Conversation {
             }
             Incoming::Ping(payload) => self.connection.send_one(encoder::pong(payload), self.now()),
             Incoming::Pong(_) => {}
-            Incoming::Close(frame) => self.connection.answer_close(&frame, ending_of(&frame), self.now()),
+            Incoming::Close(frame) => self.hear_close(&frame),
         }
     }
 
+    /// Hears that the client closes.
+    pub(super) fn hear_close(&self, frame: &CloseFrame<'_>) {
+        self.connection.answer_close(frame, ending_of(frame), self.now());
+    }
+
     pub(super) fn hear_text(&mut self, text: &str, inputs: &mut Inputs) {
-        match self.pause.as_deref_mut() {
+        if let Some(rare) = &mut self.rare {
             // What a client says before it knows whether its session goes on waits for that.
-            Some(Pause::Contest(contest)) if contest.heard.len() < HEARD_EARLY_MAX => {
-                return contest.heard.push(text.into());
+            if let Some(contest) = &mut rare.contest {
+                if contest.heard.len() < HEARD_EARLY_MAX {
+                    return contest.heard.push(text.into());
+                }
+                return self.refuse(&Problem::new(Code::RateFlood));
             }
-            Some(Pause::Contest(_)) => return self.refuse(&Problem::new(Code::RateFlood)),
             // No more than one read holds: nothing is read while the talk waits.
-            Some(Pause::Inquiry(_, heard)) => return heard.push(text.into()),
-            None => {}
+            if let Some((_, heard)) = &mut rare.inquiry {
+                return heard.push(text.into());
+            }
         }
         let asked = self.decode(text);
         if self.identity.is_none() {
@@ -296,16 +344,16 @@ impl Conversation {
 
     /// Lets the talk wait until something is known, with this frame as the first that is heard then.
     fn wait_for(&mut self, inquiry: Inquiry, text: &str) {
-        self.pause = Some(Box::new(Pause::Inquiry(inquiry, vec![text.into()])));
+        self.rare().inquiry = Some((inquiry, vec![text.into()]));
     }
 
-    /// What the talk waits for.
-    pub fn take_pause(&mut self) -> Option<Pause> {
-        self.pause.take().map(|pause| *pause)
+    /// What others have to be asked before the talk goes on, and what it goes on with.
+    pub(super) fn take_inquiry(&mut self) -> Option<(Inquiry, Vec<Box<str>>)> {
+        self.rare.as_mut()?.inquiry.take()
     }
 
     /// Goes on where something is known that the talk waited for.
-    pub fn go_on(&mut self, heard: Vec<Box<str>>, inputs: &mut Inputs) {
+    pub(super) fn go_on(&mut self, heard: Vec<Box<str>>, inputs: &mut Inputs) {
         let mut heard = heard.into_iter();
         if let Some(text) = heard.next() {
             let asked = self.decode(&text);
@@ -338,7 +386,7 @@ impl Conversation {
         match asked {
             Ok(Asked { request: Request::Auth { token, resume }, .. }) => match self.verify(&token) {
                 Ok(identity) => {
-                    let resume = resume.map(String::into_boxed_str).or_else(|| self.resume.take());
+                    let resume = resume.map(String::into_boxed_str).or_else(|| self.rare.as_mut()?.resume.take());
                     self.begin(identity, resume.as_deref(), inputs);
                 }
                 Err(error) => self.refuse(&problem_of(&error)),

@@ -2,7 +2,7 @@
 use crate::{
     app::{App, Says},
     common::{LIMIT, TestServer, now_unix_s},
-    see::{Dialect, With, both, get, native, see, until},
+    see::{Dialect, With, both, get, native, see, stream_status, until},
 };
 use herenow::{config::settings::Config, outgoing::WebAddress};
 use herenow_client::{error::Ended, raw};
@@ -133,13 +133,20 @@ async fn what_clients_see_of_an_app_in_trouble() {
         ("200, rooms a text", Says::json(&json!({ "sub": "alice", "rooms": "*" })), unavailable),
         ("200, 70 KB", Says::json(&huge), unavailable),
     ];
-    println!("{:26} | {:28} | {:28} | ms", "the app's answer", "native", "board");
+    println!("{:26} | {:28} | {:28} | /stream | ms", "the app's answer", "native", "board");
     let seen_row = async |n: usize, what: &str, expected: [&str; 2]| {
         // Each its own cookie, since answers count for a while.
         let lines = [format!("session=native-{n}"), format!("session=board-{n}")];
         let native = see(&server, Dialect::Native, With::Cookie(&lines[0])).await;
         let board = see(&server, Dialect::Board, With::Cookie(&lines[1])).await;
-        println!("{what:26} | {:28} | {:28} | {}", native.what, board.what, native.ms);
+        let status = stream_status(&server, &format!("session=stream-{n}")).await;
+        println!("{what:26} | {:28} | {:28} | {status:7} | {}", native.what, board.what, native.ms);
+        let expected_status = match expected[0].split(',').next().unwrap() {
+            "auth.invalid" => 401,
+            "auth.unavailable" => 503,
+            _ => 200,
+        };
+        assert_eq!(status, expected_status, "{what}");
         assert_eq!([&*native.what, &*board.what], expected, "{what}");
         assert!(native.ms < (TIMEOUT * 3).as_millis(), "{what}: {} ms", native.ms);
         if expected == ["auth.unavailable, close 4503"; 2] {

@@ -73,6 +73,18 @@ pub async fn both(server: &TestServer, with: With<'_>) -> (String, String) {
     (see(server, Dialect::Native, with).await.what, see(server, Dialect::Board, with).await.what)
 }
 
+/// The status of a stream without WebSocket that is asked for with a cookie, from a page of the server's own.
+pub async fn stream_status(server: &TestServer, cookie: &str) -> u16 {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    let host = server.address;
+    let head = format!("GET /stream HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nCookie: {cookie}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut line = [0; 12];
+    tokio::time::timeout(LIMIT, stream.read_exact(&mut line)).await.unwrap().unwrap();
+    String::from_utf8_lossy(&line)[9..].parse().unwrap()
+}
+
 /// What the server answers to `GET`, and its status.
 pub async fn get(server: &TestServer, path: &str) -> (u16, Value) {
     let (status, _, body) =
