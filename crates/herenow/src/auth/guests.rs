@@ -189,3 +189,32 @@ const ANIMALS: [&str; 32] = [
     "Heron", "Ibex", "Koala", "Lemur", "Lynx", "Marten", "Mole", "Newt", "Otter", "Owl", "Panda", "Penguin", "Puffin",
     "Raven", "Robin", "Seal", "Swan", "Tapir", "Turtle", "Wombat",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::rights::Grants;
+    use std::{net::Ipv4Addr, sync::Arc};
+
+    #[test]
+    fn addresses_are_counted_up_to_a_limit() {
+        let rules = GuestRules { secret: Secret::generate().unwrap(), grants: Arc::new(Grants::default()) };
+        let guests = Guests::new(&rules, 1, Vec::new());
+        let address = |n: usize| IpAddr::V4(Ipv4Addr::from_bits(n as u32));
+        let now = Time::from_millis(1_000_000);
+        for n in 0..Guests::ADDRESSES_MAX {
+            assert_eq!(guests.count(address(n), now), Ok(()));
+        }
+        let refused = GuestError::TooMany { per_address: 1, retry_after: Guests::WINDOW };
+        assert_eq!(guests.count(address(Guests::ADDRESSES_MAX), now), Err(refused));
+        assert_eq!(guests.count(address(Guests::ADDRESSES_MAX), now + Guests::WINDOW), Ok(()), "the others are over");
+        assert_eq!(guests.came.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn the_key_for_guests_is_another_one_and_always_the_same() {
+        let secret = Secret::generate().unwrap();
+        assert_eq!(Guests::secret_of(&secret), Guests::secret_of(&secret));
+        assert_ne!(Guests::secret_of(&secret), secret);
+    }
+}

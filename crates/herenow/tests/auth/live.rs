@@ -46,9 +46,9 @@ async fn an_expired_token_ends_its_connection_and_a_withdrawn_one_does_so_at_onc
 #[tokio::test]
 async fn a_token_that_is_made_after_the_user_was_signed_out_is_taken() {
     let server = TestServer::start(|_| {}).await;
-    let alice = UserId::parse("alice").unwrap();
+    let (alice, before) = (UserId::parse("alice").unwrap(), token("alice"));
     assert_eq!(server.presence.disconnect_user(&alice).await, 0);
-    assert_eq!(native(&server, With::Frame(&token("alice"))).await, "auth.revoked, close 4403");
+    assert_eq!(native(&server, With::Frame(&before)).await, "auth.revoked, close 4403");
     let later = token_saying("alice", json!({ "iat": now_unix_s() + 2 }));
     assert_eq!(native(&server, With::Token(&later)).await, "let in as alice");
     let without = token_saying("alice", json!({}));
