@@ -89,7 +89,7 @@ pub fn error_text(problem: &Problem) -> &str {
     match problem.code {
         Code::FrameNotJson => "Invalid JSON",
         Code::AuthMissing | Code::AuthTimeout | Code::OriginForbidden => "Unauthorized",
-        Code::AuthInvalid | Code::AuthExpired => "Invalid session",
+        Code::AuthInvalid | Code::AuthExpired | Code::AuthRevoked => "Invalid session",
         Code::FrameNotObject
         | Code::FrameUnknownType
         | Code::FrameMissingField
@@ -103,6 +103,7 @@ pub fn error_text(problem: &Problem) -> &str {
         | Code::RoomObserving
         | Code::RoomTooMany
         | Code::RoomFull
+        | Code::RoomUnavailable
         | Code::RoomBlocked
         | Code::TypingTooManyTargets
         | Code::TypingOff
@@ -115,6 +116,7 @@ pub fn error_text(problem: &Problem) -> &str {
         | Code::JoinCancelled
         | Code::MessageReservedEvent
         | Code::AuthUserChanged
+        | Code::AuthUnavailable
         | Code::RateLimited
         | Code::RateFlood => problem.message(),
     }

@@ -95,6 +95,10 @@ codes! {
     RoomFull = "room.full",
         "as many users are in the room as may be",
         "try again when somebody has left, or join with observe where the token allows it";
+    /// The app, which knows who may enter the room, cannot be asked right now.
+    RoomUnavailable = "room.unavailable",
+        "whether the user may enter the room cannot be found out right now",
+        "try again after retry_after_ms";
     /// The user was put out of the room and may not come back yet.
     RoomBlocked = "room.blocked",
         "the user was put out of the room and may not come back yet",
@@ -159,6 +163,14 @@ codes! {
     AuthUserChanged = "auth.user_changed",
         "the new token is of another user",
         "open a new connection for another user";
+    /// The app signed the user out.
+    AuthRevoked = "auth.revoked",
+        "the user was signed out",
+        "sign in to the app again, and connect with a new token";
+    /// The keys or the app, which know who the client is, cannot be asked right now.
+    AuthUnavailable = "auth.unavailable",
+        "who the client is cannot be found out right now",
+        "connect again after retry_after_ms";
     /// The page's origin may not connect.
     OriginForbidden = "origin.forbidden",
         "pages of this origin may not connect",

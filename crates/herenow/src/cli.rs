@@ -2,24 +2,26 @@
 //! so that `main` alone writes to the terminal.
 use crate::{
     auth::{
+        claims::{AVATAR_BYTES_MAX, is_avatar},
         mint::{Signer, TokenRequest},
         name::is_unwanted,
         rights::{Grants, Pattern, Rights},
         secret::Secret,
-        token::{Verifier, is_avatar},
+        token::Verifier,
     },
     config::{
-        error::ConfigError,
         keys::Key,
-        load::{File, Flag, Inputs, Loaded, load},
+        load::{Flag, Inputs, Loaded, load},
         mode::{ForcedMode, Mode},
         values::{format_duration, parse_duration},
     },
+    config_command::ConfigArgs,
+    outcome::{FAILURE, Failure, Outcome, USAGE, file},
 };
 use clap::{Args, Parser, Subcommand};
 use herenow_core::id::UserId;
 use serde_json::{Map, Value};
-use std::{error::Error, fmt, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 /// A self-hosted real-time presence server: who is here, right now.
 #[derive(Debug, Parser)]
@@ -40,6 +42,9 @@ pub enum Command {
     /// Make a token for a user, or say what is in one.
     #[command(after_help = TOKEN_EXAMPLES)]
     Token(TokenArgs),
+    /// Write, check, show or explain the configuration.
+    #[command(after_help = CONFIG_EXAMPLES)]
+    Config(ConfigArgs),
 }
 
 /// How to run the server.
@@ -91,31 +96,6 @@ pub struct TokenArgs {
     config: Option<PathBuf>,
 }
 
-/// What a command prints, and the code with which the process ends.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
-    /// For the standard output, without a last line end.
-    pub stdout: String,
-    /// For the standard error, without a last line end; empty if there is nothing to say.
-    pub stderr: String,
-    /// 0, [`FAILURE`] or [`USAGE`].
-    pub code: u8,
-}
-
-/// Why a command cannot be done, with the code with which the process ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// What is wrong and what to do, for the standard error.
-    pub message: String,
-    /// [`FAILURE`] or [`USAGE`].
-    pub code: u8,
-}
-
-/// The process could not do what it was asked to.
-pub const FAILURE: u8 = 1;
-/// It was asked for something that cannot be: bad flags, bad configuration, no secret where one is needed.
-pub const USAGE: u8 = 2;
-
 impl Cli {
     /// What to do: the command, or `serve` where none is named.
     pub fn into_command(self) -> Command {
@@ -129,17 +109,29 @@ impl ServeArgs {
     /// # Errors
     /// With [`USAGE`]: the configuration is wrong, or it needs a secret.
     pub fn prepare(&self, variables: Vec<(String, String)>) -> Result<(Loaded, Mode), Failure> {
+        let loaded = self.load(variables)?;
+        let mode = Mode::decide(&loaded.config, self.forced()).map_err(|error| Failure::usage(&error))?;
+        Ok((loaded, mode))
+    }
+
+    /// Puts the configuration together. `variables`: see [`Inputs::variables`].
+    ///
+    /// # Errors
+    /// With [`USAGE`]: the configuration is wrong.
+    pub fn load(&self, variables: Vec<(String, String)>) -> Result<Loaded, Failure> {
         let key = Key::named("server.listen").expect("the table of keys has it");
         let listen = self.listen.clone().map(|value| Flag { name: "--listen", key, value });
         let flags = listen.into_iter().collect();
-        let loaded = load(&Inputs { file: Some(file(self.config.as_ref())), variables, flags })?;
-        let forced = match (self.dev, self.prod) {
+        Ok(load(&Inputs { file: Some(file(self.config.as_ref())), variables, flags })?)
+    }
+
+    /// What the flags say about the mode.
+    pub fn forced(&self) -> Option<ForcedMode> {
+        match (self.dev, self.prod) {
             (true, _) => Some(ForcedMode::Dev),
             (_, true) => Some(ForcedMode::Prod),
             (false, false) => None,
-        };
-        let mode = Mode::decide(&loaded.config, forced).map_err(|error| Failure::usage(&error))?;
-        Ok((loaded, mode))
+        }
     }
 }
 
@@ -218,12 +210,8 @@ fn printable(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-fn file(named: Option<&PathBuf>) -> File {
-    named.map_or_else(|| File::IfThere("herenow.toml".into()), |path| File::Named(path.clone()))
-}
-
 fn avatar(text: &str) -> Result<String, String> {
-    let wrong = || format!("must be an http or https address of at most {} bytes", Verifier::AVATAR_BYTES_MAX);
+    let wrong = || format!("must be an http or https address of at most {} bytes", AVATAR_BYTES_MAX);
     is_avatar(text).then(|| text.to_owned()).ok_or_else(wrong)
 }
 
@@ -236,32 +224,6 @@ fn ttl(text: &str) -> Result<Duration, String> {
     let wrong = || "must be a duration from 1s to 3650d, such as 30m, 12h or 7d".to_owned();
     parse_duration(text).filter(|ttl| range.contains(ttl)).ok_or_else(wrong)
 }
-
-impl Failure {
-    fn usage(error: &dyn Error) -> Self {
-        let mut message = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            message.push_str(&format!(": {error}"));
-            cause = error.source();
-        }
-        Self { message, code: USAGE }
-    }
-}
-
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Self {
-        Self::usage(&error)
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl Error for Failure {}
 
 const EXAMPLES: &str = "\
 Examples:
@@ -283,6 +245,13 @@ Examples:
   HERENOW_SECRET=... herenow token --user alice --name Alice --room 'board-*' --ttl 12h
   HERENOW_SECRET=... herenow token --user eye --room 'board-*' --can observe
   herenow token --inspect eyJhbGciOi...";
+
+const CONFIG_EXAMPLES: &str = "\
+Examples:
+  herenow config init                            writes herenow.toml, all of it as comments
+  herenow config check -c /etc/herenow.toml
+  herenow config print --effective               what holds, and where each value comes from
+  herenow config explain presence.leave_grace";
 
 const NO_SECRET: &str = "no secret is configured, and dev mode's own is gone when the server stops
 

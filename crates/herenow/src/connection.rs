@@ -6,7 +6,7 @@ use crate::outbox::{Farewell, Outbox, Part};
 use bytes::Bytes;
 use herenow_core::{
     command::Ending,
-    id::{RoomId, SessionId},
+    id::{RoomId, SessionId, UserId},
     time::Time,
 };
 use herenow_wire::{
@@ -23,6 +23,7 @@ use std::{
     time::Duration,
 };
 use tokio::net::TcpStream;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// A connection, shared by its task, the shards of its rooms and the heartbeat.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub struct Connection {
     heard_at_ms: AtomicU64,
     /// When the token ends, in milliseconds since the Unix epoch; [`UNKNOWN`] until the peer has said who it is.
     expires_at_ms: AtomicU64,
+    /// Stands for the user; a number that no user has until the peer has said who it is.
+    user: AtomicU64,
 }
 
 /// Where a connection writes.
@@ -113,6 +116,7 @@ impl Connection {
             trouble: Mutex::default(),
             heard_at_ms: AtomicU64::new(now.as_millis()),
             expires_at_ms: AtomicU64::new(UNKNOWN),
+            user: AtomicU64::new(UNKNOWN),
         }
     }
 
@@ -158,8 +162,19 @@ impl Connection {
         Time::from_millis(self.heard_at_ms.load(Ordering::Relaxed))
     }
 
-    /// Notes who it is, by when that ends.
-    pub fn note_known(&self, expires_at: Time) {
+    /// Notes who it is, and when that ends.
+    pub fn note_known(&self, user: &UserId, expires_at: Time) {
+        self.user.store(number_of(user), Ordering::Relaxed);
+        self.note_expiry(expires_at);
+    }
+
+    /// Whether it is a user's.
+    pub fn is_of(&self, user: &UserId) -> bool {
+        self.user.load(Ordering::Relaxed) == number_of(user)
+    }
+
+    /// Notes when it ends, of somebody who is known.
+    pub fn note_expiry(&self, expires_at: Time) {
         self.expires_at_ms.store(expires_at.as_millis().min(UNKNOWN - 1), Ordering::Relaxed);
     }
 
@@ -392,6 +407,11 @@ impl<'a> Frames<'a> {
             tried => tried,
         }
     }
+}
+
+/// One of so many numbers that no two users have the same one.
+fn number_of(user: &UserId) -> u64 {
+    xxh3_64(user.as_str().as_bytes()).min(UNKNOWN - 1)
 }
 
 const UNKNOWN: u64 = u64::MAX;

@@ -210,17 +210,18 @@ pub fn refuse_with(connection: &Connection, problem: &Problem, how: Ending, now:
 fn native_close(code: Code) -> u16 {
     match code {
         Code::AuthMissing | Code::AuthInvalid | Code::AuthExpired => 4401,
-        Code::OriginForbidden | Code::AuthUserChanged => 4403,
+        Code::OriginForbidden | Code::AuthUserChanged | Code::AuthRevoked => 4403,
         Code::AuthTimeout => 4408,
+        Code::AuthUnavailable => 4503,
         Code::RateFlood => 4429,
         _ => 4400,
     }
 }
 
-/// The close code of the board dialect: one for all that concerns who the peer is.
+/// The close code of the board dialect: one for all that concerns who the peer is, unless trying again helps.
 fn board_close(code: Code) -> u16 {
     match native_close(code) {
-        4429 => 4429,
+        code @ (4429 | 4503) => code,
         _ => 4001,
     }
 }

@@ -38,6 +38,35 @@ pub enum Admitted {
 /// # Errors
 /// Where a right is missing: [`Code::RoomForbidden`], with the right in the message.
 pub fn admit(grants: &Grants, asked: Asked) -> Result<Admitted, Problem> {
+    admit_with(grants, Rights::NONE, asked)
+}
+
+/// The room that a request needs a right in.
+pub fn room_entered(request: &Request) -> Option<&RoomId> {
+    match request {
+        Request::Join { room, .. }
+        | Request::StartTyping { room, .. }
+        | Request::StopTyping { room, .. }
+        | Request::Update { room, .. }
+        | Request::Point { room, .. }
+        | Request::Lock { room, .. }
+        | Request::Unlock { room, .. }
+        | Request::Send { room, .. } => Some(room),
+        Request::Auth { .. }
+        | Request::Ping
+        | Request::SetStatus { .. }
+        | Request::Watch { .. }
+        | Request::Unwatch { .. }
+        | Request::Leave { .. }
+        | Request::Sync { .. } => None,
+    }
+}
+
+/// As [`admit`], with more rights in the room than those of the token.
+///
+/// # Errors
+/// As [`admit`].
+pub fn admit_with(grants: &Grants, more: Rights, asked: Asked) -> Result<Admitted, Problem> {
     let Asked { re, request } = asked;
     let (room, wanted, command) = match request {
         Request::Auth { token, resume } => return Ok(Admitted::Auth { token, resume }),
@@ -68,7 +97,7 @@ pub fn admit(grants: &Grants, asked: Asked) -> Result<Admitted, Problem> {
         Request::Unlock { room, name } => (room.clone(), Rights::UPDATE, Command::Unlock { room, name }),
         Request::Send { room, message } => (room.clone(), Rights::MESSAGE, Command::Send { room, message }),
     };
-    let held = if wanted.is_empty() { wanted } else { grants.rights(&room) };
+    let held = if wanted.is_empty() { wanted } else { grants.rights(&room).union(more) };
     // Whoever may be a viewer may as well only look.
     let allowed = held.contains(wanted) || (wanted == Rights::OBSERVE && held.contains(Rights::JOIN));
     if !allowed {

@@ -3,24 +3,32 @@
 //! Drivers around the hubs of `herenow-core`: sockets, timers, tokens, configuration. They carry; they decide nothing
 //! about presence.
 
+pub mod assemble;
 pub mod assets;
 pub mod auth;
 pub mod banner;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod config_command;
 pub mod connection;
 pub mod cut;
 pub mod demo;
 pub mod fanout;
+pub mod guest_route;
 pub mod heartbeat;
 pub mod intake;
 pub mod outbox;
+pub mod outcome;
+pub mod outgoing;
 pub mod patience;
 pub mod presence;
 pub mod problem;
 pub mod rate;
+pub mod rechecks;
+pub mod reload;
 pub mod resume;
+pub mod rules;
 pub mod serve;
 pub mod server;
 pub mod shard;

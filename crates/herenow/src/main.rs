@@ -5,13 +5,15 @@ use anyhow::Context;
 use clap::Parser;
 use herenow::{
     banner::{BannerFacts, banner, notice_line},
-    cli::{Cli, Command, FAILURE, Failure, ServeArgs, USAGE},
+    cli::{Cli, Command, ServeArgs},
     config::{
         load::{Loaded, environment},
         mode::Mode,
         settings::{LogConfig, LogFormat, LogLevel},
     },
-    serve::{Server, stop_signal},
+    outcome::{FAILURE, Failure, Outcome, USAGE},
+    reload::{Live, LiveSetup},
+    serve::{Server, reload_signal, stop_signal},
     shard::NoticeSink,
 };
 use herenow_core::{event::Notice, time::Time};
@@ -21,7 +23,7 @@ use std::{
     sync::{Arc, mpsc},
     time::{SystemTime, UNIX_EPOCH},
 };
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::{Registry, filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 fn main() -> ExitCode {
     let command = Cli::parse().into_command();
@@ -36,17 +38,22 @@ fn main() -> ExitCode {
         },
         Command::Token(arguments) => {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            match arguments.run(variables, now.as_secs()) {
-                Ok(outcome) => {
-                    print_line(&outcome.stdout);
-                    if !outcome.stderr.is_empty() {
-                        eprintln!("{}", outcome.stderr);
-                    }
-                    ExitCode::from(outcome.code)
-                }
-                Err(failure) => fail(&failure),
-            }
+            finish(arguments.run(variables, now.as_secs()))
         }
+        Command::Config(arguments) => finish(arguments.run(variables)),
+    }
+}
+
+fn finish(done: Result<Outcome, Failure>) -> ExitCode {
+    match done {
+        Ok(outcome) => {
+            print_line(&outcome.stdout);
+            if !outcome.stderr.is_empty() {
+                eprintln!("{}", outcome.stderr);
+            }
+            ExitCode::from(outcome.code)
+        }
+        Err(failure) => fail(&failure),
     }
 }
 
@@ -56,14 +63,25 @@ fn fail(failure: &Failure) -> ExitCode {
 }
 
 fn serve(arguments: &ServeArgs, variables: Vec<(String, String)>) -> Result<(), Failure> {
-    let (loaded, mode) = arguments.prepare(variables)?;
-    log_to_stderr(&loaded.config.log);
+    let (loaded, mode) = arguments.prepare(variables.clone())?;
+    let level = log_to_stderr(&loaded.config.log);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let served = runtime.context("cannot start the runtime").and_then(|runtime| runtime.block_on(run(&loaded, &mode)));
+    let start = Start { arguments, variables, loaded: &loaded, mode: &mode, level };
+    let served = runtime.context("cannot start the runtime").and_then(|runtime| runtime.block_on(run(start)));
     served.map_err(|error| Failure { message: format!("{error:#}"), code: FAILURE })
 }
 
-async fn run(loaded: &Loaded, mode: &Mode) -> anyhow::Result<()> {
+/// What a server is started with.
+struct Start<'a> {
+    arguments: &'a ServeArgs,
+    variables: Vec<(String, String)>,
+    loaded: &'a Loaded,
+    mode: &'a Mode,
+    level: LevelHandle,
+}
+
+async fn run(start: Start<'_>) -> anyhow::Result<()> {
+    let Start { arguments, variables, loaded, mode, level } = start;
     let config = &loaded.config;
     let is_watched = mode.is_dev() && std::io::stdout().is_terminal();
     let notices = if is_watched { terminal_notices() } else { Arc::new(|_: Time, _: &Notice| {}) as NoticeSink };
@@ -73,11 +91,54 @@ async fn run(loaded: &Loaded, mode: &Mode) -> anyhow::Result<()> {
         server = server.with_demo(config.demo.database.as_deref()).context("cannot open the demo's database")?;
     }
     let stop = stop_signal()?;
+    let setup = LiveSetup {
+        around: server.around().clone(),
+        config: config.clone(),
+        mode: mode.clone(),
+        forced: arguments.forced(),
+    };
+    let live = Live::new(server.presence().clone(), setup);
+    tokio::spawn(reload(reload_signal()?, live, arguments.clone(), Sources { variables, level }));
     let file = loaded.file.as_ref().map(|file| file.display().to_string());
     let facts = BannerFacts { address: server.address(), is_dev: mode.is_dev(), has_demo, file: file.as_deref() };
     print_line(&banner(facts));
     server.run(stop).await;
     Ok(())
+}
+
+/// What a configuration is read from anew, and where its log level goes.
+struct Sources {
+    variables: Vec<(String, String)>,
+    level: LevelHandle,
+}
+
+/// Reads the configuration anew at each signal, and logs what changed.
+async fn reload(mut signal: tokio::signal::unix::Signal, mut live: Live, arguments: ServeArgs, sources: Sources) {
+    while signal.recv().await.is_some() {
+        let loaded = match arguments.load(sources.variables.clone()) {
+            Ok(loaded) => loaded,
+            Err(failure) => {
+                tracing::error!(problem = failure.message, "the new configuration is wrong; the old one goes on");
+                continue;
+            }
+        };
+        match live.take(&loaded.config) {
+            Err(error) => tracing::error!(%error, "the new configuration is not taken; the old one goes on"),
+            Ok(changes) => {
+                // It fails only where nothing is logged any more.
+                let _ = sources.level.reload(level_filter(live.config().log.level));
+                for change in &changes {
+                    let (key, from, to) = (change.key, &*change.from, &*change.to);
+                    if change.is_live {
+                        tracing::info!(key, from, to, "configuration changed");
+                    } else {
+                        tracing::warn!(key, from, to, "configuration changed; this needs a restart");
+                    }
+                }
+                tracing::info!(changes = changes.len(), "read the configuration anew");
+            }
+        }
+    }
 }
 
 /// Prints who comes and goes, on a thread of its own: shards must not wait for a terminal. What it cannot print in time is
@@ -95,25 +156,35 @@ fn print_line(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-fn log_to_stderr(config: &LogConfig) {
-    let level = match config.level {
+/// Changes from which severity on things are logged.
+type LevelHandle = tracing_subscriber::reload::Handle<LevelFilter, Registry>;
+
+fn level_filter(level: LogLevel) -> LevelFilter {
+    match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
-    };
+    }
+}
+
+fn log_to_stderr(config: &LogConfig) -> LevelHandle {
     let is_human = match config.format {
         LogFormat::Human => true,
         LogFormat::Json => false,
         LogFormat::Auto => std::io::stderr().is_terminal(),
     };
-    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    let (level, handle) = tracing_subscriber::reload::Layer::new(level_filter(config.level));
+    let registry = tracing_subscriber::registry().with(level);
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     if is_human {
-        builder.with_target(false).init();
+        registry.with(lines.with_target(false)).init();
     } else {
-        builder.json().init();
+        registry.with(lines.json()).init();
     }
+    handle
 }
 
 /// Lines that wait for the terminal.

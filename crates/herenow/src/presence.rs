@@ -1,11 +1,13 @@
 //! The presence of one process, as everything around the shards sees it: cheap to clone, and the way in for the app.
 use crate::{
-    auth::{origin::OriginPolicy, token::Verifier},
+    auth::{authority::Authority, origin::OriginPolicy, revoked::Revocations},
     clock::Clock,
     connection::{Connection, Way},
     heartbeat::{Heartbeat, Rhythm},
     rate::RateLimits,
+    rechecks::Rechecks,
     resume::Resumes,
+    rules::Rules,
     shard::{NoticeSink, Partition, Shard, ShardLoad, ShardSetup, ToShard},
 };
 use herenow_core::{
@@ -18,7 +20,7 @@ use herenow_core::{
 use herenow_wire::{dialect::Dialect, message, native, problem::Problem, websocket::encoder};
 use std::{
     sync::{
-        Arc,
+        Arc, RwLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -28,6 +30,8 @@ use tokio::sync::{
     oneshot,
 };
 
+mod deciding;
+
 /// The presence of one process.
 #[derive(Clone)]
 pub struct Presence(Arc<Inner>);
@@ -35,8 +39,9 @@ pub struct Presence(Arc<Inner>);
 struct Inner {
     clock: Clock,
     settings: Settings,
-    verifier: Verifier,
-    origins: OriginPolicy,
+    rules: RwLock<Rules>,
+    revoked: Arc<Revocations>,
+    rechecks: Rechecks,
     node: String,
     shards: Vec<mpsc::Sender<ToShard>>,
     heartbeat: Arc<Heartbeat>,
@@ -69,8 +74,10 @@ pub struct Settings {
 pub struct PresenceSetup {
     /// How much and how long.
     pub settings: Settings,
-    /// Who tells good tokens from bad ones.
-    pub verifier: Verifier,
+    /// Who decides who somebody is, by which tokens were withdrawn.
+    pub authority: Authority,
+    /// Which tokens were withdrawn.
+    pub revoked: Arc<Revocations>,
     /// Which pages may connect.
     pub origins: OriginPolicy,
     /// The clock of the process.
@@ -85,7 +92,7 @@ impl Presence {
     /// # Errors
     /// Where the system gives no random bytes for the epoch.
     pub fn start(setup: PresenceSetup) -> Result<Self, getrandom::Error> {
-        let PresenceSetup { settings, verifier, origins, clock, notices } = setup;
+        let PresenceSetup { settings, authority, revoked, origins, clock, notices } = setup;
         let epoch = random_text()?;
         let epoch = Epoch::parse(&epoch).expect("hexadecimal digits are an epoch");
         let node = random_text()?;
@@ -103,8 +110,14 @@ impl Presence {
         let heartbeat = Arc::new(Heartbeat::new(settings.rhythm, clock));
         tokio::spawn(Heartbeat::run(Arc::downgrade(&heartbeat)));
         let (connections, resumes) = (AtomicUsize::new(0), Resumes::new(settings.resume_window));
-        let inner = Inner { clock, settings, verifier, origins, node, shards, heartbeat, resumes, connections };
-        Ok(Self(Arc::new(inner)))
+        let rates = settings.rates;
+        authority.start(None);
+        let rules = RwLock::new(Rules { authority: Arc::new(authority), origins: Arc::new(origins), rates });
+        let rechecks = Rechecks::new(clock);
+        let inner = Inner { clock, settings, rules, revoked, rechecks, node, shards, heartbeat, resumes, connections };
+        let presence = Self(Arc::new(inner));
+        tokio::spawn(Self::ask_again(Arc::downgrade(&presence.0)));
+        Ok(presence)
     }
 
     /// Sends an event of the app to who is in a room: `event` is its name, `data` any JSON.
@@ -194,16 +207,6 @@ impl Presence {
     /// How much and how long.
     pub fn settings(&self) -> &Settings {
         &self.0.settings
-    }
-
-    /// Who tells good tokens from bad ones.
-    pub fn verifier(&self) -> &Verifier {
-        &self.0.verifier
-    }
-
-    /// Which pages may connect.
-    pub fn origins(&self) -> &OriginPolicy {
-        &self.0.origins
     }
 
     /// The sessions that can be gone on with.

@@ -1,11 +1,13 @@
 //! `herenow serve`: from a configuration to a running server, and to its end.
 use crate::{
+    assemble::{self, AssembleError, Surroundings},
     assets,
-    auth::{dev, mint::Signer, origin::OriginPolicy, token::Verifier},
+    auth::{authority::Authority, dev, mint::Signer},
     banner,
     clock::Clock,
     config::{mode::Mode, settings::Config},
     demo::{self, Demo, error::DemoError},
+    guest_route,
     heartbeat::Rhythm,
     presence::{Presence, PresenceSetup, Settings},
     problem::Problem,
@@ -35,6 +37,8 @@ pub enum ServeError {
     },
     /// The system gives no random bytes.
     Random(getrandom::Error),
+    /// The configuration cannot be gone by.
+    Assemble(AssembleError),
     /// Signals cannot be listened to.
     Signal(io::Error),
 }
@@ -44,6 +48,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     presence: Presence,
+    around: Surroundings,
     router: Router,
     demo: Option<Demo>,
     shutdown_grace: Duration,
@@ -59,14 +64,20 @@ impl Server {
         let listen_error = |error| ServeError::Listen { address, error };
         let listener = TcpListener::bind(address).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
-        let presence = presence(config, mode, notices).map_err(ServeError::Random)?;
+        let around = Surroundings { clock: Clock::start(), revoked: Arc::default() };
+        let authority = assemble::authority(config, mode, &around, None).map_err(ServeError::Assemble)?;
+        let presence = presence(config, mode, Parts { authority, around: around.clone(), notices });
+        let presence = presence.map_err(ServeError::Random)?;
         let mut router = server::router(presence.clone()).merge(assets::sdk_scripts());
         if mode.is_dev() {
-            let policy = Arc::new(presence.origins().clone());
+            let policy = presence.origins();
             router = router.merge(dev::router(dev::DevTokens { signer: Arc::new(Signer::new(mode.secret())), policy }));
         }
+        if let Some(guests) = assemble::guests(config, mode) {
+            router = router.merge(guest_route::router(guests, presence.clone()));
+        }
         let shutdown_grace = config.server.shutdown_grace;
-        Ok(Self { listener, address, presence, router, demo: None, shutdown_grace })
+        Ok(Self { listener, address, presence, around, router, demo: None, shutdown_grace })
     }
 
     /// Where it listens: the port is the real one where 0 was asked for.
@@ -77,6 +88,11 @@ impl Server {
     /// Its presence.
     pub fn presence(&self) -> &Presence {
         &self.presence
+    }
+
+    /// What stays the same while its configuration changes.
+    pub fn around(&self) -> &Surroundings {
+        &self.around
     }
 
     /// Adds routes.
@@ -149,6 +165,15 @@ pub fn stop_signal() -> Result<impl Future<Output = ()>, ServeError> {
     })
 }
 
+/// Listens to SIGHUP, which asks to read the configuration anew.
+///
+/// # Errors
+/// Where the system does not let the process listen to it.
+pub fn reload_signal() -> Result<tokio::signal::unix::Signal, ServeError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    signal(SignalKind::hangup()).map_err(ServeError::Signal)
+}
+
 async fn guard_dev(State(presence): State<Presence>, request: Request, next: Next) -> Response {
     match presence.origins().check_dev(request.headers()) {
         Ok(()) => next.run(request).await,
@@ -156,7 +181,14 @@ async fn guard_dev(State(presence): State<Presence>, request: Request, next: Nex
     }
 }
 
-fn presence(config: &Config, mode: &Mode, notices: NoticeSink) -> Result<Presence, getrandom::Error> {
+/// What a presence is made from besides the configuration.
+struct Parts {
+    authority: Authority,
+    around: Surroundings,
+    notices: NoticeSink,
+}
+
+fn presence(config: &Config, mode: &Mode, parts: Parts) -> Result<Presence, getrandom::Error> {
     let settings = Settings {
         shards: config.shard_count(),
         limits: config.hub_limits(),
@@ -173,9 +205,9 @@ fn presence(config: &Config, mode: &Mode, notices: NoticeSink) -> Result<Presenc
         cookie_name: config.auth.cookie_name.clone(),
         resume_window: config.presence.resume_window,
     };
-    let verifier = Verifier::new(mode.secret(), config.default_grants(mode.is_dev()));
-    let origins = OriginPolicy { allowed: config.server.allowed_origins.clone(), is_dev: mode.is_dev() };
-    Presence::start(PresenceSetup { settings, verifier, origins, clock: Clock::start(), notices })
+    let Parts { authority, around: Surroundings { clock, revoked }, notices } = parts;
+    let origins = assemble::origins(config, mode);
+    Presence::start(PresenceSetup { settings, authority, revoked, origins, clock, notices })
 }
 
 impl fmt::Display for ServeError {
@@ -191,6 +223,7 @@ impl fmt::Display for ServeError {
                 write!(f, "cannot listen on {address}; choose another address with --listen")
             }
             Self::Random(_) => write!(f, "the system gives no random bytes"),
+            Self::Assemble(error) => write!(f, "{error}"),
             Self::Signal(_) => write!(f, "cannot listen to signals"),
         }
     }
@@ -202,6 +235,7 @@ impl std::error::Error for ServeError {
             Self::Listen { error, .. } if error.kind() == io::ErrorKind::AddrInUse => None,
             Self::Listen { error, .. } | Self::Signal(error) => Some(error),
             Self::Random(error) => Some(error),
+            Self::Assemble(error) => std::error::Error::source(error),
         }
     }
 }

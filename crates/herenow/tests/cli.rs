@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests may")]
 
 use clap::{CommandFactory, Parser};
-use herenow::cli::{Cli, Command, FAILURE, Failure, Outcome, USAGE};
+use herenow::cli::{Cli, Command};
 use herenow::config::{load::Loaded, mode::Mode};
+use herenow::outcome::{FAILURE, Failure, Outcome, USAGE};
 use std::{fs, path::Path};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -20,7 +21,7 @@ fn parse(args: &[&str]) -> Result<Command, clap::Error> {
 fn prepare(args: &[&str], variables: Vec<(String, String)>) -> Result<(Loaded, Mode), Failure> {
     match parse(args).expect("these arguments are good") {
         Command::Serve(serve) => serve.prepare(variables),
-        Command::Token(_) => panic!("{args:?} is no serve"),
+        Command::Token(_) | Command::Config(_) => panic!("{args:?} is no serve"),
     }
 }
 
@@ -31,7 +32,7 @@ fn token(args: &[&str], variables: Vec<(String, String)>) -> Result<Outcome, Fai
 fn token_at(args: &[&str], variables: Vec<(String, String)>, now: u64) -> Result<Outcome, Failure> {
     match parse(&[&["token"], args].concat()).expect("these arguments are good") {
         Command::Token(token) => token.run(variables, now),
-        Command::Serve(_) => panic!("{args:?} is no token"),
+        Command::Serve(_) | Command::Config(_) => panic!("{args:?} is no token"),
     }
 }
 

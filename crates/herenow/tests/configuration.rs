@@ -1,12 +1,13 @@
 //! How a configuration is put together, what its errors say, and that its documentation is true.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests may")]
 
+use herenow::auth::rights::Rights;
 use herenow::config::{
     error::{ConfigError, Source},
     keys::{KEYS, Key},
     load::{File, Flag, Inputs, Loaded, load},
     reference::configuration_page,
-    settings::{Config, LogFormat, LogLevel},
+    settings::{Config, KeyFile, LogFormat, LogLevel, PrivateAddresses},
 };
 use herenow::rate::RateLimits;
 use std::{fs, path::PathBuf, time::Duration};
@@ -55,6 +56,7 @@ fn each_key_can_be_set_in_a_file() {
         [server]
         listen = "0.0.0.0:9000"
         allowed_origins = ["https://app.example.com", "http://localhost:3000"]
+        trusted_proxies = ["10.0.0.0/8", "::1"]
         shutdown_grace = "1m"
         shards = 3
         [auth]
@@ -62,6 +64,27 @@ fn each_key_can_be_set_in_a_file() {
         first_frame_timeout = "2s"
         default_rooms = ["board-*", "lobby"]
         cookie_name = "sid"
+        more_secrets = ["abcdef0123456789abcdef0123456789"]
+        key_files = ["main=keys/main.pem", "keys/other.pem"]
+        jwks = '{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}'
+        jwks_url = "https://id.example/jwks.json"
+        jwks_refresh = "1m"
+        jwks_outage = "1h"
+        jwks_cooldown = "1s"
+        audience = ["chat"]
+        issuer = ["https://id.example"]
+        cookie_hook = "http://app:3000/session"
+        room_hook = "http://app:3000/room"
+        hook_secret = "fedcba9876543210fedcba9876543210"
+        hook_timeout = "1s"
+        hook_cache = "10s"
+        hook_recheck = "1m"
+        hook_outage = "2m"
+        private_addresses = "all"
+        guests = true
+        guest_rooms = ["lobby"]
+        guest_rights = ["join"]
+        guests_per_address = 3
         [presence]
         leave_grace = "1s"
         drop_grace = "2s"
@@ -103,6 +126,12 @@ fn each_key_can_be_set_in_a_file() {
     assert_eq!(config.auth.first_frame_timeout, Duration::from_secs(2));
     assert_eq!(config.auth.default_rooms.unwrap().iter().map(|p| p.as_str()).collect::<Vec<_>>(), ["board-*", "lobby"]);
     assert_eq!(config.auth.cookie_name, "sid");
+    assert_eq!((config.auth.more_secrets.len(), config.auth.key_files.len()), (1, 2));
+    assert_eq!(config.auth.key_files[0], KeyFile { id: Some("main".into()), path: "keys/main.pem".into() });
+    assert_eq!(config.auth.key_files[1].id, None);
+    assert_eq!(config.auth.private_addresses, PrivateAddresses::All);
+    assert_eq!(config.auth.guest_rights, Rights::JOIN);
+    assert_eq!(config.auth.cookie_hook.unwrap().to_string(), "http://app:3000/session");
     assert_eq!(config.presence.leave_grace, Duration::from_secs(1));
     assert_eq!(config.presence.drop_grace, Duration::from_secs(2));
     assert_eq!(config.presence.drain_grace, Duration::from_secs(3));
@@ -237,6 +266,20 @@ fn each_kind_of_value_has_its_limits() {
         ("auth.first_frame_timeout", &["\"0s\"", "\"61s\""][..]),
         ("auth.default_rooms", &["[\"\"]", "[1]", "7"][..]),
         ("auth.cookie_name", &["\"\"", "\"a b\"", "\"a=b\"", "\"a;b\"", "\"é\""][..]),
+        ("server.trusted_proxies", &["[\"10.0.0.0/33\"]", "[\"proxy\"]", "true"][..]),
+        ("auth.key_files", &["[\"=x\"]", "[\"kid=\"]", "[\"\"]", "1"][..]),
+        (
+            "auth.jwks",
+            &["\"\"", "\"{}\"", "'{\"keys\":[]}'", "'{\"kty\":\"oct\",\"k\":\"AAAA\"}'", "{ keys = [] }"][..],
+        ),
+        ("auth.jwks_url", &["\"ftp://a/x\"", "\"a.example\"", "\"https://u:p@a.example/\"", "1"][..]),
+        ("auth.jwks_refresh", &["\"999ms\"", "\"2d\""][..]),
+        ("auth.audience", &["[\"\"]", "[1]"][..]),
+        ("auth.hook_timeout", &["\"10s\"", "\"0s\""][..]),
+        ("auth.private_addresses", &["\"some\"", "true"][..]),
+        ("auth.guests", &["1", "\"yes\""][..]),
+        ("auth.guest_rights", &["[\"admin\"]", "7"][..]),
+        ("auth.guests_per_address", &["0", "-1"][..]),
         ("presence.ping_interval", &["\"99ms\"", "\"0s\"", "\"11m\""][..]),
         ("limits.frame_bytes", &["\"1023\"", "\"2MiB\"", "0", "-1"][..]),
         ("limits.rooms_per_connection", &["0", "10001"][..]),
@@ -276,6 +319,32 @@ fn a_good_secret_is_not_shown_either() {
     assert_eq!(loaded.config.auth.secret.as_ref().unwrap().reveal(), secret);
     assert!(!format!("{loaded:?}").contains(secret));
     assert_eq!(Key::named("auth.secret").unwrap().shown(&loaded.config), "(hidden)");
+    let more =
+        load_variables(&[("HERENOW_AUTH__MORE_SECRETS", secret), ("HERENOW_AUTH__HOOK_SECRET", secret)]).unwrap();
+    assert!(!format!("{more:?}").contains(secret));
+    for key in ["auth.more_secrets", "auth.hook_secret"] {
+        assert!(Key::named(key).unwrap().shown(&more.config).contains("hidden"), "{key}");
+    }
+    let short = error_of_variable("HERENOW_AUTH__MORE_SECRETS", "hunter2");
+    assert!(short.contains("at least 32 bytes") && !short.contains("hunter2"), "{short}");
+}
+
+#[test]
+fn each_key_can_be_copied_and_compared() {
+    let text =
+        |secret: &str| format!("[auth]\nsecret = \"{secret}\"\nmore_secrets = [\"{secret}\"]\n[log]\nlevel = \"warn\"");
+    let one = load_text(&text("0123456789abcdef0123456789abcdef")).unwrap().config;
+    let other = load_text(&text("fedcba9876543210fedcba9876543210")).unwrap().config;
+    let changed = |a: &Config, b: &Config| -> Vec<&str> {
+        KEYS.iter().filter(|key| !key.is_same(a, b)).map(|key| key.name).collect()
+    };
+    assert_eq!(changed(&one, &other), ["auth.secret", "auth.more_secrets"], "though both are shown alike");
+    assert_eq!(changed(&one, &Config::default()), ["auth.secret", "auth.more_secrets", "log.level"]);
+    let mut copied = Config::default();
+    for key in &KEYS {
+        key.copy(&one, &mut copied);
+    }
+    assert_eq!(copied, one);
 }
 
 #[test]

@@ -83,7 +83,10 @@ const FILE_LINES_WARN: usize = 400;
 const FUNCTION_LINES_WARN: usize = 100;
 
 /// Files that may be longer, each with the reason: a generated table, or a list of uniform items.
-const EXEMPT: &[(&str, &str)] = &[];
+const EXEMPT: &[(&str, &str)] = &[(
+    "crates/herenow/src/config/keys.rs",
+    "the table of all keys, and a line for each kind of value in each of its functions",
+)];
 
 #[cfg(test)]
 mod tests {

@@ -2,12 +2,13 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use herenow::{
     auth::{
+        claims::is_avatar,
         name::is_unwanted,
         origin::{Origin, OriginPolicy},
         rights::{Grants, Pattern, Rights},
         secret::Secret,
         source::{TokenSource, find_token, query_value},
-        token::{Identity, Verifier, is_avatar},
+        token::{Identity, Verifier},
     },
     connection::{Connection, ConnectionSetup, Socket},
     resume::{Claim, Resumes},

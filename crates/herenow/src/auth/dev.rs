@@ -1,9 +1,9 @@
 //! `POST /dev/token`: in dev mode, a token for whoever asks on this machine. A foreign page in the same browser must
 //! not get one, nor a page whose name an attacker points at 127.0.0.1; see [`OriginPolicy::check_dev`].
 use super::{
+    claims::user_id,
     mint::{Signer, TokenRequest},
     origin::OriginPolicy,
-    token::user_id,
 };
 use crate::problem::Problem;
 use axum::{

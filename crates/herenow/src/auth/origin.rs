@@ -97,6 +97,18 @@ impl OriginPolicy {
         }
     }
 
+    /// The rule for what is given to pages, and to programs, that prove nothing: an `Origin` that is absent, the server's own
+    /// or listed; in dev mode that of [`Self::check_dev`].
+    ///
+    /// # Errors
+    /// [`AuthError::Host`] or [`AuthError::Origin`].
+    pub fn check_page(&self, headers: &HeaderMap) -> Result<(), AuthError> {
+        if self.is_dev {
+            return self.check_dev(headers);
+        }
+        if headers.contains_key(header::ORIGIN) { self.check_cookie(headers) } else { Ok(()) }
+    }
+
     fn check_cookie(&self, headers: &HeaderMap) -> Result<(), AuthError> {
         if !headers.contains_key(header::ORIGIN) {
             return Err(AuthError::NoOrigin);

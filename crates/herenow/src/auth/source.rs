@@ -62,12 +62,17 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
     })
 }
 
-fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+/// The cookie of a name, `name=value`, as it was sent.
+pub fn cookie_pair(headers: &HeaderMap, name: &str) -> Option<Token> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    lines.flat_map(|line| line.split(';')).find_map(|pair| {
-        let (key, value) = pair.trim().split_once('=')?;
-        (key == name).then(|| value.trim_matches('"').to_owned())
-    })
+    let mut pairs = lines.flat_map(|line| line.split(';')).map(str::trim);
+    pairs.find(|pair| pair.split_once('=').is_some_and(|(key, _)| key == name)).map(Token::new)
+}
+
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let pair = cookie_pair(headers, name)?;
+    let (_, value) = pair.as_str().split_once('=')?;
+    Some(value.trim_matches('"').to_owned())
 }
 
 #[cfg(test)]

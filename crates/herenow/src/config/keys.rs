@@ -1,12 +1,17 @@
 //! Every key there is: its name, where its value goes, what may be written, and what it is for.
 use super::{
-    settings::{Config, LogFormat, LogLevel},
+    settings::{Config, KeyFile, LogFormat, LogLevel, PrivateAddresses},
     values::{Raw, format_duration, format_size, parse_duration, parse_size},
 };
-use crate::auth::{
-    origin::Origin,
-    rights::Pattern,
-    secret::{Secret, SecretError},
+use crate::{
+    auth::{
+        address::Network,
+        keys::KeySet,
+        origin::Origin,
+        rights::{Pattern, Rights},
+        secret::{Secret, SecretError},
+    },
+    outgoing::WebAddress,
 };
 use std::{borrow::Cow, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -30,6 +35,16 @@ type At<T> = fn(&mut Config) -> &mut T;
 enum Slot {
     Address(At<SocketAddr>),
     Bool(At<Option<bool>>),
+    Switch(At<bool>),
+    Texts(At<Vec<String>>),
+    Secrets(At<Vec<Secret>>),
+    KeyFiles(At<Vec<KeyFile>>),
+    Jwks(At<Option<String>>),
+    Web(At<Option<WebAddress>>),
+    Private(At<PrivateAddresses>),
+    Networks(At<Vec<Network>>),
+    Rooms(At<Vec<Pattern>>),
+    Rights(At<Rights>),
     Cookie(At<String>),
     Duration { at: At<Duration>, min: Duration, max: Duration },
     Format(At<LogFormat>),
@@ -59,7 +74,15 @@ impl Key {
     pub fn allowed(&self) -> Cow<'static, str> {
         match &self.slot {
             Slot::Address(_) => "an address and port such as 127.0.0.1:4280".into(),
-            Slot::Bool(_) => "true or false".into(),
+            Slot::Bool(_) | Slot::Switch(_) => "true or false".into(),
+            Slot::Texts(_) => format!("a list of texts of 1 to {TEXT_BYTES_MAX} bytes").into(),
+            Slot::Secrets(_) => format!("a list of texts of at least {} bytes", Secret::BYTES_MIN).into(),
+            Slot::KeyFiles(_) => "a list of files, each as its path or as kid=path".into(),
+            Slot::Jwks(_) => format!("a JWK or a JWK Set of at most {} public keys, in JSON", KeySet::KEYS_MAX).into(),
+            Slot::Web(_) => "an http or https address without credentials and fragment, or nothing".into(),
+            Slot::Private(_) => choices(PrivateAddresses::NAMED.iter().map(|(name, _)| *name)).into(),
+            Slot::Networks(_) => "a list of addresses and networks such as 10.0.0.0/8".into(),
+            Slot::Rights(_) => "a list of rights out of join, observe, type, message and update".into(),
             Slot::Cookie(_) => "a cookie's name: 1 to 128 letters, digits and any of !#$%&'*+-.^_`|~".into(),
             Slot::Duration { min, max, .. } => {
                 let (min, max) = (format_duration(*min), format_duration(*max));
@@ -71,7 +94,9 @@ impl Key {
                 "a list of origins, scheme://host or scheme://host:port, without a path; http or https, no stars".into()
             }
             Slot::Path(_) => "the path of a file, or nothing".into(),
-            Slot::Patterns(_) => "a list of room patterns such as board-* (a star is any run of characters)".into(),
+            Slot::Patterns(_) | Slot::Rooms(_) => {
+                "a list of room patterns such as board-* (a star is any run of characters)".into()
+            }
             Slot::Secret(_) => format!("a text of at least {} bytes", Secret::BYTES_MIN).into(),
             Slot::Shards { max, .. } => format!("a whole number from 1 to {max}").into(),
             Slot::Count { min, max, .. } => format!("a whole number from {min} to {max}").into(),
@@ -90,6 +115,22 @@ impl Key {
         match &self.slot {
             Slot::Address(at) => at(config).to_string(),
             Slot::Bool(at) => at(config).map_or_else(unset, |value| value.to_string()),
+            Slot::Switch(at) => at(config).to_string(),
+            Slot::Texts(at) if at(config).is_empty() => unset(),
+            Slot::Texts(at) => at(config).join(", "),
+            Slot::Secrets(at) if at(config).is_empty() => unset(),
+            Slot::Secrets(at) => format!("({} hidden)", at(config).len()),
+            Slot::KeyFiles(at) if at(config).is_empty() => unset(),
+            Slot::KeyFiles(at) => joined(at(config)),
+            Slot::Jwks(at) => at(config).clone().unwrap_or_else(unset),
+            Slot::Web(at) => at(config).as_ref().map_or_else(unset, ToString::to_string),
+            Slot::Private(at) => name_of(&PrivateAddresses::NAMED, *at(config)),
+            Slot::Networks(at) if at(config).is_empty() => unset(),
+            Slot::Networks(at) => joined(at(config)),
+            Slot::Rooms(at) if at(config).is_empty() => unset(),
+            Slot::Rooms(at) => at(config).iter().map(Pattern::as_str).collect::<Vec<_>>().join(", "),
+            Slot::Rights(at) if at(config).is_empty() => "none".to_owned(),
+            Slot::Rights(at) => at(config).names().collect::<Vec<_>>().join(", "),
             Slot::Cookie(at) => at(config).clone(),
             Slot::Duration { at, .. } => format_duration(*at(config)),
             Slot::Format(at) => name_of(&LogFormat::NAMED, *at(config)),
@@ -113,22 +154,137 @@ impl Key {
     /// # Errors
     /// Says what is allowed instead; `config` is as it was.
     pub fn set(&self, config: &mut Config, raw: &Raw) -> Result<(), Cow<'static, str>> {
-        if let Slot::Secret(at) = &self.slot {
-            *at(config) = Some(secret(raw)?);
-            return Ok(());
+        match &self.slot {
+            Slot::Secret(at) => {
+                *at(config) = Some(secret(raw)?);
+                return Ok(());
+            }
+            Slot::Secrets(at) => {
+                let texts = raw.list().ok_or_else(|| self.allowed())?;
+                *at(config) = texts.into_iter().map(one_secret).collect::<Result<_, _>>()?;
+                return Ok(());
+            }
+            _ => {}
         }
         self.put(config, raw).ok_or_else(|| self.allowed())
     }
 
+    /// Its default as a file has it; `None` where that is no value but a rule, or hidden.
+    pub fn default_value(&self, defaults: &Config) -> Option<String> {
+        let shown = self.shown(defaults);
+        let quoted = || Some(format!("{shown:?}"));
+        match &self.slot {
+            Slot::Switch(_) | Slot::Count { .. } | Slot::Rate(_) => Some(shown),
+            Slot::Rights(_) => {
+                let names: Vec<String> = shown.split(", ").map(|name| format!("{name:?}")).collect();
+                Some(format!("[{}]", names.join(", ")))
+            }
+            _ if shown == self.unset => None,
+            Slot::Address(_)
+            | Slot::Cookie(_)
+            | Slot::Duration { .. }
+            | Slot::Format(_)
+            | Slot::Level(_)
+            | Slot::Private(_)
+            | Slot::Size { .. } => quoted(),
+            Slot::Bool(_)
+            | Slot::Texts(_)
+            | Slot::Secrets(_)
+            | Slot::KeyFiles(_)
+            | Slot::Jwks(_)
+            | Slot::Web(_)
+            | Slot::Networks(_)
+            | Slot::Rooms(_)
+            | Slot::Origins(_)
+            | Slot::Path(_)
+            | Slot::Patterns(_)
+            | Slot::Secret(_)
+            | Slot::Shards { .. } => None,
+        }
+    }
+
     /// Whether errors must not show what was written.
     pub fn is_secret(&self) -> bool {
-        matches!(self.slot, Slot::Secret(_))
+        matches!(self.slot, Slot::Secret(_) | Slot::Secrets(_))
+    }
+
+    /// Whether it has the same value in both.
+    pub fn is_same(&self, one: &Config, other: &Config) -> bool {
+        match &self.slot {
+            Slot::Secret(at) => at(&mut one.clone()) == at(&mut other.clone()),
+            Slot::Secrets(at) => at(&mut one.clone()) == at(&mut other.clone()),
+            _ => self.shown(one) == self.shown(other),
+        }
+    }
+
+    /// Gives it the value in `to` that it has in `from`.
+    pub fn copy(&self, from: &Config, to: &mut Config) {
+        // As in [`Self::shown`].
+        let from = &mut from.clone();
+        match &self.slot {
+            Slot::Address(at) => at(to).clone_from(at(from)),
+            Slot::Bool(at) => at(to).clone_from(at(from)),
+            Slot::Switch(at) => at(to).clone_from(at(from)),
+            Slot::Texts(at) => at(to).clone_from(at(from)),
+            Slot::Secrets(at) => at(to).clone_from(at(from)),
+            Slot::KeyFiles(at) => at(to).clone_from(at(from)),
+            Slot::Jwks(at) => at(to).clone_from(at(from)),
+            Slot::Web(at) => at(to).clone_from(at(from)),
+            Slot::Private(at) => at(to).clone_from(at(from)),
+            Slot::Networks(at) => at(to).clone_from(at(from)),
+            Slot::Rooms(at) => at(to).clone_from(at(from)),
+            Slot::Rights(at) => at(to).clone_from(at(from)),
+            Slot::Cookie(at) => at(to).clone_from(at(from)),
+            Slot::Format(at) => at(to).clone_from(at(from)),
+            Slot::Level(at) => at(to).clone_from(at(from)),
+            Slot::Origins(at) => at(to).clone_from(at(from)),
+            Slot::Path(at) => at(to).clone_from(at(from)),
+            Slot::Patterns(at) => at(to).clone_from(at(from)),
+            Slot::Secret(at) => at(to).clone_from(at(from)),
+            Slot::Rate(at) => at(to).clone_from(at(from)),
+            Slot::Duration { at, .. } => at(to).clone_from(at(from)),
+            Slot::Shards { at, .. } => at(to).clone_from(at(from)),
+            Slot::Size { at, .. } => at(to).clone_from(at(from)),
+            Slot::Count { at, .. } => at(to).clone_from(at(from)),
+        }
+    }
+
+    /// Whether a server that runs takes a new value when it reads its configuration anew (SIGHUP). Any other needs a
+    /// restart.
+    pub fn is_live(&self) -> bool {
+        LIVE.contains(&self.name)
     }
 
     fn put(&self, config: &mut Config, raw: &Raw) -> Option<()> {
         match &self.slot {
             Slot::Address(at) => *at(config) = address(raw.text()?)?,
             Slot::Bool(at) => *at(config) = Some(raw.bool()?),
+            Slot::Switch(at) => *at(config) = raw.bool()?,
+            Slot::Texts(at) => {
+                let is_fine = |text: &str| (1..=TEXT_BYTES_MAX).contains(&text.len());
+                let texts = raw.list()?.into_iter().map(|text| is_fine(text).then(|| text.to_owned()));
+                *at(config) = texts.collect::<Option<_>>()?;
+            }
+            Slot::KeyFiles(at) => *at(config) = raw.list()?.into_iter().map(key_file).collect::<Option<_>>()?,
+            Slot::Jwks(at) => {
+                let text = raw.text()?;
+                KeySet::of_jwks(text.as_bytes()).ok()?;
+                *at(config) = Some(text.to_owned());
+            }
+            Slot::Web(at) => {
+                let text = raw.text()?;
+                *at(config) = if text.is_empty() { None } else { Some(WebAddress::parse(text)?) };
+            }
+            Slot::Private(at) => *at(config) = named(&PrivateAddresses::NAMED, raw.text()?)?,
+            Slot::Networks(at) => *at(config) = raw.list()?.into_iter().map(Network::parse).collect::<Option<_>>()?,
+            Slot::Rooms(at) => {
+                let patterns = raw.list()?.into_iter().map(|text| Pattern::parse(text).ok());
+                *at(config) = patterns.collect::<Option<_>>()?;
+            }
+            Slot::Rights(at) => {
+                let rights = raw.list()?.into_iter().map(Rights::named).collect::<Option<Vec<_>>>()?;
+                *at(config) = rights.into_iter().fold(Rights::NONE, Rights::union);
+            }
             Slot::Cookie(at) => *at(config) = raw.text().filter(|text| is_cookie_name(text))?.to_owned(),
             Slot::Duration { at, min, max } => {
                 *at(config) = raw.text().and_then(parse_duration).filter(|value| (min..=max).contains(&value))?;
@@ -142,6 +298,10 @@ impl Key {
                 *at(config) = Some(patterns.collect::<Option<_>>()?);
             }
             Slot::Secret(at) => *at(config) = Some(secret(raw).ok()?),
+            Slot::Secrets(at) => {
+                let secrets = raw.list()?.into_iter().map(|text| one_secret(text).ok());
+                *at(config) = secrets.collect::<Option<_>>()?;
+            }
             Slot::Shards { at, max } => *at(config) = Some(raw.whole().filter(|value| (1..=*max).contains(value))?),
             Slot::Size { at, min, max } => {
                 let size = raw.text().map_or_else(|| raw.whole(), parse_size);
@@ -160,7 +320,20 @@ impl Key {
 }
 
 fn secret(raw: &Raw) -> Result<Secret, Cow<'static, str>> {
-    let text = raw.text().ok_or("a text")?;
+    one_secret(raw.text().ok_or("a text")?)
+}
+
+/// A key's file: `path`, or `kid=path`.
+fn key_file(text: &str) -> Option<KeyFile> {
+    let (id, path) = match text.split_once('=') {
+        Some((id, path)) => (Some(id), path),
+        None => (None, text),
+    };
+    let is_named = id.is_none_or(|id| (1..=TEXT_BYTES_MAX).contains(&id.len()));
+    (is_named && !path.is_empty()).then(|| KeyFile { id: id.map(str::to_owned), path: path.into() })
+}
+
+fn one_secret(text: &str) -> Result<Secret, Cow<'static, str>> {
     Secret::parse(text).map_err(|error| match error {
         SecretError::TooShort { bytes } => {
             let proposal = Secret::generate().map(|new| format!(", such as this new one: {}", new.reveal()));
@@ -214,8 +387,46 @@ pub const VARIABLE_PREFIX: &str = "HERENOW_";
 /// The short name of the variable for `auth.secret`.
 pub const SECRET_VARIABLE: &str = "HERENOW_SECRET";
 
+/// The key that [`SECRET_VARIABLE`] sets.
+pub const SECRET_KEY: &str = "auth.secret";
+
+/// What a server that runs takes anew.
+const LIVE: [&str; 28] = [
+    "server.allowed_origins",
+    "auth.secret",
+    "auth.more_secrets",
+    "auth.key_files",
+    "auth.jwks",
+    "auth.jwks_url",
+    "auth.jwks_refresh",
+    "auth.jwks_outage",
+    "auth.jwks_cooldown",
+    "auth.audience",
+    "auth.issuer",
+    "auth.default_rooms",
+    "auth.cookie_hook",
+    "auth.room_hook",
+    "auth.hook_secret",
+    "auth.hook_timeout",
+    "auth.hook_cache",
+    "auth.hook_recheck",
+    "auth.hook_outage",
+    "auth.private_addresses",
+    "auth.guest_rooms",
+    "auth.guest_rights",
+    "limits.message_rate",
+    "limits.typing_rate",
+    "limits.cursor_rate",
+    "limits.update_rate",
+    "limits.other_rate",
+    "log.level",
+];
+
+/// Bytes of one text of a list.
+const TEXT_BYTES_MAX: usize = 512;
+
 /// All keys, section by section.
-pub static KEYS: [Key; 32] = [
+pub static KEYS: [Key; 54] = [
     Key {
         name: "server.listen",
         doc: "Where the server listens; port 0 takes a free one. An address that others can reach needs `auth.secret`.",
@@ -228,6 +439,12 @@ pub static KEYS: [Key; 32] = [
               mode, pages that may connect at all, besides those of this machine.",
         unset: "none",
         slot: Slot::Origins(|c| &mut c.server.allowed_origins),
+    },
+    Key {
+        name: "server.trusted_proxies",
+        doc: "Proxies whose `X-Forwarded-For` is believed, to tell clients apart by their address. Never name more than your own: who is believed can pass for anybody.",
+        unset: "none",
+        slot: Slot::Networks(|c| &mut c.server.trusted_proxies),
     },
     Key {
         name: "server.shutdown_grace",
@@ -267,6 +484,132 @@ pub static KEYS: [Key; 32] = [
         doc: "The cookie that may hold a token. Your app sets it, best as HttpOnly, Secure and SameSite.",
         unset: "",
         slot: Slot::Cookie(|c| &mut c.auth.cookie_name),
+    },
+    Key {
+        name: "auth.more_secrets",
+        doc: "Other secrets that tokens may be signed with (HS256). To change `auth.secret` without turning anybody away: put the new one here, have the app sign with it, then make it `auth.secret`.",
+        unset: "none",
+        slot: Slot::Secrets(|c| &mut c.auth.more_secrets),
+    },
+    Key {
+        name: "auth.key_files",
+        doc: "Files with public keys in PEM, for tokens signed with RS256, ES256 or EdDSA by the kind of the key. With `kid=` in front, the key is for tokens that name it; without, it is tried for all.",
+        unset: "none",
+        slot: Slot::KeyFiles(|c| &mut c.auth.key_files),
+    },
+    Key {
+        name: "auth.jwks",
+        doc: "Public keys as a JWK Set, written out here, for RS256, ES256 and EdDSA.",
+        unset: "none",
+        slot: Slot::Jwks(|c| &mut c.auth.jwks),
+    },
+    Key {
+        name: "auth.jwks_url",
+        doc: "Address of a JWK Set of whoever signs the tokens. Set `auth.audience` as well where that signs for others too. Needs https, unless it is on a private network that `auth.private_addresses` allows. Redirects are not followed.",
+        unset: "none",
+        slot: Slot::Web(|c| &mut c.auth.jwks_url),
+    },
+    Key {
+        name: "auth.jwks_refresh",
+        doc: "How often the keys at `auth.jwks_url` are fetched. Longer: a key that was withdrawn counts for longer; a new one is noticed by the first token that names it.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.auth.jwks_refresh, min: ms(1000), max: minutes(24 * 60) },
+    },
+    Key {
+        name: "auth.jwks_outage",
+        doc: "How long the last good keys count beyond that while the address cannot be reached or answers nonsense. After that nobody is let in by them (`auth.unavailable`), and `/readyz` says so.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.auth.jwks_outage, min: ms(0), max: minutes(7 * 24 * 60) },
+    },
+    Key {
+        name: "auth.jwks_cooldown",
+        doc: "How often tokens that name an unknown key may have the keys fetched. Shorter: a new key is noticed sooner, and strangers can cause more requests.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.auth.jwks_cooldown, min: ms(100), max: minutes(10) },
+    },
+    Key {
+        name: "auth.audience",
+        doc: "Audiences (`aud`), one of which each token has to name.",
+        unset: "none: a token with an `aud` has to name `herenow`, others need none",
+        slot: Slot::Texts(|c| &mut c.auth.audience),
+    },
+    Key {
+        name: "auth.issuer",
+        doc: "Issuers (`iss`), one of which each token has to name.",
+        unset: "none: any",
+        slot: Slot::Texts(|c| &mut c.auth.issuer),
+    },
+    Key {
+        name: "auth.cookie_hook",
+        doc: "Address of your app that knows whose a session cookie is: it is asked with `GET` and that cookie, and answers with JSON like the claims of a token. Without it, the cookie has to hold a token.",
+        unset: "none",
+        slot: Slot::Web(|c| &mut c.auth.cookie_hook),
+    },
+    Key {
+        name: "auth.room_hook",
+        doc: "Address of your app that knows who may enter a room: it is asked with `POST` about each room that the token (or the cookie's answer) gives no right to enter. Without it, the token alone decides.",
+        unset: "none",
+        slot: Slot::Web(|c| &mut c.auth.room_hook),
+    },
+    Key {
+        name: "auth.hook_secret",
+        doc: "What this server proves itself with to the hooks, as `Authorization: Bearer`.",
+        unset: "none",
+        slot: Slot::Secret(|c| &mut c.auth.hook_secret),
+    },
+    Key {
+        name: "auth.hook_timeout",
+        doc: "How long a hook, or the address of the keys, may take to answer. Longer: people wait longer where the app is slow; shorter: they are turned away sooner. Keep it below `presence.pong_timeout`.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.auth.hook_timeout, min: ms(50), max: ms(9000) },
+    },
+    Key {
+        name: "auth.hook_cache",
+        doc: "How long a hook's answer counts for those who come. A refusal counts for 5s at the most. Longer: the app is asked less; shorter: it is obeyed sooner.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.auth.hook_cache, min: ms(0), max: minutes(60) },
+    },
+    Key {
+        name: "auth.hook_recheck",
+        doc: "How often a hook is asked again about those who are connected, or in the room. Longer: who lost their right stays longer.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.auth.hook_recheck, min: ms(1000), max: minutes(24 * 60) },
+    },
+    Key {
+        name: "auth.hook_outage",
+        doc: "How long those stay beyond that while the hook does not answer. Nobody new is let in meanwhile.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.auth.hook_outage, min: ms(0), max: minutes(7 * 24 * 60) },
+    },
+    Key {
+        name: "auth.private_addresses",
+        doc: "Which of the addresses above may lead to this machine or a private network. Link-local addresses are never asked.",
+        unset: "",
+        slot: Slot::Private(|c| &mut c.auth.private_addresses),
+    },
+    Key {
+        name: "auth.guests",
+        doc: "Whether `POST /guest/token` gives a token to whoever asks: a random id and name, for as long as the page's session keeps it.",
+        unset: "",
+        slot: Slot::Switch(|c| &mut c.auth.guests),
+    },
+    Key {
+        name: "auth.guest_rooms",
+        doc: "Rooms that guests may enter.",
+        unset: "none",
+        slot: Slot::Rooms(|c| &mut c.auth.guest_rooms),
+    },
+    Key {
+        name: "auth.guest_rights",
+        doc: "What guests may do there.",
+        unset: "",
+        slot: Slot::Rights(|c| &mut c.auth.guest_rights),
+    },
+    Key {
+        name: "auth.guests_per_address",
+        doc: "New guests that may come from one address in 10m. Behind a proxy, set `server.trusted_proxies`, or all count as one.",
+        unset: "",
+        slot: Slot::Count { at: |c| &mut c.auth.guests_per_address, min: 1, max: 1_000_000 },
     },
     Key {
         name: "presence.leave_grace",

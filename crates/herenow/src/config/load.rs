@@ -2,7 +2,7 @@
 //! is not known is an error, for a setting that silently does nothing is worse than a server that does not start.
 use super::{
     error::{ConfigError, Source},
-    keys::{KEYS, Key, SECRET_VARIABLE, VARIABLE_PREFIX},
+    keys::{KEYS, Key, SECRET_KEY, SECRET_VARIABLE, VARIABLE_PREFIX},
     settings::Config,
     values::Raw,
 };
@@ -152,7 +152,7 @@ impl Loaded {
     }
 
     fn read_variable(&mut self, name: String, value: String) -> Result<(), ConfigError> {
-        let sets = |key: &&Key| key.variable() == name || (name == SECRET_VARIABLE && key.is_secret());
+        let sets = |key: &&Key| key.variable() == name || (name == SECRET_VARIABLE && key.name == SECRET_KEY);
         let Some(key) = KEYS.iter().find(sets) else {
             if is_service_variable(&name, &value) {
                 return Ok(());
@@ -210,7 +210,7 @@ fn is_service_variable(name: &str, value: &str) -> bool {
 }
 
 /// The key that was probably meant: alike as a whole, or with the same last part in another section.
-fn nearest_key(name: &str) -> Option<&'static str> {
+pub(crate) fn nearest_key(name: &str) -> Option<&'static str> {
     let last = |name: &str| name.rsplit_once('.').map_or(name, |(_, last)| last).to_owned();
     let likeness = |known: &str| {
         let whole = normalized_damerau_levenshtein(name, known);

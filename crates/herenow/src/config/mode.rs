@@ -13,7 +13,7 @@ pub enum Mode {
     },
     /// For all others.
     Prod {
-        /// The configured one.
+        /// The configured one; where tokens are verified with other keys alone, one drawn at random for this run.
         secret: Secret,
     },
 }
@@ -50,7 +50,7 @@ pub enum ModeError {
 }
 
 impl Mode {
-    /// Production mode with a configured secret, dev mode without one, unless the command line says which; dev mode on
+    /// Production mode with a configured secret or other keys, dev mode without, unless the command line says which; dev mode on
     /// loopback addresses only.
     ///
     /// # Errors
@@ -61,6 +61,10 @@ impl Mode {
             (Some(ForcedMode::Dev), _) if !is_loopback => Err(ModeError::DevElsewhere { listen }),
             (Some(ForcedMode::Dev), Some(secret)) => Ok(Self::Dev { secret }),
             (Some(ForcedMode::Prod) | None, Some(secret)) => Ok(Self::Prod { secret }),
+            // Nothing is signed with it, unless this server makes tokens; it ends with the process.
+            (Some(ForcedMode::Prod) | None, None) if config.has_other_keys() => {
+                Ok(Self::Prod { secret: Secret::generate().map_err(ModeError::Random)? })
+            }
             (Some(ForcedMode::Dev) | None, None) if is_loopback => {
                 Ok(Self::Dev { secret: Secret::generate().map_err(ModeError::Random)? })
             }

@@ -1,6 +1,6 @@
 //! The page of the documentation that lists all keys, made from the keys themselves.
 use super::{
-    keys::{KEYS, SECRET_VARIABLE},
+    keys::{KEYS, SECRET_KEY, SECRET_VARIABLE},
     settings::Config,
 };
 use std::fmt::Write;
@@ -18,7 +18,9 @@ pub fn configuration_page() -> String {
         put(&mut page, format_args!("\n### `{}`\n\n{}\n\n", key.name, key.doc));
         put(&mut page, format_args!("- Default: {}\n", code(&key.shown(&Config::default()))));
         put(&mut page, format_args!("- Allowed: {}\n", key.allowed()));
-        let short = if key.is_secret() { format!("`{SECRET_VARIABLE}` or ") } else { String::new() };
+        let short = if key.name == SECRET_KEY { format!("`{SECRET_VARIABLE}` or ") } else { String::new() };
+        let reload = if key.is_live() { "taken at SIGHUP" } else { "needs a restart" };
+        put(&mut page, format_args!("- Change: {reload}\n"));
         put(&mut page, format_args!("- Variable: {short}`{}`\n", key.variable()));
     }
     page
@@ -57,6 +59,11 @@ allowed_origins = [\"https://app.example.com\"]
 leave_grace = \"8s\"
 ```
 
+SIGHUP has a running server read its configuration anew. It logs what changed; what cannot be taken while it runs is said
+to need a restart. Where the new configuration is wrong, the old one goes on. `herenow config check` says so beforehand,
+`config print --effective` shows what holds and where it comes from, `config explain KEY` what a key is for.
+
 Without a secret the server runs in **dev mode**: on loopback addresses only, with tokens for whoever asks. On any other
-address it refuses to start without `HERENOW_SECRET`, and prints a new one that is ready to use.
+address it refuses to start without `HERENOW_SECRET`, and prints a new one that is ready to use. Other keys (`auth.key_files`,
+`auth.jwks`, `auth.jwks_url`) or `auth.cookie_hook` will do in its place; see [auth.md](auth.md).
 ";

@@ -1,10 +1,12 @@
 //! The settings themselves, each with its default. What may be written for each is in [`super::keys`].
 use crate::{
     auth::{
+        address::Network,
         origin::Origin,
         rights::{Grants, Pattern, Rights},
         secret::Secret,
     },
+    outgoing::{Reach, WebAddress},
     rate::RateLimits,
 };
 use herenow_core::limits::Limits;
@@ -40,6 +42,8 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Origins of pages that may use the session cookie, besides the server's own. Default none.
     pub allowed_origins: Vec<Origin>,
+    /// Proxies whose `X-Forwarded-For` is believed. Default none.
+    pub trusted_proxies: Vec<Network>,
     /// How long clients have to go elsewhere when the server stops. Default 10 s.
     pub shutdown_grace: Duration,
     /// Tasks that share the rooms among them; `None`: as many as there are cores.
@@ -57,6 +61,78 @@ pub struct AuthConfig {
     pub default_rooms: Option<Vec<Pattern>>,
     /// Name of the cookie that may hold a token. Default `session`.
     pub cookie_name: String,
+    /// Other secrets that tokens may be signed with, besides [`Self::secret`]. Default none.
+    pub more_secrets: Vec<Secret>,
+    /// Files with public keys in PEM. Default none.
+    pub key_files: Vec<KeyFile>,
+    /// Public keys as a JWK Set, in JSON. Default none.
+    pub jwks: Option<String>,
+    /// Address of a JWK Set. Default none.
+    pub jwks_url: Option<WebAddress>,
+    /// How often the keys at that address are fetched. Default 10 min.
+    pub jwks_refresh: Duration,
+    /// How long the last good ones count beyond that while they cannot be fetched. Default 12 h.
+    pub jwks_outage: Duration,
+    /// How often tokens with an unknown key may have them fetched. Default 10 s.
+    pub jwks_cooldown: Duration,
+    /// Audiences that tokens have to name. Default none: `aud` may be absent.
+    pub audience: Vec<String>,
+    /// Issuers that tokens have to name. Default none: any.
+    pub issuer: Vec<String>,
+    /// Address of the app that knows whose a session cookie is. Default none: the cookie holds a token.
+    pub cookie_hook: Option<WebAddress>,
+    /// Address of the app that knows who may enter which room. Default none: tokens say it.
+    pub room_hook: Option<WebAddress>,
+    /// What this server proves itself with to the hooks. Default none.
+    pub hook_secret: Option<Secret>,
+    /// How long a hook, or the address of the keys, may take to answer. Default 2 s.
+    pub hook_timeout: Duration,
+    /// How long a hook's answer counts for others who come. Default 30 s.
+    pub hook_cache: Duration,
+    /// How often a hook is asked again about those who are here. Default 5 min.
+    pub hook_recheck: Duration,
+    /// How long those stay beyond that while the hook does not answer. Default 10 min.
+    pub hook_outage: Duration,
+    /// Which of the addresses above may lead to private networks. Default [`PrivateAddresses::Hooks`].
+    pub private_addresses: PrivateAddresses,
+    /// Whether guests are let in. Default not.
+    pub guests: bool,
+    /// Rooms that guests may enter. Default none.
+    pub guest_rooms: Vec<Pattern>,
+    /// What they may do there. Default join and type.
+    pub guest_rights: Rights,
+    /// New guests of one address in 10 minutes. Default 20.
+    pub guests_per_address: usize,
+}
+
+/// A file with a public key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFile {
+    /// What tokens call the key (`kid`), if they are to name it.
+    pub id: Option<String>,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+impl std::fmt::Display for KeyFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.id {
+            Some(id) => write!(f, "{id}={}", self.path.display()),
+            None => write!(f, "{}", self.path.display()),
+        }
+    }
+}
+
+/// Which addresses that the configuration names may lead to private networks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PrivateAddresses {
+    /// None.
+    None,
+    /// Those of hooks: the app is often next door.
+    #[default]
+    Hooks,
+    /// That of the keys as well.
+    All,
 }
 
 /// When somebody counts as here, as typing, as gone.
@@ -183,6 +259,22 @@ impl Config {
         Grants::new(patterns.into_iter().map(|pattern| (pattern, Rights::DEFAULT)))
     }
 
+    /// Whether there is a way to be let in besides `auth.secret`.
+    pub fn has_other_keys(&self) -> bool {
+        let AuthConfig { more_secrets, key_files, jwks, jwks_url, cookie_hook, .. } = &self.auth;
+        !more_secrets.is_empty()
+            || !key_files.is_empty()
+            || jwks.is_some()
+            || jwks_url.is_some()
+            || cookie_hook.is_some()
+    }
+
+    /// What guests may do: their rights in their rooms, and to watch nobody elsewhere.
+    pub fn guest_grants(&self) -> Grants {
+        let rights = self.auth.guest_rights;
+        Grants::new(self.auth.guest_rooms.iter().map(|pattern| (pattern.clone(), rights))).watching([])
+    }
+
     /// Whether the demo is to be served.
     pub fn demo_enabled(&self, is_dev: bool) -> bool {
         self.demo.enabled.unwrap_or(is_dev)
@@ -194,6 +286,7 @@ impl Default for ServerConfig {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4280)),
             allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
             shutdown_grace: Duration::from_secs(10),
             shards: None,
         }
@@ -207,6 +300,27 @@ impl Default for AuthConfig {
             first_frame_timeout: Duration::from_secs(5),
             default_rooms: None,
             cookie_name: "session".to_owned(),
+            more_secrets: Vec::new(),
+            key_files: Vec::new(),
+            jwks: None,
+            jwks_url: None,
+            jwks_refresh: Duration::from_secs(600),
+            jwks_outage: Duration::from_secs(12 * 3600),
+            jwks_cooldown: Duration::from_secs(10),
+            audience: Vec::new(),
+            issuer: Vec::new(),
+            cookie_hook: None,
+            room_hook: None,
+            hook_secret: None,
+            hook_timeout: Duration::from_secs(2),
+            hook_cache: Duration::from_secs(30),
+            hook_recheck: Duration::from_secs(300),
+            hook_outage: Duration::from_secs(600),
+            private_addresses: PrivateAddresses::default(),
+            guests: false,
+            guest_rooms: Vec::new(),
+            guest_rights: Rights::JOIN.union(Rights::TYPE),
+            guests_per_address: 20,
         }
     }
 }
@@ -239,6 +353,27 @@ impl Default for LimitsConfig {
             rooms_per_connection: core.rooms_per_session_max,
             viewers_per_room: 0,
             rates: RateLimits::default(),
+        }
+    }
+}
+
+impl PrivateAddresses {
+    /// All, with the names they have in a configuration.
+    pub const NAMED: [(&'static str, Self); 3] = [("none", Self::None), ("hooks", Self::Hooks), ("all", Self::All)];
+
+    /// Where hooks may lead to.
+    pub const fn of_hooks(self) -> Reach {
+        match self {
+            Self::None => Reach::Public,
+            Self::Hooks | Self::All => Reach::Private,
+        }
+    }
+
+    /// Where the address of the keys may lead to.
+    pub const fn of_keys(self) -> Reach {
+        match self {
+            Self::None | Self::Hooks => Reach::Public,
+            Self::All => Reach::Private,
         }
     }
 }

@@ -36,7 +36,10 @@ impl Conversation {
                     }
                 }
             }
-            Command::Leave { .. } => self.rooms.retain(|held| held.room != room),
+            Command::Leave { .. } => {
+                self.rooms.retain(|held| held.room != room);
+                self.note_left(&room);
+            }
             _ => {}
         }
         let Some(profile) = self.identity.as_ref().map(|identity| Arc::clone(&identity.profile)) else { return };
@@ -48,6 +51,13 @@ impl Conversation {
             inputs.push((shard, ToShard::Ask { session, partition, re: None, command }));
         }
         inputs.push((shard, ToShard::Ask { session, partition, re, command }));
+    }
+
+    /// Has the app not asked any more about a room that the session leaves.
+    fn note_left(&self, room: &RoomId) {
+        if let Some(identity) = self.identity.as_ref().filter(|_| self.presence.asks_about_rooms()) {
+            self.presence.rechecks().release_room(&identity.profile.user, room, self.connection.session());
+        }
     }
 
     /// The shard that owns a partition; it is told of the session first, where it was not yet.

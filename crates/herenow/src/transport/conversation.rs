@@ -1,9 +1,9 @@
 //! What a connection says and is told, from the first byte to the last: frames to requests, requests to the shards.
 use crate::{
-    auth::{error::AuthError, token::Identity},
+    auth::{authority::Inquiry, error::AuthError, rights::Rights, token::Identity},
     connection::Connection,
     heartbeat::refuse_with,
-    intake::{Admitted, admit},
+    intake::{Admitted, admit_with, room_entered},
     presence::Presence,
     rate::Rates,
     resume::Claimed,
@@ -60,6 +60,8 @@ pub(super) struct Rare {
     /// The session to go on with that the request named, until the client has said who it is.
     pub(super) resume: Option<Box<str>>,
     pub(super) contest: Option<Contest>,
+    /// What others have to be asked, before the first of these frames can be answered.
+    pub(super) inquiry: Option<(Inquiry, Vec<Box<str>>)>,
     /// What a shard had no room for in its inbox.
     pub(super) unsaid: Inputs,
     pub(super) entrance: Option<Entrance>,
@@ -147,9 +149,12 @@ impl Conversation {
         self.rare.as_mut().map(|rare| std::mem::take(&mut rare.unsaid)).unwrap_or_default()
     }
 
-    /// Whether something has to be done besides waiting for work: something to say still, a contest, something held.
+    /// Whether something has to be done besides waiting for work: something to say still, a contest, an
+    /// inquiry, something held.
     pub fn needs_care(&self) -> bool {
-        self.rare.as_ref().is_some_and(|rare| !rare.unsaid.is_empty() || rare.contest.is_some() || rare.held.is_some())
+        self.rare.as_ref().is_some_and(|rare| {
+            !rare.unsaid.is_empty() || rare.contest.is_some() || rare.inquiry.is_some() || rare.held.is_some()
+        })
     }
 
     pub(super) fn rare(&mut self) -> &mut Rare {
@@ -252,41 +257,87 @@ impl Conversation {
     }
 
     pub(super) fn hear_text(&mut self, text: &str, inputs: &mut Inputs) {
-        if let Some(contest) = self.rare.as_mut().and_then(|rare| rare.contest.as_mut()) {
+        if let Some(rare) = &mut self.rare {
             // What a client says before it knows whether its session goes on waits for that.
-            if contest.heard.len() < HEARD_EARLY_MAX {
-                return contest.heard.push(text.into());
+            if let Some(contest) = &mut rare.contest {
+                if contest.heard.len() < HEARD_EARLY_MAX {
+                    return contest.heard.push(text.into());
+                }
+                return self.refuse(&Problem::new(Code::RateFlood));
             }
-            return self.refuse(&Problem::new(Code::RateFlood));
+            // No more than one read holds: nothing is read while the talk waits.
+            if let Some((_, heard)) = &mut rare.inquiry {
+                return heard.push(text.into());
+            }
         }
-        let asked = match self.connection.dialect() {
-            Dialect::Native => native::decode(text),
-            Dialect::Board => board::decode(text),
-        };
-        let Some(identity) = &self.identity else { return self.hear_stranger(asked, inputs) };
+        let asked = self.decode(text);
+        if self.identity.is_none() {
+            return self.hear_stranger(asked, text, inputs);
+        }
         if std::mem::take(&mut self.is_unconfirmed) {
             self.presence.resumes().confirm(self.connection.session());
         }
         let re = asked.as_ref().ok().and_then(|asked| asked.re.clone());
-        let (now, limits) = (self.now(), self.presence.settings().rates);
+        let (now, limits) = (self.now(), self.presence.rates());
         let taken = asked.as_ref().map_or(Ok(()), |asked| self.rates.take(&asked.request, &limits, now));
         if let (Ok(asked), Err(retry_after)) = (&asked, taken) {
             let asked = asked.clone();
             return self.hear_too_often(asked, re, retry_after);
         }
-        match asked.and_then(|asked| admit(&identity.grants, asked)) {
-            Ok(Admitted::InRoom(room, command)) => self.ask(room, re, command, inputs),
+        self.hear_counted(asked, text, inputs);
+    }
+
+    /// Hears somebody who is known, and who does not ask too often.
+    pub(super) fn hear_counted(&mut self, asked: Result<Asked, Problem>, text: &str, inputs: &mut Inputs) {
+        let Some(identity) = &self.identity else { return };
+        let asked = match asked {
+            Ok(asked) => asked,
+            Err(problem) => return self.complain(&problem),
+        };
+        let re = asked.re.clone();
+        let more = match self.more_rights(identity, &asked.request) {
+            Ok(Some(more)) => more,
+            Ok(None) => {
+                let room = room_entered(&asked.request).cloned();
+                let retry_after = Some(UNAVAILABLE_WAIT);
+                return self.complain(&Problem { re, room, retry_after, ..Problem::new(Code::RoomUnavailable) });
+            }
+            Err(inquiry) => return self.wait_for(inquiry, text),
+        };
+        let grants = Arc::clone(&identity.grants);
+        match admit_with(&grants, more, asked) {
+            Ok(Admitted::InRoom(room, command)) => {
+                if !more.is_empty() {
+                    self.note_let_in(&room, more, &command);
+                }
+                self.ask(room, re, command, inputs);
+            }
             Ok(Admitted::Status(status)) => self.set_status(status, re, inputs),
             Ok(Admitted::Watch(users)) => self.watch(re, users, inputs),
             Ok(Admitted::Unwatch(users)) => self.unwatch(re, users, inputs),
             Ok(Admitted::Pong) => self.say(&native::pong(re.as_ref(), self.now())),
-            Ok(Admitted::Auth { token, resume: _ }) => self.renew(&token, re, inputs),
+            Ok(Admitted::Auth { token, resume: _ }) => match self.presence.inquiry_of_token(&token) {
+                Some(inquiry) => self.wait_for(inquiry, text),
+                None => self.renew(&token, re, inputs),
+            },
             Err(problem) => self.complain(&problem),
         }
     }
 
+    pub(super) fn decode(&self, text: &str) -> Result<Asked, Problem> {
+        match self.connection.dialect() {
+            Dialect::Native => native::decode(text),
+            Dialect::Board => board::decode(text),
+        }
+    }
+
     /// Hears somebody who has not said yet who they are.
-    fn hear_stranger(&mut self, asked: Result<Asked, Problem>, inputs: &mut Inputs) {
+    pub(super) fn hear_stranger(&mut self, asked: Result<Asked, Problem>, text: &str, inputs: &mut Inputs) {
+        if let Ok(Asked { request: Request::Auth { token, .. }, .. }) = &asked
+            && let Some(inquiry) = self.presence.inquiry_of_token(token)
+        {
+            return self.wait_for(inquiry, text);
+        }
         match asked {
             Ok(Asked { request: Request::Auth { token, resume }, .. }) => match self.verify(&token) {
                 Ok(identity) => {
@@ -328,7 +379,8 @@ impl Conversation {
     fn hear_too_often(&mut self, asked: Asked, re: Option<RequestId>, retry_after: Duration) {
         let Some(identity) = &self.identity else { return };
         let request = asked.request.clone();
-        let command = match admit(&identity.grants, asked) {
+        let more = self.more_rights(identity, &request).ok().flatten().unwrap_or(Rights::NONE);
+        let command = match admit_with(&identity.grants, more, asked) {
             Ok(Admitted::InRoom(_, command @ (Command::Update { .. } | Command::Point { .. }))) => command,
             Ok(Admitted::Status(status)) => Command::SetStatus { status },
             Ok(_) => return self.say_too_often(&request, re, retry_after),
@@ -392,6 +444,8 @@ fn ending_of(frame: &CloseFrame<'_>) -> Ending {
     }
 }
 
+/// When to try again where the app or the keys could not be reached.
+const UNAVAILABLE_WAIT: Duration = Duration::from_secs(2);
 /// Frames that a client may send before it is welcomed.
 const HEARD_EARLY_MAX: usize = 64;
 /// An error of authentication as an error frame.
@@ -400,15 +454,20 @@ pub fn problem_of(error: &AuthError) -> Problem {
         AuthError::Missing => Code::AuthMissing,
         AuthError::Expired { .. } => Code::AuthExpired,
         AuthError::Origin { .. } | AuthError::NoOrigin | AuthError::Host { .. } => Code::OriginForbidden,
+        AuthError::Revoked => Code::AuthRevoked,
+        AuthError::Unavailable => Code::AuthUnavailable,
         AuthError::TooLong { .. }
         | AuthError::Malformed
         | AuthError::Algorithm
         | AuthError::Critical
         | AuthError::Signature
+        | AuthError::UnknownKey
+        | AuthError::Cookie
         | AuthError::Claim { .. }
         | AuthError::NotYet { .. } => Code::AuthInvalid,
     };
-    Problem::with_detail(code, error.to_string())
+    let retry_after = (code == Code::AuthUnavailable).then_some(UNAVAILABLE_WAIT);
+    Problem { retry_after, ..Problem::with_detail(code, error.to_string()) }
 }
 
 pub(super) fn bits(mask: u64) -> impl Iterator<Item = usize> {

@@ -1,6 +1,7 @@
 //! `GET /v1/debug/rooms/{room}/users/{user}`: why is somebody shown? For operators.
 use crate::{
     auth::{
+        authority::Credential,
         error::AuthError,
         source::{TokenSource, find_token},
     },
@@ -41,8 +42,8 @@ pub async fn explain(
         Some((token, TokenSource::Header)) => token,
         Some(_) | None => return Err(AuthError::Missing.into()),
     };
+    let identity = presence.identify(Credential::Token(token)).await.who.ok_or(AuthError::Missing)??;
     let now = presence.clock().now();
-    let identity = presence.verifier().verify(token.as_str(), now.as_millis() / 1000)?;
     if !identity.grants.is_admin() {
         let problem = Problem::new(StatusCode::FORBIDDEN, "auth.not_admin", "this is for operators");
         return Err(problem.hint("use a token with the claim \"admin\": true"));

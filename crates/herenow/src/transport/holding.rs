@@ -20,7 +20,7 @@ impl Conversation {
         let status = held.status.map(|status| Command::SetStatus { status });
         let points = held.points.into_iter().map(|(room, point)| Command::Point { room, point });
         let updates = held.updates.into_iter().map(|(room, patch)| Command::Update { room, patch });
-        let (now, limits) = (self.now(), self.presence.settings().rates);
+        let (now, limits) = (self.now(), self.presence.rates());
         for command in status.into_iter().chain(points).chain(updates) {
             let taken = match &command {
                 Command::Point { .. } => self.rates.take_cursor(&limits, now),

@@ -8,4 +8,5 @@ pub mod http;
 mod opening;
 mod relay;
 pub mod stream;
+mod waiting;
 pub mod ws;

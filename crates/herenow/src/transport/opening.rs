@@ -55,7 +55,7 @@ impl Conversation {
     }
 
     pub(super) fn welcome(&mut self, identity: Identity, resumed: Option<Claimed>, inputs: &mut Inputs) {
-        self.connection.note_known(identity.ends_at());
+        self.connection.note_known(&identity.profile.user, identity.ends_at());
         let resumed = resumed.filter(|claimed| self.presence.resumes().take(claimed, &self.connection));
         if let Some(claimed) = &resumed {
             self.connection.go_on_with(claimed.session);
@@ -136,7 +136,7 @@ impl Conversation {
             stays
         });
         let was_until = self.connection.expires_at();
-        self.connection.note_known(identity.ends_at());
+        self.connection.note_known(&identity.profile.user, identity.ends_at());
         if was_until.is_some_and(|before| identity.ends_at() < before) {
             self.presence.watch_expiry(&self.connection);
         }

@@ -41,6 +41,17 @@ pub(super) async fn tell(conversation: &Conversation, inputs: Inputs) {
     }
 }
 
+/// Asks others what a conversation has to know, and goes on with what was said meanwhile, until it waits for nothing more.
+/// Nothing is heard in that time; that is as long as those may take to answer.
+pub(super) async fn ask_others(conversation: &mut Conversation, inputs: &mut Inputs) {
+    while let Some((inquiry, heard)) = conversation.take_inquiry() {
+        // What was said before must not wait for that.
+        tell(conversation, std::mem::take(inputs)).await;
+        conversation.presence().settle(&inquiry).await;
+        conversation.go_on(heard, inputs);
+    }
+}
+
 /// A ping, which the peer's browser answers by itself.
 const PROBE: Bytes = Bytes::from_static(&[0x89, 0]);
 /// How long the holder of a session may take to show that it is there.

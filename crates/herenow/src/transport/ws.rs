@@ -1,9 +1,8 @@
 //! WebSocket: the upgrade, and the task that reads a connection, writes what waits for it, and sees to its end.
 use crate::{
     auth::{
-        error::AuthError,
-        source::{TokenSource, find_token, query_value},
-        token::Identity,
+        authority::{Credential, Verdict},
+        source::query_value,
     },
     connection::{Connection, ConnectionSetup, SLICES_MAX, Socket},
     outbox::Outbox,
@@ -12,7 +11,7 @@ use crate::{
     problem::Problem,
     transport::{
         conversation::{Conversation, Inputs},
-        relay::{probe, tell},
+        relay::{ask_others, probe, tell},
         stream::Stream,
     },
 };
@@ -59,10 +58,12 @@ pub async fn upgrade(State(presence): State<Presence>, mut request: Request<Body
             return problem.into_response();
         }
     };
-    let known = identify(&presence, &parts);
+    let credential = presence.credential(&parts);
     let resume = query_value(&parts.uri, "resume");
     tokio::spawn(async move {
         let Ok(upgraded) = upgrading.await else { return };
+        // The app may have to be asked. Nothing is read meanwhile, and nothing of the waiting is kept.
+        let known = identify(&presence, credential).await;
         let opening = Opening { presence, session, dialect: choice.dialect, known, resume };
         match upgraded.downcast::<TokioIo<TcpStream>>() {
             // A task of its own, so that what the upgrade needed is not kept for as long as the connection lives.
@@ -86,7 +87,7 @@ struct Opening {
     presence: Presence,
     session: SessionId,
     dialect: Dialect,
-    known: Option<Result<Identity, AuthError>>,
+    known: Verdict,
     /// The session that it wants to go on with.
     resume: Option<String>,
 }
@@ -153,15 +154,12 @@ fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str
     headers.get(name)?.to_str().ok()
 }
 
-/// Who the request says it is; `None` where a first frame has to say it.
-fn identify(presence: &Presence, parts: &Parts) -> Option<Result<Identity, AuthError>> {
-    let found = find_token(parts, &presence.settings().cookie_name);
-    let source = found.as_ref().map_or(TokenSource::Frame, |(_, source)| *source);
-    if let Err(error) = presence.origins().check(&parts.headers, source) {
-        return Some(Err(error));
+/// Who the request says it is.
+async fn identify(presence: &Presence, credential: Credential) -> Verdict {
+    match credential {
+        Credential::Nothing => Verdict { who: None, cookie: None },
+        credential => presence.identify(credential).await,
     }
-    let (token, _) = found?;
-    Some(presence.verifier().verify(token.as_str(), presence.clock().now().as_millis() / 1000))
 }
 
 /// The answer to an upgrade that was understood: 101.
@@ -197,7 +195,12 @@ fn open(opening: Opening, socket: Socket, stream: Stream, early: Bytes) {
     let connection = Arc::new(Connection::new(ConnectionSetup { session, dialect, socket, outbox_bytes_max, now }));
     let mut conversation = Conversation::new(presence, connection);
     let mut inputs = Inputs::new();
-    conversation.greet(known, resume, &mut inputs);
+    let Verdict { who, cookie } = known;
+    let vouched = cookie.zip(who.as_ref().and_then(|who| who.as_ref().ok()).cloned());
+    conversation.greet(who, resume, &mut inputs);
+    if let Some((cookie, identity)) = vouched {
+        conversation.presence().hold_cookie(cookie, &identity, conversation.connection());
+    }
     if !early.is_empty() {
         conversation.take(&mut early.to_vec(), &mut inputs);
     }
@@ -233,6 +236,8 @@ impl Live {
         let unsaid = self.conversation.take_unsaid();
         tell(&self.conversation, unsaid).await;
         let mut inputs = Inputs::new();
+        ask_others(&mut self.conversation, &mut inputs).await;
+        tell(&self.conversation, std::mem::take(&mut inputs)).await;
         if let Some(contest) = self.conversation.take_contest() {
             let is_alive = probe(self.conversation.presence().clock(), contest.holder()).await;
             self.conversation.settle_contest(contest, is_alive, &mut inputs);

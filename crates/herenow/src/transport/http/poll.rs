@@ -29,7 +29,7 @@ pub(super) async fn poll(State(http): State<Http>, request: Request) -> Result<R
     let (parts, _body) = request.into_parts();
     let (talk, after) = match named_session(&parts) {
         Some(_) => (find(&http, &parts)?, after(&parts)?),
-        None => (begin(&http, &parts)?, 0),
+        None => (begin(&http, &parts).await?, 0),
     };
     if talk.connection.way() != Way::Poll {
         return Err(bad_number("this session is heard over a stream".into()));
@@ -54,15 +54,15 @@ pub(super) async fn poll(State(http): State<Http>, request: Request) -> Result<R
 }
 
 /// Opens a connection that is polled.
-fn begin(http: &Http, parts: &Parts) -> Result<Arc<Talk>, Problem> {
-    let identity = identify(&http.presence, parts)?;
+async fn begin(http: &Http, parts: &Parts) -> Result<Arc<Talk>, Problem> {
+    let (identity, cookie) = identify(&http.presence, parts).await?;
     let Some(permit) = http.talks.permit_poll(&identity.profile.user) else {
         let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "poll.too_many", "too many connections are polled");
         let detail = format!("the user has {POLLED_PER_USER_MAX} of them, as many as may be");
         return Err(problem.detail(detail).hint("go on polling with the session of one, or say goodbye to some"));
     };
     let resume = query_value(&parts.uri, "resume");
-    open(http, Opening { identity, resume, socket: Socket::Poll, cut: None, permit: Some(permit) })
+    open(http, Opening { identity, cookie, resume, socket: Socket::Poll, cut: None, permit: Some(permit) })
 }
 
 fn poll_frames(talk: &Arc<Talk>, poll: u64, cx: &mut Context<'_>) -> Poll<Result<Vec<u8>, Problem>> {

@@ -5,7 +5,10 @@ use super::{
 };
 use crate::{
     problem::Problem,
-    transport::{conversation::Inputs, relay::tell},
+    transport::{
+        conversation::Inputs,
+        relay::{ask_others, tell},
+    },
 };
 use axum::{
     body::to_bytes,
@@ -105,7 +108,10 @@ async fn hear(talk: Arc<Talk>, frames: Vec<Said>) {
             break;
         }
         match said {
-            Said::Frame(frame) => conversation.hear_text(frame.get(), &mut inputs),
+            Said::Frame(frame) => {
+                conversation.hear_text(frame.get(), &mut inputs);
+                ask_others(&mut conversation, &mut inputs).await;
+            }
             Said::Close(code) => conversation.hear_close(&CloseFrame { code, reason: "" }),
         }
     }

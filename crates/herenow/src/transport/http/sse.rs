@@ -28,10 +28,10 @@ use std::{
 /// 401 without a good token, 403 where the page may not use it.
 pub(super) async fn stream(State(http): State<Http>, request: Request) -> Result<Response, Problem> {
     let (parts, _body) = request.into_parts();
-    let identity = identify(&http.presence, &parts)?;
+    let (identity, cookie) = identify(&http.presence, &parts).await?;
     let resume = query_value(&parts.uri, "resume");
     let cut = parts.extensions.get::<Cut>().cloned();
-    let talk = open(&http, Opening { identity, resume, socket: Socket::Stream, cut, permit: None })?;
+    let talk = open(&http, Opening { identity, cookie, resume, socket: Socket::Stream, cut, permit: None })?;
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-store"),

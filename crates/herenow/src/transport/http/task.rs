@@ -1,13 +1,13 @@
 //! The task of a connection without WebSocket: it sees to what waits for its time or for room, and to the end.
 use super::talk::{Http, PollPermit, Talk, Talks};
 use crate::{
-    auth::token::Identity,
+    auth::{authority::KnownCookie, token::Identity},
     connection::{Connection, ConnectionSetup, Socket, Way},
     cut::Cut,
     problem::Problem,
     transport::{
         conversation::{Conversation, Inputs},
-        relay::{probe, tell},
+        relay::{ask_others, probe, tell},
     },
 };
 use herenow_core::{command::Ending, id::SessionId};
@@ -23,6 +23,8 @@ use std::{
 /// What a connection begins with.
 pub(super) struct Opening {
     pub(super) identity: Identity,
+    /// The cookie that it is known by, where the app is to be asked about it again.
+    pub(super) cookie: Option<KnownCookie>,
     /// The session that it wants to go on with.
     pub(super) resume: Option<String>,
     /// How its frames are taken away.
@@ -37,7 +39,7 @@ pub(super) struct Opening {
 /// # Errors
 /// 500 where the system gives no random bytes.
 pub(super) fn open(http: &Http, opening: Opening) -> Result<Arc<Talk>, Problem> {
-    let Opening { identity, resume, socket, cut, permit } = opening;
+    let Opening { identity, cookie, resume, socket, cut, permit } = opening;
     let presence = http.presence.clone();
     let no_random = |error| {
         tracing::error!(%error, "no random number for a session");
@@ -55,7 +57,7 @@ pub(super) fn open(http: &Http, opening: Opening) -> Result<Arc<Talk>, Problem> 
     let talk = Arc::new(Talk::new(conversation, cut).map_err(no_random)?);
     let (opened, talks) = (Arc::clone(&talk), http.talks.clone());
     tokio::spawn(async move {
-        Box::pin(begin(&opened, &talks, identity, resume)).await;
+        Box::pin(begin(&opened, &talks, (identity, cookie), resume)).await;
         let counted = presence.admit(&opened.connection);
         let how = converse(&opened).await;
         Box::pin(end(&opened, &talks, how)).await;
@@ -65,7 +67,12 @@ pub(super) fn open(http: &Http, opening: Opening) -> Result<Arc<Talk>, Problem> 
 }
 
 /// Welcomes the client, once it is known whether its session goes on.
-async fn begin(talk: &Arc<Talk>, talks: &Talks, identity: Identity, resume: Option<String>) {
+async fn begin(
+    talk: &Arc<Talk>,
+    talks: &Talks,
+    (identity, cookie): (Identity, Option<KnownCookie>),
+    resume: Option<String>,
+) {
     let mut inputs = Inputs::new();
     let mut conversation = talk.conversation.lock().await;
     let (entered, entering) = (talks.clone(), Arc::downgrade(talk));
@@ -73,11 +80,15 @@ async fn begin(talk: &Arc<Talk>, talks: &Talks, identity: Identity, resume: Opti
         // Who calls this holds it.
         entering.upgrade().map_or_else(String::new, |talk| entered.enter(session, &talk))
     }));
+    if let Some(cookie) = cookie {
+        conversation.presence().hold_cookie(cookie, &identity, &talk.connection);
+    }
     conversation.greet(Some(Ok(identity)), resume, &mut inputs);
     if let Some(contest) = conversation.take_contest() {
         let is_alive = probe(talk.clock, contest.holder()).await;
         conversation.settle_contest(contest, is_alive, &mut inputs);
     }
+    ask_others(&mut conversation, &mut inputs).await;
     tell(&conversation, inputs).await;
 }
 

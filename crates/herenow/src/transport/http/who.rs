@@ -2,8 +2,9 @@
 use super::talk::{Found, Http, Talk};
 use crate::{
     auth::{
+        authority::{Credential, KnownCookie, Verdict},
         error::AuthError,
-        source::{find_token, query_value},
+        source::query_value,
         token::Identity,
     },
     presence::Presence,
@@ -16,17 +17,19 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// 401 without a good token, 403 where the page may not use it.
-pub(super) fn identify(presence: &Presence, parts: &Parts) -> Result<Identity, Problem> {
-    let Some((token, source)) = find_token(parts, &presence.settings().cookie_name) else {
+pub(super) async fn identify(presence: &Presence, parts: &Parts) -> Result<(Identity, Option<KnownCookie>), Problem> {
+    let (credential, source) = presence.authority().credential(parts, &presence.settings().cookie_name);
+    if matches!(credential, Credential::Nothing) {
         return Err(AuthError::Missing.into());
-    };
+    }
     match presence.origins().check(&parts.headers, source) {
         // Browsers leave the origin out where a page reads from its own server, and say that it is so in another way.
         Err(AuthError::NoOrigin) if is_same_origin(&parts.headers) => {}
         Err(error) => return Err(error.into()),
         Ok(()) => {}
     }
-    Ok(presence.verifier().verify(token.as_str(), presence.clock().now().as_millis() / 1000)?)
+    let Verdict { who, cookie } = presence.identify(credential).await;
+    Ok((who.ok_or(AuthError::Missing)??, cookie))
 }
 
 /// What a request names as its session: a header, or where a page cannot send one, the query.
