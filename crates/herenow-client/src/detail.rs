@@ -96,6 +96,9 @@ pub struct Statuses {
 pub struct Dot {
     /// `active`, `idle` or `offline`.
     pub status: String,
+    /// When the last connection of a user ended who is offline; only where the server tells that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen_ms: Option<u64>,
 }
 
 const NO_CURSOR: &str = "a cursor is a session, and null or two numbers";

@@ -121,7 +121,7 @@ impl Driver {
                 let oldest = self.waiting.iter().find(|(_, waiting)| waiting.is_ping).map(|(id, _)| *id);
                 oldest.and_then(|id| self.waiting.remove(&id))
             }
-            (Some(RequestId::Text(_)) | None, _) => None,
+            (Some(RequestId::Text(_) | RequestId::OtherNumber(_)) | None, _) => None,
         };
         // Rosters and diffs are events too: who keeps a room's state must see them in order.
         let also_event = matches!(frame, ServerFrame::Roster(_) | ServerFrame::Diff(_));

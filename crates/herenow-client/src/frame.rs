@@ -139,6 +139,8 @@ pub enum RequestId {
     Number(u64),
     /// What others may use.
     Text(String),
+    /// A number that is no whole one, or not one of 64 bits; [`crate::client::Client::send_raw`] may carry it.
+    OtherNumber(serde_json::Number),
 }
 
 /// A version of a room: its epoch, and a number that grows within it.
@@ -341,6 +343,9 @@ pub struct CountNews {
     /// Some of them.
     #[serde(default)]
     pub faces: Vec<User>,
+    /// Locks that are held now, whole; only for who just came, or could not be written to for a while.
+    #[serde(default)]
+    pub locks: Option<Vec<Lock>>,
 }
 
 /// A user began or stopped typing.

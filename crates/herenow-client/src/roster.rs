@@ -132,7 +132,7 @@ impl RoomState {
         &self.sessions
     }
 
-    /// The locks that are held, by name. Where the list of viewers is not told, only those heard of since.
+    /// The locks that are held, by name.
     pub fn locks(&self) -> &BTreeMap<String, Lock> {
         &self.locks
     }
@@ -236,11 +236,16 @@ impl RoomState {
         next.viewers.clear();
         next.typing.clear();
         next.sessions.clear();
+        if let Some(locks) = &news.locks {
+            next.set_locks(locks);
+        }
         if *self == next {
             return Outcome::Unchanged;
         }
+        let mut changes = vec![Change::Counted];
+        changes.extend(self.lock_changes_to(&next));
         *self = next;
-        Outcome::Changed(vec![Change::Counted])
+        Outcome::Changed(changes)
     }
 
     fn take_typing(&mut self, typing: &Typing) -> Outcome {
@@ -364,7 +369,9 @@ impl RoomState {
     }
 
     fn set_typing(&mut self, typists: &[Typist]) {
-        let typing = typists.iter().map(|typist| (typist.user.id.clone(), typist.targets.iter().cloned().collect()));
+        // Who types into nothing does not type.
+        let typists = typists.iter().filter(|typist| !typist.targets.is_empty());
+        let typing = typists.map(|typist| (typist.user.id.clone(), typist.targets.iter().cloned().collect()));
         self.typing = typing.collect();
     }
 

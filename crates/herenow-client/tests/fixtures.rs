@@ -24,6 +24,11 @@ fn every_server_frame_is_read_as_its_type() {
         let path = entry.unwrap().path();
         let json = frame(path.clone());
         let parsed = ServerFrame::parse(&json.to_string());
+        // What is only said without WebSocket, where a close and a ping have no frames of their own.
+        if ["closed", "ping"].contains(&json["type"].as_str().unwrap()) {
+            assert!(matches!(parsed, Ok(ServerFrame::Other { .. })), "{}: {parsed:?}", path.display());
+            continue;
+        }
         assert!(!matches!(parsed, Err(_) | Ok(ServerFrame::Other { .. })), "{}: {parsed:?}", path.display());
         read += 1;
     }
@@ -109,5 +114,15 @@ fn client_frames_are_written_as_the_fixtures_say() {
             expected.as_object_mut().unwrap().remove("y");
         }
         assert_eq!(serde_json::from_str::<Value>(&request.to_text(None)).unwrap(), expected, "{name}");
+    }
+}
+
+#[test]
+fn an_answer_carries_back_whatever_number_was_sent() {
+    for id in ["7", "18446744073709551615", "-7", "0.5", "1e-3", "\"seven\""] {
+        let text = format!(r#"{{"type":"ack","re":{id}}}"#);
+        let frame = ServerFrame::parse(&text).unwrap();
+        let re = serde_json::to_value(frame.re().unwrap()).unwrap();
+        assert_eq!(re, serde_json::from_str::<Value>(id).unwrap());
     }
 }

@@ -131,6 +131,17 @@ fn typing_begins_and_stops_once_and_ends_with_the_viewer() {
 }
 
 #[test]
+fn who_is_said_to_type_into_nothing_does_not_type() {
+    let mut state = RoomState::new("r");
+    let typing = json!([{"user":{"id":"a","name":"a"},"targets":[]}]);
+    state.apply(&frame(json!({"type":"roster","room":"r","v":["e",5],"gear":"live","viewers":[viewer("a", 1)],
+        "count":{"users":1,"sessions":1},"typing":typing})));
+    assert!(state.typing().is_empty());
+    state.apply(&diff(5, 5, json!({"re":1,"typing":typing})));
+    assert!(state.typing().is_empty());
+}
+
+#[test]
 fn a_diff_that_answers_a_sync_carries_typing_even_for_the_same_version() {
     let mut state = known();
     let answer = diff(5, 5, json!({"re":1,"typing":[{"user":{"id":"b","name":"b"},"targets":[null]}]}));

@@ -64,7 +64,7 @@ impl Hub {
                     room.unlock(desk, guest, &name, answer).map(|()| None)
                 });
             }
-            Command::Watch { users } => self.watch(session, re, &users),
+            Command::Watch { users } => self.watch(now, session, re, &users),
             Command::Unwatch { users } => self.unwatch(session, re, &users),
             Command::SetStatus { status } => self.set_status(now, session, re, status),
         }
@@ -109,7 +109,7 @@ impl Hub {
         }
     }
 
-    pub(crate) fn watch(&mut self, session: SessionId, re: Option<RequestId>, users: &[UserId]) {
+    pub(crate) fn watch(&mut self, now: Time, session: SessionId, re: Option<RequestId>, users: &[UserId]) {
         let watched_max = self.limits.watched_per_session_max;
         let Some(held) = self.sessions.get_mut(&session) else { return };
         let fresh = users.iter().filter(|user| !held.watched.contains(*user)).count();
@@ -118,7 +118,7 @@ impl Hub {
             return self.say(session, Event::WatchRefused { re, refusal });
         }
         held.watched.extend(users.iter().cloned());
-        let dots: Arc<[Dot]> = users.iter().map(|user| self.people.watch(user, session)).collect();
+        let dots: Arc<[Dot]> = users.iter().map(|user| self.people.watch(user, session, (now, &self.limits))).collect();
         self.say(session, Event::Statuses(dots));
         if let Some(re) = re {
             self.say(session, Event::Ack { re, sessions: None });

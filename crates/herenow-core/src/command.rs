@@ -3,6 +3,7 @@ use crate::{
     cursors::Point,
     id::{ConnectionKey, LockName, RequestId, RoomId, SessionId, Target, UserId},
     profile::{Profile, Status},
+    time::Time,
     version::Version,
 };
 use std::{sync::Arc, time::Duration};
@@ -67,6 +68,18 @@ pub enum Input {
         reason: Reason,
         /// How long a user who is put out may not come back.
         block: Option<Duration>,
+    },
+    /// A session that goes on over another connection has had the time to claim a room. Where it did not, its place
+    /// there ends.
+    Unclaimed {
+        /// Which room.
+        room: RoomId,
+        /// Whose session.
+        user: UserId,
+        /// Which session.
+        session: SessionId,
+        /// When it began to go on; a connection that ended later has a grace of its own.
+        since: Time,
     },
     /// The app sends an event to who is in a room.
     Published {
@@ -281,6 +294,13 @@ impl Ending {
     }
 
     /// How long an entry outlives a connection that ended so.
+    pub const fn grace(self, limits: &crate::limits::Limits) -> Duration {
+        self.reason().grace(limits)
+    }
+}
+
+impl Reason {
+    /// How long an entry outlives a connection that ended for this reason.
     pub const fn grace(self, limits: &crate::limits::Limits) -> Duration {
         match self {
             Self::Left | Self::TimedOut | Self::Kicked | Self::Expired => Duration::ZERO,

@@ -20,6 +20,8 @@ pub enum Timer {
     Person(UserId, SessionId),
     /// A user may be allowed into a room again.
     Block(RoomId, UserId),
+    /// What a session shared in a room may be forgotten.
+    Keepsake(SessionId, RoomId),
 }
 
 /// All timers of a hub, by time, then by kind and name: the order is the same in every run.

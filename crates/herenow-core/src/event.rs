@@ -115,7 +115,12 @@ pub enum Event {
     /// One transition by itself, with a list of the first viewers as of the end of the turn.
     Step(Arc<StepView>),
     /// How many, and some faces.
-    Count(Arc<CountView>),
+    Count {
+        /// Shared by all who get it.
+        view: Arc<CountView>,
+        /// The locks that are held now, whole; only for who just came, or could not be written to for a while.
+        locks: Option<Arc<[LockView]>>,
+    },
     /// A user began or stopped typing.
     Typing {
         /// Where.

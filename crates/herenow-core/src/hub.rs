@@ -10,6 +10,7 @@ use crate::{
     explain::Explanation,
     history::History,
     id::{ConnectionKey, RoomId, SessionId, UserId},
+    keepsakes::Keepsakes,
     limits::Limits,
     listeners::Listener,
     people::People,
@@ -42,6 +43,7 @@ pub struct Hub {
     /// Who may not come into which room, and until when.
     pub(crate) blocks: BTreeMap<(RoomId, UserId), Time>,
     pub(crate) people: People,
+    keepsakes: Keepsakes,
     /// At least the highest version of any room that was forgotten, so that a room of the same name goes on from there.
     pub(crate) floor: u64,
 }
@@ -73,6 +75,7 @@ impl Hub {
             fence: 0,
             blocks: BTreeMap::new(),
             people: People::default(),
+            keepsakes: Keepsakes::default(),
             floor: 0,
         }
     }
@@ -100,6 +103,9 @@ impl Hub {
                 }
             }
             Input::Evicted { room, whom, reason, block } => self.evict(now, &room, whom, (reason, block)),
+            Input::Unclaimed { room, user, session, since } => {
+                self.in_room(now, &room, |room, desk| room.end_unclaimed(desk, &user, session, since));
+            }
             Input::Published { room, message } => {
                 self.in_room(now, &room, |room, desk| room.publish(desk, message));
             }
@@ -123,6 +129,7 @@ impl Hub {
                         self.blocks.remove(&key);
                     }
                 }
+                Timer::Keepsake(session, room) => self.keepsakes.end(&(session, room), now),
                 Timer::Tell(room) => {
                     self.in_room(now, &room, |room, desk| room.wake(desk));
                 }
@@ -135,7 +142,7 @@ impl Hub {
 
     /// Ends the turn: every room with news tells it, rooms that nobody is in are forgotten.
     pub fn settle(&mut self, now: Time) {
-        self.settle_people();
+        self.settle_people(now);
         for id in std::mem::take(&mut self.unsettled) {
             self.in_room(now, &id, |room, desk| room.settle(desk));
             if self.rooms.get(&id).is_some_and(|room| room.is_idle())
@@ -146,11 +153,11 @@ impl Hub {
         }
     }
 
-    fn settle_people(&mut self) {
+    fn settle_people(&mut self, now: Time) {
         if self.people.is_settled() {
             return;
         }
-        for (dot, watchers) in self.people.settle() {
+        for (dot, watchers) in self.people.settle((now, &self.limits)) {
             let connection = |session: &SessionId| self.sessions.get(session).map(|held| held.connection);
             let to = Audience::Listeners(watchers.iter().filter_map(connection).collect());
             self.outputs.push_back(Output::Deliver { to, event: Event::Statuses(Arc::new([dot])) });
@@ -222,6 +229,7 @@ impl Hub {
             rooms: self.rooms.len(),
             sessions: self.sessions.len(),
             people: self.people.count(),
+            keepsakes: self.keepsakes.count(),
             deadlines: self.deadlines.count(),
         }
     }
@@ -304,6 +312,7 @@ impl Hub {
             fence: &mut self.fence,
             deadlines: &mut self.deadlines,
             outputs: &mut self.outputs,
+            keepsakes: &mut self.keepsakes,
         };
         let done = work(room, &mut desk);
         if settled && room.turn.is_some() {
@@ -336,6 +345,8 @@ pub struct Load {
     pub sessions: usize,
     /// Sessions that are online and whose user's home it is, and users who are watched.
     pub people: usize,
+    /// Places that sessions lost and may come back to with what they shared there.
+    pub keepsakes: usize,
     /// Timers set, those without meaning by now included.
     pub deadlines: usize,
 }

@@ -15,6 +15,7 @@ mod gear;
 pub mod history;
 pub mod hub;
 pub mod id;
+mod keepsakes;
 pub mod limits;
 pub mod listeners;
 pub mod locks;

@@ -11,6 +11,18 @@ pub struct Limits {
     pub grace_lost: Duration,
     /// How long an entry outlives a connection that this server ended because it is about to stop. Default 30 s.
     pub grace_drained: Duration,
+    /// How long a session that lost its place keeps what it shared there, counted from the end of its connection.
+    /// Default 60 s.
+    pub resume_window: Duration,
+    /// Bytes of what sessions shared that lost their places, in all rooms of a hub, about; what comes above is not kept.
+    /// Default 1 MiB.
+    pub keepsake_bytes_max: usize,
+    /// How long it is known of a user who is offline when they were last seen; zero: not at all. Default zero.
+    pub last_seen_ttl: Duration,
+    /// To what whole time it is rounded down when a user was last seen, so that no more is told. Default 1 day.
+    pub last_seen_grain: Duration,
+    /// Users of whom it is known when they were last seen; the one who was seen first makes room. Default 100,000.
+    pub last_seen_max: usize,
     /// How long one `typing` counts without a repeat. Must stay above the client's throttle (3 s). Default 6 s.
     pub typing_lease: Duration,
     /// Targets that one session may type into at once, in one room. Default 8.
@@ -21,6 +33,8 @@ pub struct Limits {
     pub state_keys_max: usize,
     /// Rooms that one session may be in at once. Default 50.
     pub rooms_per_session_max: usize,
+    /// Users that may be in one room at once; who is in it already may come with more sessions. Default: no limit.
+    pub viewers_max: usize,
     /// Changes that a room remembers, for clients that come back with `since`. Default 256.
     pub log_changes_max: usize,
     /// Locks that are held in one room at once. Default 1,000.
@@ -84,11 +98,17 @@ impl Default for Limits {
             grace_closed: Duration::from_secs(5),
             grace_lost: Duration::from_secs(10),
             grace_drained: Duration::from_secs(30),
+            resume_window: Duration::from_secs(60),
+            keepsake_bytes_max: 1 << 20,
+            last_seen_ttl: Duration::ZERO,
+            last_seen_grain: Duration::from_secs(24 * 3600),
+            last_seen_max: 100_000,
             typing_lease: Duration::from_secs(6),
             typing_targets_max: 8,
             state_bytes_max: 4096,
             state_keys_max: 64,
             rooms_per_session_max: 50,
+            viewers_max: usize::MAX,
             log_changes_max: 256,
             locks_per_room_max: 1_000,
             locks_per_session_max: 32,

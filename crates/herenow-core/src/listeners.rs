@@ -21,19 +21,40 @@ pub struct Listener {
     pub since: Mark,
     /// Since when it hears changes: it was owed the whole roster then, as of the end of that turn.
     pub owed: Mark,
-    /// The version that it has; `None` while it is owed a roster, or cannot be written to.
-    pub told: Option<u64>,
+    /// The version that it has, if any.
+    pub told: Told,
     /// Whether its connection takes nothing now. Then it hears messages only, and gets a roster when it is read again.
     pub behind: bool,
     /// Whether it hears about single sessions.
     pub sessions: bool,
-    /// When it was last told that nobody hears of typing here.
-    pub typing_off_at: Option<Time>,
+    /// When it was last told that nobody hears of typing here; [`Self::NEVER`] where it was not.
+    pub typing_off_at: Time,
 }
 
 impl Listener {
     /// As `owed`: it waits for its roster because lists are told again, and hears no changes before it.
     pub const AWAITS: Mark = Mark(u64::MAX);
+    /// As `typing_off_at`: not yet.
+    pub const NEVER: Time = Time::from_millis(u64::MAX);
+}
+
+/// The version that a listener has. In one word, because each viewer of each room has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told(u64);
+
+impl Told {
+    /// None: it is owed a roster, or cannot be written to.
+    pub const NOTHING: Self = Self(u64::MAX);
+
+    /// This version.
+    pub const fn version(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Which; `None` for [`Self::NOTHING`].
+    pub fn get(self) -> Option<u64> {
+        (self != Self::NOTHING).then_some(self.0)
+    }
 }
 
 /// In order of their ids and side by side in memory: fan-out walks this list for every event, while it changes only at
@@ -50,8 +71,9 @@ impl Listeners {
                 self.0[at] = Listener { since, ..listener };
             }
             Err(at) => {
-                if self.0.is_empty() {
-                    self.0.reserve_exact(2);
+                if self.0.len() == self.0.capacity() {
+                    // Less than twice, because most rooms are small and stay as they are.
+                    self.0.reserve_exact((self.0.len() / 4).max(2));
                 }
                 self.0.insert(at, listener);
             }

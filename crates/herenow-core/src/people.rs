@@ -17,6 +17,14 @@ pub struct People {
     watched: BTreeMap<UserId, Watched>,
     /// Watched users whose status may differ from what was told.
     unsettled: BTreeSet<UserId>,
+    seen: Seen,
+}
+
+/// When users were last seen, as far as that is to be known; also of those who are online again.
+#[derive(Debug, Default)]
+struct Seen {
+    at: BTreeMap<UserId, Time>,
+    order: BTreeSet<(Time, UserId)>,
 }
 
 /// A session of a user, in whatever rooms.
@@ -41,6 +49,8 @@ pub struct Dot {
     pub user: UserId,
     /// `None` is offline.
     pub status: Option<Status>,
+    /// When the last connection of a user ended who is offline, where that is to be known.
+    pub last_seen: Option<Time>,
 }
 
 impl People {
@@ -67,6 +77,9 @@ impl People {
                 None
             }
             HomeNews::Departed(how) => {
+                if self.online.contains_key(&(user.clone(), session)) {
+                    self.seen.note(user, now, limits);
+                }
                 let grace = how.grace(limits);
                 self.depart(user, session, how, (!grace.is_zero()).then(|| now + grace))
             }
@@ -105,12 +118,13 @@ impl People {
     }
 
     /// Has a session told of a user from now on; what it has to know first.
-    pub fn watch(&mut self, user: &UserId, watcher: SessionId) -> Dot {
+    pub fn watch(&mut self, user: &UserId, watcher: SessionId, (now, limits): (Time, &Limits)) -> Dot {
         let status = self.status(user);
         let watched = self.watched.entry(user.clone());
         let watched = watched.or_insert_with(|| Watched { watchers: BTreeSet::new(), told: status });
         watched.watchers.insert(watcher);
-        Dot { user: user.clone(), status: watched.told }
+        let status = watched.told;
+        Dot { user: user.clone(), status, last_seen: self.seen.of(user, status, (now, limits)) }
     }
 
     /// Has a session told of a user no more.
@@ -124,13 +138,14 @@ impl People {
     }
 
     /// What is to be told at the end of a turn, and to whom.
-    pub fn settle(&mut self) -> Vec<(Dot, Vec<SessionId>)> {
+    pub fn settle(&mut self, (now, limits): (Time, &Limits)) -> Vec<(Dot, Vec<SessionId>)> {
         let mut news = Vec::new();
         for user in std::mem::take(&mut self.unsettled) {
             let status = self.status(&user);
             let Some(watched) = self.watched.get_mut(&user).filter(|watched| watched.told != status) else { continue };
             watched.told = status;
-            news.push((Dot { user, status }, watched.watchers.iter().copied().collect()));
+            let last_seen = self.seen.of(&user, status, (now, limits));
+            news.push((Dot { user, status, last_seen }, watched.watchers.iter().copied().collect()));
         }
         news
     }
@@ -153,5 +168,31 @@ impl People {
     fn sessions(&self, user: &UserId) -> impl Iterator<Item = (SessionId, &Online)> {
         let all = (user.clone(), SessionId(0))..=(user.clone(), SessionId(u64::MAX));
         self.online.range(all).map(|((_, session), online)| (*session, online))
+    }
+}
+
+impl Seen {
+    /// Notes that a connection of a user ended.
+    fn note(&mut self, user: &UserId, now: Time, limits: &Limits) {
+        if limits.last_seen_ttl.is_zero() {
+            return;
+        }
+        if let Some(before) = self.at.insert(user.clone(), now) {
+            self.order.remove(&(before, user.clone()));
+        }
+        self.order.insert((now, user.clone()));
+        while let Some((at, _)) = self.order.first()
+            && (self.order.len() > limits.last_seen_max || now.since(*at) > limits.last_seen_ttl)
+        {
+            let Some((_, user)) = self.order.pop_first() else { break };
+            self.at.remove(&user);
+        }
+    }
+
+    /// When a user of this status was last seen, rounded down.
+    fn of(&self, user: &UserId, status: Option<Status>, (now, limits): (Time, &Limits)) -> Option<Time> {
+        let at = self.at.get(user).filter(|at| status.is_none() && now.since(**at) <= limits.last_seen_ttl)?;
+        let grain = u64::try_from(limits.last_seen_grain.as_millis()).unwrap_or(u64::MAX).max(1);
+        Some(Time::from_millis(at.as_millis() / grain * grain))
     }
 }

@@ -13,6 +13,11 @@ pub enum Refusal {
         /// Rooms it may be in.
         rooms_max: usize,
     },
+    /// As many users are in the room as may be.
+    RoomFull {
+        /// Users that may be in it.
+        viewers_max: usize,
+    },
     /// The session types into as many targets of the room as it may.
     TooManyTargets {
         /// Targets it may type into at once.

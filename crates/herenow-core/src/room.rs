@@ -10,8 +10,9 @@ use crate::{
     gear::Pace,
     history::{Change, History, Kind},
     id::{ConnectionKey, RequestId, RoomId, SessionId, UserId},
+    keepsakes::{Keepsakes, kept_for},
     limits::Limits,
-    listeners::{Listener, Listeners},
+    listeners::{Listener, Listeners, Told},
     locks::Locks,
     profile::{Profile, Status},
     refusal::Refusal,
@@ -124,6 +125,7 @@ pub(crate) struct Desk<'a> {
     pub(crate) fence: &'a mut u64,
     pub(crate) deadlines: &'a mut Deadlines,
     pub(crate) outputs: &'a mut VecDeque<Output>,
+    pub(crate) keepsakes: &'a mut Keepsakes,
 }
 
 /// A session that asks a room for something.
@@ -183,14 +185,26 @@ impl Room {
     /// Takes a session in, and owes it the roster.
     pub(crate) fn join(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>, entrance: Entrance) -> Result<(), Refusal> {
         let Entrance { interest, observe, state, since, sessions, re } = entrance;
+        let viewers_max = desk.limits.viewers_max;
+        // Another tab of somebody who is here takes nobody's place.
+        if !observe && self.roster.count().users >= viewers_max && !self.roster.contains(&guest.profile.user) {
+            return Err(Refusal::RoomFull { viewers_max });
+        }
         self.tells_sessions |= sessions;
         let seated = self.roster.has_entry(&guest.profile.user, guest.session);
         if observe {
             self.vacate(desk, &guest.profile.user, guest.session, Ending::Left);
         } else {
             let Guest { session, profile, status, .. } = guest;
-            let arrival = Arrival { session, profile, status, state: state.as_ref() };
-            let effect = self.roster.enter(arrival, desk.now, desk.limits)?;
+            let kept = desk.keepsakes.before(session, &self.id, state.as_ref());
+            let mut enter = |state: &Option<Patch>| {
+                let arrival = Arrival { session, profile, status, state: state.as_ref() };
+                self.roster.enter(arrival, desk.now, desk.limits)
+            };
+            // Where both are too much together, what is new counts.
+            let back = if kept.is_some() { enter(&kept).ok() } else { None };
+            let effect = back.map_or_else(|| enter(&state), Ok)?;
+            desk.keepsakes.drop(&(session, self.id.clone()));
             self.touch(desk, &profile.user);
             self.note(desk, profile, effect, Reason::Left);
         }
@@ -203,10 +217,10 @@ impl Room {
             interest,
             since: *desk.mark,
             owed: *desk.mark,
-            told: None,
+            told: Told::NOTHING,
             behind: false,
             sessions,
-            typing_off_at: None,
+            typing_off_at: Listener::NEVER,
         });
         let why = if seated { Owing::JoinedAgain } else { Owing::Joined };
         self.turn(desk).owed.push(Owed { session: guest.session, re, since, why });
@@ -249,6 +263,16 @@ impl Room {
     pub(crate) fn end_grace(&mut self, desk: &mut Desk<'_>, user: &UserId, session: SessionId) {
         let Some(reason) = self.roster.grace_over(user, session, desk.now) else { return };
         self.exit(desk, user, session, reason);
+    }
+
+    /// Ends the entry of a session whose connection ended by `since`, and that did not join again.
+    pub(crate) fn end_unclaimed(&mut self, desk: &mut Desk<'_>, user: &UserId, session: SessionId, since: Time) {
+        if self.listeners.get(session).is_none()
+            && self.roster.suspended_at(user, session, desk.limits).is_some_and(|at| at <= since)
+        {
+            self.turn(desk);
+            self.vacate(desk, user, session, Ending::Left);
+        }
     }
 
     /// Puts a user out, with all their sessions or with `only` one; the sessions that heard the room until now.
@@ -319,7 +343,7 @@ impl Room {
     pub(crate) fn fall_behind(&mut self, session: SessionId) {
         if let Some(listener) = self.listeners.get_mut(session) {
             listener.behind = true;
-            listener.told = None;
+            listener.told = Told::NOTHING;
         }
     }
 
@@ -337,7 +361,7 @@ impl Room {
         self.turn(desk);
         desk.mark.0 += 1;
         if let Some(listener) = self.listeners.get_mut(session) {
-            (listener.owed, listener.told) = (*desk.mark, None);
+            (listener.owed, listener.told) = (*desk.mark, Told::NOTHING);
         }
         self.turn(desk).owed.push(Owed::refresh(session));
     }
@@ -397,9 +421,20 @@ impl Room {
             self.pass_lock(desk, &name, session);
         }
         self.hide_cursor(desk, session);
+        self.keep(desk, user, session, reason);
         let effect = self.roster.exit(user, session);
         self.touch(desk, user);
         self.note(desk, &profile, effect, reason);
+    }
+
+    /// Keeps what a session shared, in case it comes back.
+    fn keep(&self, desk: &mut Desk<'_>, user: &UserId, session: SessionId, reason: Reason) {
+        let Some(span) = kept_for(reason, desk.limits) else { return };
+        let (key, until) = ((session, self.id.clone()), desk.now + span);
+        let state = self.roster.state_of(user, session);
+        if desk.keepsakes.keep(key, state, until, desk.limits.keepsake_bytes_max) {
+            desk.deadlines.set(until, Timer::Keepsake(session, self.id.clone()));
+        }
     }
 
     /// Remembers that a user's sessions are to be told anew.

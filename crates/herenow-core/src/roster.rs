@@ -178,6 +178,16 @@ impl Roster {
         }
     }
 
+    /// When the connection of a session ended that is in grace; `None` where it is not.
+    pub fn suspended_at(&self, user: &UserId, session: SessionId, limits: &Limits) -> Option<Time> {
+        match self.members.get(user)?.entry(session)?.seat {
+            Seat::Grace { until, reason } => Some(Time::from_millis(
+                until.as_millis().saturating_sub(u64::try_from(reason.grace(limits).as_millis()).unwrap_or(u64::MAX)),
+            )),
+            Seat::Connected => None,
+        }
+    }
+
     /// The user's sessions in grace whose page said that it goes away, where no session of theirs is connected: what
     /// an explicit leave of the last connected one ends as well.
     pub fn closed_behind(&self, user: &UserId) -> Vec<SessionId> {
@@ -239,12 +249,14 @@ impl Roster {
         let entries = self.members.get(user).map(|member| member.entries.as_slice());
         let mut entries: Vec<&Entry> = entries.unwrap_or_default().iter().collect();
         entries.sort_by_key(|entry| entry.came);
-        let view = |entry: &&Entry| SessionView {
-            session: entry.session,
-            status: entry.status,
-            state: entry.state.iter().map(|(key, (_, value))| (Arc::clone(key), Arc::clone(value))).collect(),
-        };
+        let view = |entry: &&Entry| SessionView { session: entry.session, status: entry.status, state: entry.shared() };
         entries.iter().map(view).collect()
+    }
+
+    /// What one session shares; nothing where it has no place.
+    pub fn state_of(&self, user: &UserId, session: SessionId) -> State {
+        let entry = self.members.get(user).and_then(|member| member.entry(session));
+        entry.map(Entry::shared).unwrap_or_default()
     }
 
     /// What keeps a user here.
@@ -295,6 +307,12 @@ impl Roster {
     /// Whether nobody is here.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
+    }
+}
+
+impl Entry {
+    fn shared(&self) -> State {
+        self.state.iter().map(|(key, (_, value))| (Arc::clone(key), Arc::clone(value))).collect()
     }
 }
 

@@ -8,9 +8,9 @@ use crate::{
     gear::Duty,
     history::Kind,
     id::{ConnectionKey, UserId},
-    listeners::Listener,
+    listeners::{Listener, Told},
     profile::Profile,
-    room::{Desk, Owed, Owing, Room, Spoken, Typing, acknowledge, deliver},
+    room::{Desk, Owed, Owing, Room, Spoken, Turn, Typing, acknowledge, deliver},
     typing::Place,
     version::Version,
 };
@@ -26,6 +26,8 @@ struct Views {
     first: Option<Arc<RosterView>>,
     detailed: Option<Arc<RosterView>>,
     count: Option<Arc<CountView>>,
+    /// Who is told the count and the locks, once all others are answered.
+    counted: Vec<ConnectionKey>,
 }
 
 impl Room {
@@ -33,12 +35,12 @@ impl Room {
     /// owed, and the rest.
     pub(crate) fn settle(&mut self, desk: &mut Desk<'_>) {
         let Some(mut turn) = self.turn.take() else { return };
-        for spoken in turn.before {
+        for spoken in std::mem::take(&mut turn.before) {
             self.speak(desk, spoken);
         }
         self.notice(desk, turn.from);
         let mut views = Views::default();
-        self.shift(desk, turn.mark, &mut turn.after);
+        self.shift(desk, &mut turn);
         let said = desk.outputs.len();
         if desk.now >= self.tell_at {
             self.tell(desk, (turn.from, turn.mark), &mut views);
@@ -49,17 +51,18 @@ impl Room {
         }
         self.answer(desk, turn.owed, &mut views);
         self.refresh_some(desk, &mut views);
+        self.answer_counted(desk, views);
         for spoken in turn.after {
             self.speak(desk, spoken);
         }
         self.tell_cursors(desk);
         self.plan(desk);
-        let untold = self.listeners.iter().filter_map(|listener| listener.told).min();
+        let untold = self.listeners.iter().filter_map(|listener| listener.told.get()).min();
         self.history.trim(desk.limits.log_changes_max, untold.unwrap_or(self.history.number()));
     }
 
-    /// Changes the gear where the number of viewers asks for it. `after` is what the turn says last.
-    fn shift(&mut self, desk: &mut Desk<'_>, mark: Mark, after: &mut Vec<Spoken>) {
+    /// Changes the gear where the number of viewers asks for it.
+    fn shift(&mut self, desk: &mut Desk<'_>, turn: &mut Turn) {
         let (users, gears) = (self.roster.count().users, &desk.limits.gears);
         let before = self.pace;
         self.pace = before.shifted(users, gears);
@@ -70,7 +73,7 @@ impl Room {
         self.tell_at = desk.now;
         let (was, is) = (before.gear, self.pace.gear);
         if is == Gear::Crowd && was != Gear::Crowd {
-            self.end_all_typing(desk, mark, after);
+            self.end_all_typing(desk, turn.mark, &mut turn.after);
             self.cursors.hide_all();
         }
         if is == Gear::Batched && was != Gear::Batched {
@@ -81,13 +84,12 @@ impl Room {
         for listener in self.listeners.iter_mut() {
             let awaits = listener.owed == Listener::AWAITS;
             match (before.duty(listener.interest), pace.duty(listener.interest)) {
-                (Duty::Lists, Duty::Counts) if awaits => {
-                    (listener.owed, listener.told) = (*desk.mark, (!listener.behind).then_some(NEVER));
-                }
-                (Duty::Lists, Duty::Counts) => listener.told = listener.told.map(|_| NEVER),
+                // What it waited for is the count now, and the locks, of which it heard nothing meanwhile.
+                (Duty::Lists, Duty::Counts) if awaits => turn.owed.push(Owed::refresh(listener.session)),
+                (Duty::Lists, Duty::Counts) => listener.told = listener.told.get().map_or(Told::NOTHING, |_| NEVER),
                 // Without a version it is answered in this turn, or when it can be written to again.
-                (Duty::Counts, Duty::Lists) if listener.told.is_some() => {
-                    (listener.owed, listener.told) = (Listener::AWAITS, None);
+                (Duty::Counts, Duty::Lists) if listener.told != Told::NOTHING => {
+                    (listener.owed, listener.told) = (Listener::AWAITS, Told::NOTHING);
                     self.refreshing.push_back(listener.session);
                 }
                 // The room shifted again before this one had its turn.
@@ -106,12 +108,12 @@ impl Room {
         let (mut whole, mut counts) = (Vec::new(), Vec::new());
         let pace = self.pace;
         for listener in self.listeners.iter_mut().filter(|listener| !listener.behind) {
-            let Some(told) = listener.told.filter(|told| *told != number) else { continue };
-            listener.told = Some(number);
+            let Some(told) = listener.told.get().filter(|told| *told != number) else { continue };
+            listener.told = Told::version(number);
             match pace.duty(listener.interest) {
                 Duty::Lists if self.history.since(told).is_none() => whole.push(listener.session),
                 Duty::Lists => lists.entry(told).or_insert_with(Vec::new).push(listener.connection),
-                Duty::Steps if pace.gear == Gear::Live && told >= turn_from && told != NEVER => {
+                Duty::Steps if pace.gear == Gear::Live && told >= turn_from && Told::version(told) != NEVER => {
                     steps.entry(told).or_insert_with(Vec::new).push(listener.connection);
                 }
                 Duty::Steps => whole.push(listener.session),
@@ -131,7 +133,7 @@ impl Room {
             self.answer_one(desk, Owed::refresh(session), views);
         }
         if !counts.is_empty() {
-            say(desk, counts, Event::Count(self.count_view(desk, views)));
+            say(desk, counts, Event::Count { view: self.count_view(desk, views), locks: None });
         }
         self.tell_sessions(desk, mark);
         // After the joins: nobody hears of the typing of somebody whom they do not know.
@@ -201,7 +203,7 @@ impl Room {
             self.answer_one(desk, owed, views);
         }
         for owed in unasked {
-            if self.listeners.get(owed.session).is_some_and(|listener| listener.told.is_none()) {
+            if self.listeners.get(owed.session).is_some_and(|listener| listener.told == Told::NOTHING) {
                 self.answer_one(desk, owed, views);
             }
         }
@@ -216,10 +218,12 @@ impl Room {
             return acknowledge(desk, session, re, None);
         }
         // What was told last may be on its way still: a diff must fit whether or not its client has that.
-        let has_missed =
-            listener.told.is_none_or(|told| told != number && since.as_ref().is_none_or(|since| since.number != told));
+        let has_missed = listener
+            .told
+            .get()
+            .is_none_or(|told| told != number && since.as_ref().is_none_or(|since| since.number != told));
         let since = since.filter(|_| why != Owing::Synced || !has_missed);
-        listener.told = Some(number);
+        listener.told = Told::version(number);
         if listener.owed == Listener::AWAITS {
             desk.mark.0 += 1;
             listener.owed = *desk.mark;
@@ -243,22 +247,27 @@ impl Room {
                 deliver(desk, session, Event::Roster { re, interest, is_answer, view });
             }
             Duty::Counts => {
+                views.counted.push(listener.connection);
                 acknowledge(desk, session, re, None);
-                let view = self.count_view(desk, views);
-                deliver(desk, session, Event::Count(view));
-                // A count says nothing of locks, and each change of one is told in a crowd as well.
-                for lock in self.lock_views().iter() {
-                    deliver(desk, session, Event::Lock { room: self.id.clone(), lock: lock.clone() });
-                }
             }
             Duty::Nothing => acknowledge(desk, session, re, None),
+        }
+    }
+
+    /// Tells the count to all who were answered by it, in one go. It names all locks, since each change of one is told in
+    /// a crowd as well, and nothing else would say which are free again.
+    fn answer_counted(&self, desk: &mut Desk<'_>, mut views: Views) {
+        let counted = std::mem::take(&mut views.counted);
+        if !counted.is_empty() {
+            let view = self.count_view(desk, &mut views);
+            say(desk, counted, Event::Count { view, locks: Some(self.lock_views()) });
         }
     }
 
     /// Sees to it that the room is woken when there will be something to tell.
     fn plan(&mut self, desk: &mut Desk<'_>) {
         let number = self.history.number();
-        let untold = |told: Option<u64>| told.is_some_and(|told| told != number);
+        let untold = |told: Told| told.get().is_some_and(|told| told != number);
         let waits = !self.touched.is_empty()
             || self.typing_told.as_ref().is_some_and(|told| !self.is_told(told))
             || self.listeners.iter().any(|listener| untold(listener.told) && !listener.behind);
@@ -459,6 +468,6 @@ fn say(desk: &mut Desk<'_>, connections: Vec<ConnectionKey>, event: Event) {
 }
 
 /// The version of nobody: who has it is told the count, whatever the version now.
-const NEVER: u64 = u64::MAX;
+const NEVER: Told = Told::version(u64::MAX - 1);
 /// In how many parts those who hear lists again get them.
 const REFRESH_PARTS: u32 = 20;

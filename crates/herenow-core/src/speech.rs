@@ -4,6 +4,7 @@ use crate::{
     deadlines::Timer,
     event::{Event, Except, Gear, Hearing, Mark, Notice, Output},
     id::{SessionId, UserId},
+    listeners::Listener,
     profile::Profile,
     refusal::Refusal,
     room::{Desk, Guest, Room, Spoken},
@@ -91,9 +92,9 @@ impl Room {
     /// Whether a session is to be told now that nobody hears of typing here: once a minute.
     pub(crate) fn may_say_typing_off(&mut self, now: Time, session: SessionId) -> bool {
         let Some(listener) = self.listeners.get_mut(session) else { return true };
-        let due = listener.typing_off_at.is_none_or(|at| now.since(at) >= TYPING_OFF_EVERY);
+        let due = listener.typing_off_at == Listener::NEVER || now.since(listener.typing_off_at) >= TYPING_OFF_EVERY;
         if due {
-            listener.typing_off_at = Some(now);
+            listener.typing_off_at = now;
         }
         due
     }

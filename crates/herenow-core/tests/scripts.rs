@@ -10,7 +10,7 @@ use herenow_core::{
     event::{Count, Event, LockView, Notice, Output, SessionView, Viewer},
     explain::Explanation,
     history::Kind,
-    hub::Hub,
+    hub::{Hub, Load},
     id::{ConnectionKey, LockName, RequestId, RoomId, SessionId, Target, UserId},
     limits::Limits,
     people::Dot,
@@ -140,8 +140,9 @@ impl Play {
             ["load"] => {
                 let load = self.hub.load();
                 let people = if load.people > 0 { format!(" people {}", load.people) } else { String::new() };
-                writeln!(out, "rooms {} sessions {}{people} deadlines {}", load.rooms, load.sessions, load.deadlines)
-                    .unwrap();
+                let kept = if load.keepsakes > 0 { format!(" kept {}", load.keepsakes) } else { String::new() };
+                let Load { rooms, sessions, deadlines, .. } = load;
+                writeln!(out, "rooms {rooms} sessions {sessions}{people}{kept} deadlines {deadlines}").unwrap();
             }
             ["look", r] => {
                 let roster = self.hub.roster(&room(r));
@@ -186,6 +187,7 @@ impl Play {
         let number: usize = value.parse().unwrap();
         match name {
             "rooms" => self.limits.rooms_per_session_max = number,
+            "viewers" => self.limits.viewers_max = number,
             "targets" => self.limits.typing_targets_max = number,
             "state_bytes" => self.limits.state_bytes_max = number,
             "state_keys" => self.limits.state_keys_max = number,
@@ -193,6 +195,10 @@ impl Play {
             "locks" => self.limits.locks_per_session_max = number,
             "waiters" => self.limits.lock_waiters_max = number,
             "watched" => self.limits.watched_per_session_max = number,
+            "kept_bytes" => self.limits.keepsake_bytes_max = number,
+            "seen_ttl" => self.limits.last_seen_ttl = Duration::from_millis(value.parse().unwrap()),
+            "seen_grain" => self.limits.last_seen_grain = Duration::from_millis(value.parse().unwrap()),
+            "seen_users" => self.limits.last_seen_max = number,
             "blocks" => self.limits.blocks_max = number,
             "log" => self.limits.log_changes_max = number,
             "batched" => self.limits.gears.batched_above = number,
@@ -468,9 +474,10 @@ fn show(event: &Event) -> String {
             let first = show_viewers(&step.first);
             format!("{} {} {} {what} [{first}] {}", step.room, step.version, step.profile.user, show_count(step.count))
         }
-        Event::Count(view) => {
+        Event::Count { view, locks } => {
             let faces: Vec<&str> = view.faces.iter().map(|face| face.user.as_str()).collect();
-            format!("{} {} {} faces [{}]", view.room, view.version, show_count(view.count), faces.join(" "))
+            let locks = locks.as_deref().map(show_locks).unwrap_or_default();
+            format!("{} {} {} faces [{}]{locks}", view.room, view.version, show_count(view.count), faces.join(" "))
         }
         Event::Typing { room, profile, target, on } => {
             let place = target.as_ref().map_or(String::new(), |target| format!(" in {target}"));
@@ -502,10 +509,11 @@ fn show(event: &Event) -> String {
             format!("re {}: done{handed}", re.0)
         }
         Event::Statuses(dots) => {
-            let one = |dot: &Dot| match dot.status {
-                Some(Status::Active) => format!("{} active", dot.user),
-                Some(Status::Idle) => format!("{} idle", dot.user),
-                None => format!("{} offline", dot.user),
+            let one = |dot: &Dot| match (dot.status, dot.last_seen) {
+                (Some(Status::Active), _) => format!("{} active", dot.user),
+                (Some(Status::Idle), _) => format!("{} idle", dot.user),
+                (None, None) => format!("{} offline", dot.user),
+                (None, Some(at)) => format!("{} offline, last seen at {} ms", dot.user, at.as_millis()),
             };
             format!("dots: {}", dots.iter().map(one).collect::<Vec<_>>().join(", "))
         }

@@ -56,7 +56,8 @@ impl World {
             965..995 => self.burst(),
             995..998 => self.drain(),
             998..1_000 => self.restart(),
-            1_000..1_100 => self.act_point(at),
+            1_000..1_030 => self.ebb(),
+            1_030..1_100 => self.act_point(at),
             1_100..1_240 => self.act_lock(at),
             1_240..1_290 => self.act_watch(at),
             1_290..1_360 if self.slow => {
@@ -333,6 +334,23 @@ impl World {
                     self.shut(at, how);
                 }
                 (false, _) => {}
+            }
+        }
+    }
+
+    /// Many leave one room at once, and some come back: a room shifts down, and up again before all is told.
+    fn ebb(&mut self) {
+        let (room, returns) = (self.room(), self.rng.percent(50));
+        for at in 0..self.tabs.len() {
+            let Some(tab) = self.tabs.get_mut(at) else { continue };
+            let wish = tab.seats.get(&room).map(|seat| seat.wish).unwrap_or_default();
+            if tab.connection.is_none() || !matches!(wish, Wish::View(_)) || !self.rng.percent(60) {
+                continue;
+            }
+            tab.leave(&room);
+            self.ask(at, Command::Leave { room: room.clone() });
+            if returns && self.rng.percent(70) {
+                self.join(at, &room, wish, None);
             }
         }
     }

@@ -13,8 +13,8 @@ use herenow_core::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Longer than any grace, lease, delay and time-out one after another, in virtual milliseconds.
-const CALM_MS: u64 = 120_000;
+/// Longer than any grace, lease, delay, time-out and time to come back one after another, in virtual milliseconds.
+const CALM_MS: u64 = 180_000;
 
 impl World {
     /// Lets all come to rest and compares; after how many virtual milliseconds nothing changed any more.

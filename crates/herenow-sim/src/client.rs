@@ -224,7 +224,7 @@ impl Tab {
             Event::Roster { re: None, view, .. } => self.news(&view.room, event)?,
             Event::Diff { re: None, view, .. } => self.news(&view.room, event)?,
             Event::Step(step) => self.news(&step.room, event)?,
-            Event::Count(view) => self.news(&view.room, event)?,
+            Event::Count { view, .. } => self.news(&view.room, event)?,
             Event::Typing { room, .. }
             | Event::Sessions { room, .. }
             | Event::Cursors { room, .. }
@@ -352,7 +352,12 @@ impl Seat {
                 return Ok(if self.granted.follows() { heard } else { Heard::Old });
             }
             Event::Step(step) => self.view.take_step(step)?,
-            Event::Count(view) => self.view.take_count(view)?,
+            Event::Count { view, locks } => {
+                self.view.take_count(view)?;
+                if let Some(locks) = locks {
+                    self.view.take_locks(locks)?;
+                }
+            }
             Event::Typing { profile, target, on, .. } => {
                 self.view.take_typing(&profile.user, target, *on);
             }

@@ -1,6 +1,7 @@
 //! What the turn that is open must say.
 use herenow_core::{
     command::Reason,
+    event::State,
     id::{LockName, RoomId, SessionId, UserId},
     refusal::Refusal,
 };
@@ -21,8 +22,10 @@ pub struct Due {
     pub messages: BTreeMap<Arc<str>, (RoomId, BTreeSet<SessionId>)>,
     /// Who is told that they are out, and for how long.
     pub removed: BTreeSet<(SessionId, RoomId, Option<Duration>)>,
-    /// Why users left the last time; kept from turn to turn.
-    pub left: BTreeMap<(RoomId, UserId), Reason>,
+    /// Why users left the last time; kept from turn to turn. More than one reason where several graces ended in one turn.
+    pub left: BTreeMap<(RoomId, UserId), BTreeSet<Reason>>,
+    /// What sessions shared that lost their places, and why they did; taken up at once.
+    pub(crate) keepsakes: Vec<(SessionId, RoomId, Reason, State)>,
     /// Sessions that can be written to again, and are owed the room unasked.
     pub refreshed: BTreeSet<(RoomId, SessionId)>,
     /// The users of each wish to watch, which is answered by their statuses.

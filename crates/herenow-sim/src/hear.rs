@@ -73,7 +73,7 @@ impl Partition {
             Event::Roster { view, .. } => &view.room,
             Event::Diff { view, .. } => &view.room,
             Event::Step(view) => &view.room,
-            Event::Count(view) => &view.room,
+            Event::Count { view, .. } => &view.room,
             Event::Typing { room, .. }
             | Event::Sessions { room, .. }
             | Event::Cursors { room, .. }
@@ -94,6 +94,7 @@ impl Partition {
             listening,
             entered: due.entered.contains(&(room.clone(), session)),
             refreshed: due.refreshed.contains(&(room.clone(), session)),
+            asked: due.views(room, session) > 0,
             missed: hearer.missed,
             room: model,
             log_max: self.limits.log_changes_max as u64,
@@ -116,9 +117,11 @@ impl Partition {
 
     /// Notes that a join or a sync was answered by a word only.
     fn note_answered(&mut self, hearer: Hearer<'_>, room: &RoomId, asked: Asked, event: &Event) {
-        let listening = self.model.rooms.get(room).and_then(|room| room.listeners.get(&hearer.session));
-        let (Event::Ack { .. }, Asked::Join, Some(listening)) = (event, asked, listening) else { return };
-        let shadow = Shadow { period: listening.period, ready: true, ..Shadow::default() };
+        let (Event::Ack { .. }, Asked::Join, Some(model)) = (event, asked, self.model.rooms.get(room)) else { return };
+        let Some(listening) = model.listeners.get(&hearer.session) else { return };
+        // A count follows.
+        let ready = model.latches.duty(listening.interest) != Duty::Counts;
+        let shadow = Shadow { period: listening.period, ready, ..Shadow::default() };
         self.shadows.insert((hearer.key, room.clone()), shadow);
     }
 
@@ -127,7 +130,7 @@ impl Partition {
         let asked = self.model.due.watches.get_mut(&hearer.session);
         let asked = asked.filter(|asked| asked.front() == Some(&users)).and_then(|asked| asked.pop_front());
         let known = self.dots.entry(hearer.key).or_default();
-        for Dot { user, status } in dots {
+        for Dot { user, status, .. } in dots {
             let before = known.insert(user.clone(), *status);
             if asked.is_none() && !self.model.dots.watches(hearer.session, user) {
                 return Err(format!("does not watch {user}"));
@@ -186,104 +189,35 @@ struct Ears<'a> {
     entered: bool,
     /// They can be written to again since this turn.
     refreshed: bool,
+    /// They are owed the room, be it that they asked or not.
+    asked: bool,
     missed: bool,
     room: &'a RoomModel,
     log_max: u64,
 }
 
+impl Ears<'_> {
+    fn duty(&self) -> Duty {
+        self.room.latches.duty(self.listening.interest)
+    }
+}
+
+fn wants(wanted: bool) -> Result<(), Fault> {
+    if wanted { Ok(()) } else { Err("did not ask for it".into()) }
+}
+
 impl Shadow {
     /// Takes an event of the room in; `current` gives the roster as it is now.
     fn hear(&mut self, event: &Event, ears: &Ears<'_>, current: Option<impl FnOnce() -> View>) -> Result<(), Fault> {
-        let Listening { interest, sessions, behind, awaits, .. } = ears.listening;
-        if behind {
+        if ears.listening.behind {
             return Err("it has fallen behind".into());
         }
-        let (gear, duty) = (ears.room.latches.gear(), ears.room.latches.duty(interest));
-        let wants = |wanted: bool| if wanted { Ok(()) } else { Err(Fault::from("did not ask for it")) };
-        let told = if self.ready && awaits.is_none() { Ok(()) } else { Err(Fault::from("before its roster")) };
         match event {
-            Event::Roster { re, view, interest: said, .. } => {
-                wants(matches!(duty, Duty::Lists | Duty::Steps))?;
-                if *said != interest || view.sessions.is_some() != (sessions && duty == Duty::Lists) {
-                    return Err(format!("it asked for {:?}", ears.listening));
-                }
-                if re.is_none() {
-                    self.may_refresh(ears, view.version.number)?;
-                }
-                (self.whole, self.ready) = (true, true);
-                self.view.take_roster(view)
-            }
-            Event::Diff { typing: Some(typing), view, locks, .. } => {
-                wants(duty == Duty::Lists && !sessions)?;
-                let known = self.view.version.as_ref().filter(|_| self.ready && self.view.lists);
-                if let Some(known) = known.filter(|known| view.from != known.number)
-                    && view.version.number > known.number
-                {
-                    // What it would follow was not said; a roster comes once it can be written to.
-                    let known = known.clone();
-                    return if ears.missed { Ok(()) } else { Err(format!("does not follow {known}")) };
-                }
-                if let Some(current) = current {
-                    self.view = current();
-                }
-                (self.whole, self.ready) = (true, true);
-                self.view.take_typists(typing);
-                self.view.take_locks(locks.as_deref().unwrap_or_default())
-            }
-            Event::Diff { view, typing: None, .. } => {
-                wants(duty == Duty::Lists)?;
-                told?;
-                if ears.entered && view.joined.iter().any(|viewer| viewer.profile.user == *ears.user) {
-                    return Err("its own joined".into());
-                }
-                match self.view.take_diff(view, None)? {
-                    Heard::Applied => Ok(()),
-                    Heard::Old => Err("is no news".into()),
-                    Heard::Gap => Err(format!("does not follow what it was told, {:?}", self.view.version)),
-                }
-            }
-            Event::Step(step) => {
-                wants(duty == Duty::Steps && gear == Gear::Live)?;
-                told?;
-                if ears.entered && step.left.is_none() && step.profile.user == *ears.user {
-                    return Err("its own joined".into());
-                }
-                self.view.take_step(step)
-            }
-            Event::Count(view) => {
-                wants(duty == Duty::Counts)?;
-                let typist = self.view.typing.iter().find(|(typist, _)| typist != ears.user);
-                if let Some((typist, _)) = typist.filter(|_| gear == Gear::Crowd && !ears.refreshed) {
-                    return Err(format!("it sees {typist} type still"));
-                }
-                self.whole |= ears.refreshed;
-                self.ready |= ears.refreshed;
-                if self.ready { self.view.take_count(view) } else { Err("before its answer".into()) }
-            }
-            Event::Typing { profile, target, on, .. } => {
-                wants(Hearing::Typing.includes(interest) && !(*on && gear == Gear::Crowd))?;
-                told?;
-                if profile.user == *ears.user {
-                    return Err("its own typing".into());
-                }
-                let news = self.view.take_typing(&profile.user, target, *on);
-                if news || self.whole { Ok(()) } else { Err("is told twice".into()) }
-            }
-            Event::Sessions { user, list, .. } => {
-                wants(sessions)?;
-                told?;
-                self.view.take_sessions(user, list);
-                if *list == ears.room.sessions_of(user) { Ok(()) } else { Err("those are not the sessions".into()) }
-            }
-            Event::Cursors { at, .. } => {
-                wants(sessions)?;
-                told?;
-                self.view.take_pointers(at);
-                Ok(())
-            }
-            Event::Lock { lock, .. } => {
-                told?;
-                self.view.take_lock(lock)
+            Event::Roster { .. } => self.hear_roster(event, ears),
+            Event::Diff { typing: Some(_), .. } => self.hear_answer(event, ears, current),
+            Event::Diff { typing: None, .. } | Event::Step(_) | Event::Count { .. } => self.hear_news(event, ears),
+            Event::Typing { .. } | Event::Sessions { .. } | Event::Cursors { .. } | Event::Lock { .. } => {
+                self.hear_of_one(event, ears)
             }
             Event::Message { .. }
             | Event::Removed { .. }
@@ -293,6 +227,123 @@ impl Shadow {
             | Event::WatchRefused { .. }
             | Event::Refused { .. } => Ok(()),
         }
+    }
+
+    fn hear_roster(&mut self, event: &Event, ears: &Ears<'_>) -> Result<(), Fault> {
+        let Event::Roster { re, view, interest, is_answer } = event else { return Ok(()) };
+        let duty = ears.duty();
+        wants(matches!(duty, Duty::Lists | Duty::Steps) && *is_answer == re.is_some())?;
+        let detailed = ears.listening.sessions && duty == Duty::Lists;
+        if *interest != ears.listening.interest || view.sessions.is_some() != detailed {
+            return Err(format!("it asked for {:?}", ears.listening));
+        }
+        if !is_answer {
+            self.may_refresh(ears, view.version.number)?;
+        }
+        (self.whole, self.ready) = (true, true);
+        self.view.take_roster(view)
+    }
+
+    /// Takes a diff in that answers a join or a sync.
+    fn hear_answer(
+        &mut self,
+        event: &Event,
+        ears: &Ears<'_>,
+        current: Option<impl FnOnce() -> View>,
+    ) -> Result<(), Fault> {
+        let Event::Diff { view, typing, locks, .. } = event else { return Ok(()) };
+        wants(ears.duty() == Duty::Lists && !ears.listening.sessions)?;
+        let known = self.view.version.as_ref().filter(|_| self.ready && self.view.lists);
+        if let Some(known) = known.filter(|known| view.from != known.number)
+            && view.version.number > known.number
+        {
+            // What it would follow was not said; a roster comes once it can be written to.
+            return if ears.missed { Ok(()) } else { Err(format!("does not follow {known}")) };
+        }
+        if let Some(current) = current {
+            self.view = current();
+        }
+        (self.whole, self.ready) = (true, true);
+        self.view.take_typists(typing.as_deref().unwrap_or_default());
+        self.view.take_locks(locks.as_deref().unwrap_or_default())
+    }
+
+    /// Takes in how the roster changed.
+    fn hear_news(&mut self, event: &Event, ears: &Ears<'_>) -> Result<(), Fault> {
+        let (gear, duty) = (ears.room.latches.gear(), ears.duty());
+        let own = |joined: &UserId| {
+            if ears.entered && joined == ears.user { Err(Fault::from("its own joined")) } else { Ok(()) }
+        };
+        if let Event::Diff { view, .. } = event {
+            wants(duty == Duty::Lists)?;
+            self.told(ears)?;
+            view.joined.iter().try_for_each(|viewer| own(&viewer.profile.user))?;
+            return match self.view.take_diff(view, None)? {
+                Heard::Applied => Ok(()),
+                Heard::Old => Err("is no news".into()),
+                Heard::Gap => Err(format!("does not follow what it was told, {:?}", self.view.version)),
+            };
+        }
+        if let Event::Step(step) = event {
+            wants(duty == Duty::Steps && gear == Gear::Live)?;
+            self.told(ears)?;
+            if step.left.is_none() {
+                own(&step.profile.user)?;
+            }
+            return self.view.take_step(step);
+        }
+        let Event::Count { view, locks } = event else { return Ok(()) };
+        wants(duty == Duty::Counts)?;
+        let typist = self.view.typing.iter().find(|(typist, _)| typist != ears.user);
+        if let Some((typist, _)) = typist.filter(|_| gear == Gear::Crowd && !ears.asked) {
+            return Err(format!("it sees {typist} type still"));
+        }
+        let Some(locks) = locks else {
+            self.told(ears)?;
+            return self.view.take_count(view);
+        };
+        if !(ears.asked || ears.refreshed || ears.listening.awaits.is_some()) {
+            return Err("nobody asked for it".into());
+        }
+        (self.whole, self.ready) = (true, true);
+        self.view.take_count(view)?;
+        self.view.take_locks(locks)
+    }
+
+    /// Takes in what one viewer, session or lock is up to.
+    fn hear_of_one(&mut self, event: &Event, ears: &Ears<'_>) -> Result<(), Fault> {
+        let Listening { interest, sessions, .. } = ears.listening;
+        if let Event::Lock { lock, .. } = event {
+            self.told(ears)?;
+            return self.view.take_lock(lock);
+        }
+        if let Event::Typing { profile, target, on, .. } = event {
+            let goes_on = *on && ears.room.latches.gear() == Gear::Crowd;
+            wants(Hearing::Typing.includes(interest) && !goes_on)?;
+            self.told(ears)?;
+            if profile.user == *ears.user {
+                return Err("its own typing".into());
+            }
+            let news = self.view.take_typing(&profile.user, target, *on);
+            return if news || self.whole { Ok(()) } else { Err("is told twice".into()) };
+        }
+        wants(sessions)?;
+        self.told(ears)?;
+        if let Event::Cursors { at, .. } = event {
+            self.view.take_pointers(at);
+        }
+        if let Event::Sessions { user, list, .. } = event {
+            self.view.take_sessions(user, list);
+            if *list != ears.room.sessions_of(user) {
+                return Err("those are not the sessions".into());
+            }
+        }
+        Ok(())
+    }
+
+    /// It has the room that news are about.
+    fn told(&self, ears: &Ears<'_>) -> Result<(), Fault> {
+        if self.ready && ears.listening.awaits.is_none() { Ok(()) } else { Err("before its roster".into()) }
     }
 
     /// A roster comes unasked only to who can be written to again, when lists are told again, in place of steps where
@@ -318,7 +369,7 @@ fn answered(event: &Event) -> Option<&Arc<str>> {
         | Event::Refused { re, .. } => re.as_ref().map(|re| &re.0),
         Event::Ack { re, .. } | Event::LockAnswer { re, .. } => Some(&re.0),
         Event::Step(_)
-        | Event::Count(_)
+        | Event::Count { .. }
         | Event::Typing { .. }
         | Event::Sessions { .. }
         | Event::Cursors { .. }

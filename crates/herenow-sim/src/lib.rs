@@ -23,6 +23,7 @@ pub mod place;
 pub mod rng;
 pub mod run;
 pub mod show;
+mod small;
 pub mod tamper;
 pub mod told;
 pub mod view;

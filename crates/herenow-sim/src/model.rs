@@ -9,7 +9,7 @@ use crate::{
 use herenow_core::{
     command::{Command, Ending, Evictee, HomeNews, Input, Interest, Message, Patch, Reason},
     cursors::Point,
-    event::Gear,
+    event::{Gear, State},
     id::{ConnectionKey, LockName, RequestId, RoomId, SessionId, UserId},
     limits::Limits,
     profile::{Profile, Status},
@@ -26,7 +26,8 @@ use std::{
 /// The table of one partition.
 #[derive(Debug)]
 pub struct Model {
-    limits: Limits,
+    /// What the hub may hold.
+    pub limits: Limits,
     /// Sessions with a connection.
     pub sessions: BTreeMap<SessionId, Guest>,
     /// Rooms with entries or listeners.
@@ -36,6 +37,8 @@ pub struct Model {
     /// What the turn that is open must say.
     pub due: Due,
     blocks: BTreeMap<(RoomId, UserId), Time>,
+    /// What sessions shared that lost their places, and until when they may come back to it.
+    keepsakes: BTreeMap<(SessionId, RoomId), (Time, State)>,
     periods: u64,
     writes: u64,
 }
@@ -69,6 +72,7 @@ impl Model {
             dots: Dots::default(),
             due: Due::default(),
             blocks: BTreeMap::new(),
+            keepsakes: BTreeMap::new(),
             periods: 0,
             writes: 0,
         }
@@ -78,6 +82,7 @@ impl Model {
     pub fn wake(&mut self, now: Time) {
         self.dots.wake(now);
         self.blocks.retain(|_, until| *until > now);
+        self.keepsakes.retain(|_, (until, _)| *until > now);
         for (id, room) in &mut self.rooms {
             room.leases.retain(|_, until| *until > now);
             let over = |entry: &Entry| entry.ends.filter(|(until, _)| *until <= now);
@@ -87,14 +92,40 @@ impl Model {
                 .filter_map(|(session, entry)| over(entry).map(|(until, how)| (until, *session, how)))
                 .collect();
             ended.sort_by_key(|(until, session, _)| (*until, *session));
+            let mut reasons: BTreeMap<UserId, BTreeSet<Reason>> = BTreeMap::new();
             for (_, session, how) in ended {
+                if let Some(entry) = room.entries.get(&session) {
+                    reasons.entry(entry.user.clone()).or_default().insert(how.reason());
+                }
                 room.end(session, how.reason(), id, &mut self.due);
             }
+            for (user, reasons) in reasons.into_iter().filter(|(user, _)| !room.users.contains_key(user)) {
+                self.due.left.entry((id.clone(), user)).or_default().extend(reasons);
+            }
         }
+        self.keep(now);
     }
 
     /// Takes in what happened.
     pub fn take(&mut self, now: Time, input: &Input) {
+        self.take_in(now, input);
+        self.keep(now);
+    }
+
+    /// Keeps what sessions shared that lost their places, for as long as they may come back.
+    fn keep(&mut self, now: Time) {
+        for (session, id, reason, state) in std::mem::take(&mut self.due.keepsakes) {
+            let until = now + self.limits.resume_window.saturating_sub(reason.grace(&self.limits));
+            let cost = |state: &State| state.iter().map(|(key, value)| key.len() + value.len() + 64).sum::<usize>();
+            self.keepsakes.remove(&(session, id.clone()));
+            let held: usize = self.keepsakes.values().map(|(_, state)| cost(state)).sum();
+            if until > now && held + cost(&state) <= self.limits.keepsake_bytes_max {
+                self.keepsakes.insert((session, id), (until, state));
+            }
+        }
+    }
+
+    fn take_in(&mut self, now: Time, input: &Input) {
         match input {
             Input::Attached { session, profile, connection } => self.attach(now, *session, profile, *connection),
             Input::Home { user, session, news } => match news {
@@ -118,6 +149,15 @@ impl Model {
                 }
             }
             Input::Evicted { room, whom, reason, block } => self.evict(now, room, whom, (*reason, *block)),
+            Input::Unclaimed { room: id, session, since, .. } => {
+                let Some(room) = self.rooms.get_mut(id).filter(|room| !room.listeners.contains_key(session)) else {
+                    return;
+                };
+                let ended = room.entries.get(session).and_then(|entry| entry.ends);
+                if ended.is_some_and(|(until, how)| until <= *since + how.grace(&self.limits)) {
+                    room.quit(*session, Ending::Left, id, &mut self.due);
+                }
+            }
             Input::Published { room, message } => {
                 self.say(room, None, message);
             }
@@ -292,6 +332,11 @@ impl Model {
         if let Some(until) = self.blocks.get(&(id.clone(), user.clone())) {
             return Err(Refusal::Blocked { retry_after: until.since(now) });
         }
+        let viewers_max = self.limits.viewers_max;
+        let is_full = |room: &RoomModel| room.users.len() >= viewers_max && !room.users.contains_key(user);
+        if !observe && self.rooms.get(id).is_some_and(is_full) {
+            return Err(Refusal::RoomFull { viewers_max });
+        }
         self.periods += 1;
         self.writes += 1;
         let room = self.rooms.entry(id.clone()).or_default();
@@ -308,9 +353,17 @@ impl Model {
                 fresh: true,
                 came: self.periods,
             });
-            if let Some(patch) = state {
+            let kept = self.keepsakes.get(&(session, id.clone())).filter(|_| entry.fresh);
+            let kept = kept.map(|(_, state)| state.iter().map(|(key, value)| (key.clone(), Some(value.clone()))));
+            let with_kept = kept.map(|kept| {
+                let more = state.into_iter().flat_map(|patch| patch.0.iter().cloned());
+                Patch(kept.chain(more).collect())
+            });
+            let is_back = with_kept.is_some_and(|patch| entry.write(&patch, self.writes, &self.limits).is_ok());
+            if let Some(patch) = state.filter(|_| !is_back) {
                 entry.write(patch, self.writes, &self.limits)?;
             }
+            self.keepsakes.remove(&(session, id.clone()));
             if entry.fresh {
                 self.due.entered.insert((id.clone(), session));
             }

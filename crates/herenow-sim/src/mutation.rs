@@ -35,6 +35,10 @@ mutations! {
     DeadlinesSlept,
     /// An update changes the entry of another session in the room.
     WrongEntry,
+    /// A second tab is refused where a room is full.
+    SecondTabRefused,
+    /// A room takes one user more in than the limit says.
+    OneViewerTooMany,
     /// A session may be in one room more than the limit says.
     OneRoomTooMany,
     /// A room remembers one change more than the limit says.
@@ -83,6 +87,8 @@ mutations! {
     TickIgnored,
     /// Somebody gets no roster when a crowd ends.
     NoRosterAfterCrowd,
+    /// The locks are left out where a crowd's count should name them.
+    CrowdLocksLeftOut,
     /// Typing goes on when a room becomes a crowd.
     TypingKeptInCrowd,
     /// The sessions of a user are not told anew.

@@ -2,7 +2,7 @@
 use herenow_core::{
     command::{Command, Ending},
     event::Event,
-    id::{RequestId, SessionId},
+    id::{RequestId, SessionId, UserId},
 };
 use std::collections::BTreeMap;
 
@@ -46,6 +46,15 @@ pub enum Happening {
     Seen {
         /// Which.
         connection: u32,
+    },
+    /// A session that was gone on with has had the time to claim its rooms.
+    Unclaimed {
+        /// Whose.
+        user: UserId,
+        /// Which.
+        session: SessionId,
+        /// When it was gone on with.
+        since_ms: u64,
     },
     /// A tab connects, where it has no connection.
     Wake {

@@ -5,6 +5,7 @@ use herenow_core::{
     id::{ConnectionKey, RequestId, RoomId, SessionId, UserId},
     limits::Limits,
     profile::{Profile, Status},
+    time::Time,
     version::Epoch,
 };
 use std::{
@@ -196,6 +197,17 @@ impl Node {
 
     fn push_home(&mut self, user: &UserId, session: SessionId, news: HomeNews) {
         self.push(Self::home_of(user), Input::Home { user: user.clone(), session, news });
+    }
+
+    /// Ends the places of a session that it had the time to claim.
+    pub fn end_unclaimed(&mut self, user: &UserId, session: SessionId, since_ms: u64) {
+        for at in 0..self.partitions.len() {
+            let rooms: Vec<RoomId> = self.partitions[at].rooms_with(session).cloned().collect();
+            for room in rooms {
+                let since = Time::from_millis(since_ms);
+                self.push(at, Input::Unclaimed { room, user: user.clone(), session, since });
+            }
+        }
     }
 
     /// Hands something to the partition of a room.

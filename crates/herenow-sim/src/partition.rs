@@ -187,7 +187,7 @@ impl Partition {
 
     /// Does not say what can be missed to who does not read, as the real driver.
     fn hold_back(&self, turn: &mut Turn, choked: &BTreeSet<ConnectionKey>) {
-        for Told { event, to } in &mut turn.told {
+        for Told { event, to, .. } in &mut turn.told {
             if missable_in(event).is_some() {
                 turn.missed.extend(to.iter().filter(|key| choked.contains(key)));
                 to.retain(|key| !choked.contains(key));
@@ -197,15 +197,20 @@ impl Partition {
         turn.behind = missed.map(|(session, _)| *session).collect();
     }
 
+    /// The rooms in which a session has a place.
+    pub fn rooms_with(&self, session: SessionId) -> impl Iterator<Item = &RoomId> {
+        let rooms = self.model.rooms.iter().filter(move |(_, room)| room.entries.contains_key(&session));
+        rooms.map(|(id, _)| id)
+    }
+
     /// The rooms that told news nobody asked for, or is owed.
     fn telling(&self, told: &[Told]) -> BTreeSet<RoomId> {
         let mut rooms = BTreeSet::new();
-        let mut counts: BTreeMap<(&RoomId, ConnectionKey), usize> = BTreeMap::new();
         let session = |key: &ConnectionKey| {
             let mut sessions = self.model.sessions.iter();
             sessions.find(|(_, guest)| guest.connection == *key).map(|(session, _)| *session)
         };
-        for Told { event, to } in told {
+        for Told { event, to, .. } in told {
             match event {
                 Event::Diff { typing: None, view, .. } => drop(rooms.insert(view.room.clone())),
                 Event::Step(step) => drop(rooms.insert(step.room.clone())),
@@ -217,11 +222,7 @@ impl Partition {
                         rooms.insert(room.clone());
                     }
                 }
-                Event::Count(view) => {
-                    for key in to {
-                        *counts.entry((&view.room, *key)).or_default() += 1;
-                    }
-                }
+                Event::Count { locks: None, view } => drop(rooms.insert(view.room.clone())),
                 Event::Roster { re: None, view, .. } => {
                     let room = self.model.rooms.get(&view.room);
                     let owed = |session: SessionId| {
@@ -235,6 +236,7 @@ impl Partition {
                 }
                 Event::Roster { re: Some(_), .. }
                 | Event::Diff { typing: Some(_), .. }
+                | Event::Count { locks: Some(_), .. }
                 | Event::Cursors { .. }
                 | Event::Lock { .. }
                 | Event::Statuses(_)
@@ -244,11 +246,6 @@ impl Partition {
                 | Event::Ack { .. }
                 | Event::WatchRefused { .. }
                 | Event::Refused { .. } => {}
-            }
-        }
-        for ((room, key), times) in counts {
-            if session(&key).is_some_and(|session| times > self.model.due.views(room, session)) {
-                rooms.insert(room.clone());
             }
         }
         rooms

@@ -100,10 +100,9 @@ impl RoomModel {
             self.moved.extend(std::mem::take(&mut self.pointers).into_keys());
         }
         for listening in self.listeners.values_mut() {
-            match (before.duty(listening.interest), self.latches.duty(listening.interest)) {
-                (Duty::Counts, Duty::Lists) if !listening.behind => listening.awaits = Some(now),
-                (_, Duty::Counts) => listening.awaits = None,
-                _ => {}
+            let duties = (before.duty(listening.interest), self.latches.duty(listening.interest));
+            if duties == (Duty::Counts, Duty::Lists) && !listening.behind {
+                listening.awaits = Some(now);
             }
         }
         for entry in self.entries.values_mut() {
@@ -125,7 +124,7 @@ impl RoomModel {
         let view = |(session, entry): (&SessionId, &Entry)| SessionView {
             session: *session,
             status: entry.status,
-            state: entry.state.iter().map(|(key, (_, value))| (Arc::clone(key), Arc::clone(value))).collect(),
+            state: entry.shared(),
         };
         theirs.into_iter().map(view).collect()
     }
@@ -203,6 +202,9 @@ impl RoomModel {
 
     pub(crate) fn end(&mut self, session: SessionId, reason: Reason, id: &RoomId, due: &mut Due) {
         let Some(entry) = self.entries.remove(&session) else { return };
+        if !entry.state.is_empty() && !matches!(reason, Reason::Left | Reason::Kicked | Reason::Expired) {
+            due.keepsakes.push((session, id.clone(), reason, entry.shared()));
+        }
         self.leases.retain(|(.., holder), _| *holder != session);
         self.holds.end(session);
         self.hide(session);
@@ -210,13 +212,17 @@ impl RoomModel {
             self.users.remove(&entry.user);
             // Who came and went within one turn was never there.
             if self.present.contains(&entry.user) {
-                due.left.insert((id.clone(), entry.user), reason);
+                due.left.insert((id.clone(), entry.user), BTreeSet::from([reason]));
             }
         }
     }
 }
 
 impl Entry {
+    fn shared(&self) -> State {
+        self.state.iter().map(|(key, (_, value))| (Arc::clone(key), Arc::clone(value))).collect()
+    }
+
     pub(crate) fn write(&mut self, patch: &Patch, writes: u64, limits: &Limits) -> Result<(), Refusal> {
         let mut state = self.state.clone();
         for (key, value) in &patch.0 {

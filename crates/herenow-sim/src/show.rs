@@ -25,7 +25,7 @@ pub(crate) fn show(event: &Event) -> String {
             format!("diff {re:?} {} {} -> {} +{joined} ~{updated} -{:?}", view.room, view.from, view.version, view.left)
         }
         Event::Step(step) => format!("step {} {} {} left {:?}", step.room, step.version, step.profile.user, step.left),
-        Event::Count(view) => format!("count {} {} {:?} {:?}", view.room, view.version, view.gear, view.count),
+        Event::Count { view, .. } => format!("count {} {} {:?} {:?}", view.room, view.version, view.gear, view.count),
         Event::Sessions { room, user, list } => format!("sessions {room} {user} {list:?}"),
         Event::Cursors { room, at } => format!("cursors {room} {at:?}"),
         Event::Lock { room, lock } => {
@@ -56,7 +56,7 @@ pub fn kind(event: &Event) -> &'static str {
             None => "diff",
         },
         Event::Step(step) => step.left.map_or("step joined", |_| "step left"),
-        Event::Count(view) => match view.gear {
+        Event::Count { view, .. } => match view.gear {
             Gear::Live => "count",
             Gear::Batched => "count, batched",
             Gear::Crowd => "count, crowd",
@@ -82,6 +82,7 @@ pub fn kind(event: &Event) -> &'static str {
             Refusal::NotJoined => "refused: not joined",
             Refusal::OnlyObserving => "refused: only observing",
             Refusal::TooManyRooms { .. } => "refused: too many rooms",
+            Refusal::RoomFull { .. } => "refused: room full",
             Refusal::TooManyTargets { .. } => "refused: too many targets",
             Refusal::StateTooLarge { .. } => "refused: state too large",
             Refusal::StateTooManyKeys { .. } => "refused: state with too many keys",

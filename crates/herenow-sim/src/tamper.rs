@@ -8,6 +8,7 @@ use herenow_core::{
     id::{ConnectionKey, LockName, RoomId, SessionId, UserId},
     limits::Limits,
     people::Dot,
+    refusal::Refusal,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -32,7 +33,7 @@ pub struct Tamper {
 impl Tamper {
     /// Plants a fault, or none.
     pub fn new(mutation: Option<Mutation>, seed: u64) -> Self {
-        Self { mutation, chances_left: 1 + seed % 4, ..Self::default() }
+        Self { mutation, chances_left: 1 + seed % 2, ..Self::default() }
     }
 
     /// Whether a hub sleeps through its deadlines.
@@ -44,6 +45,7 @@ impl Tamper {
     pub fn limits(&self, limits: &Limits) -> Limits {
         let mut limits = limits.clone();
         limits.rooms_per_session_max += usize::from(self.is(Mutation::OneRoomTooMany));
+        limits.viewers_max = limits.viewers_max.saturating_add(usize::from(self.is(Mutation::OneViewerTooMany)));
         limits.log_changes_max += usize::from(self.is(Mutation::LogTooLong));
         limits.gears.batched_above += usize::from(self.is(Mutation::GearLate));
         if self.is(Mutation::TickIgnored) {
@@ -142,10 +144,21 @@ impl Tamper {
                 told[at].to.extend(behind);
             }
             Mutation::CrowdCountOff => {
-                if let Event::Count(view) = &mut told[at].event {
+                if let Event::Count { view, .. } = &mut told[at].event {
                     let mut count = CountView::clone(view);
                     count.count.users += 1;
                     *view = Arc::new(count);
+                }
+            }
+            Mutation::SecondTabRefused => {
+                if let Event::Roster { re, view, .. } = &told[at].event {
+                    let refusal = Refusal::RoomFull { viewers_max: view.count.users };
+                    told[at].event = Event::Refused { re: re.clone(), room: view.room.clone(), refusal };
+                }
+            }
+            Mutation::CrowdLocksLeftOut => {
+                if let Event::Count { locks, .. } = &mut told[at].event {
+                    *locks = Some([].into());
                 }
             }
             Mutation::NoRosterAfterCrowd => told[at].to.clear(),
@@ -178,6 +191,7 @@ impl Tamper {
             | Mutation::DeadlinesSlept
             | Mutation::WrongEntry
             | Mutation::OneRoomTooMany
+            | Mutation::OneViewerTooMany
             | Mutation::LogTooLong
             | Mutation::StaleRoster
             | Mutation::FramesSwapped
@@ -217,6 +231,12 @@ impl Tamper {
         let session = |key: &ConnectionKey| model.sessions.iter().find(|(_, guest)| guest.connection == *key);
         match (mutation, &told.event) {
             (Mutation::BehindStillTold, _) => !behind(told, model).is_empty(),
+            (Mutation::SecondTabRefused, Event::Roster { view, .. }) => {
+                let Some(room) = model.rooms.get(&view.room) else { return false };
+                let user = told.to.iter().find_map(session).map(|(_, guest)| &guest.profile.user);
+                let tabs = room.entries.values().filter(|entry| Some(&entry.user) == user).count();
+                tabs > 1 && view.count.users >= model.limits.viewers_max
+            }
             (Mutation::NoRosterAfterCrowd, Event::Roster { view, .. }) => told.to.iter().any(|key| {
                 let listening =
                     session(key).and_then(|(session, _)| model.rooms.get(&view.room)?.listeners.get(session));
@@ -303,12 +323,20 @@ fn is_chance(mutation: Mutation, told: &Told) -> bool {
         Mutation::SecondTabJoined => heard && matches!(told.event, Event::Roster { .. }),
         Mutation::MessageMisrouted => matches!(&told.event, Event::Message { message, .. } if message.to.is_some()),
         Mutation::BehindStillTold => diff.is_some(),
-        Mutation::CrowdCountOff => heard && matches!(&told.event, Event::Count(view) if view.gear == Gear::Crowd),
+        Mutation::CrowdCountOff => {
+            heard && matches!(&told.event, Event::Count { view, .. } if view.gear == Gear::Crowd)
+        }
+        Mutation::SecondTabRefused => heard && matches!(told.event, Event::Roster { re: Some(_), .. }),
+        Mutation::CrowdLocksLeftOut => {
+            heard && matches!(&told.event, Event::Count { locks: Some(locks), .. } if !locks.is_empty())
+        }
         Mutation::NoRosterAfterCrowd => heard && matches!(told.event, Event::Roster { re: None, .. }),
         Mutation::TypingKeptInCrowd => heard && matches!(told.event, Event::Typing { on: false, .. }),
         Mutation::SessionsNotTold => heard && matches!(told.event, Event::Sessions { .. }),
         Mutation::LockKept => heard && matches!(told.event, Event::Lock { .. }),
-        Mutation::FenceReused => matches!(&told.event, Event::Lock { lock, .. } if lock.holder.is_some()),
+        Mutation::FenceReused => {
+            matches!(&told.event, Event::Lock { lock, .. } if lock.holder.is_some())
+        }
         Mutation::CursorReplayed | Mutation::CursorNotHidden => {
             let hides = |at: &[(SessionId, Option<Point>)]| at.iter().any(|(_, point)| point.is_none());
             heard && matches!(&told.event, Event::Cursors { at, .. } if hides(at))
@@ -326,6 +354,7 @@ fn is_chance(mutation: Mutation, told: &Told) -> bool {
         | Mutation::DeadlinesSlept
         | Mutation::WrongEntry
         | Mutation::OneRoomTooMany
+        | Mutation::OneViewerTooMany
         | Mutation::LogTooLong
         | Mutation::StaleRoster
         | Mutation::FramesSwapped
@@ -360,12 +389,12 @@ fn change_diff(told: &mut Told, change: impl Fn(&mut DiffView)) {
 
 fn diff_to_joiners(told: &mut [Told]) {
     let mut joiners: BTreeMap<RoomId, Vec<ConnectionKey>> = BTreeMap::new();
-    for Told { event, to } in told.iter() {
+    for Told { event, to, .. } in told.iter() {
         if let Event::Roster { view, .. } = event {
             joiners.entry(view.room.clone()).or_default().extend(to);
         }
     }
-    for Told { event, to } in told {
+    for Told { event, to, .. } in told {
         if let Event::Diff { re: None, view, .. } = event {
             to.extend(joiners.get(&view.room).into_iter().flatten());
         }
@@ -413,7 +442,7 @@ fn flicker(told: &mut Vec<Told>, at: usize) {
     let again = told[at].clone();
     let mut gone = again.clone();
     if let Event::Statuses(dots) = &mut gone.event {
-        *dots = dots.iter().map(|dot| Dot { user: dot.user.clone(), status: None }).collect();
+        *dots = dots.iter().map(|dot| Dot { user: dot.user.clone(), status: None, last_seen: None }).collect();
     }
     told.extend([gone, again]);
 }

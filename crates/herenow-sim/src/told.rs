@@ -16,16 +16,16 @@ pub struct Told {
 /// The room of an event that a later roster makes good for: what the real driver does not say to who does not read.
 pub fn missable_in(event: &Event) -> Option<&RoomId> {
     match event {
-        Event::Roster { re: None, view, .. } => Some(&view.room),
-        Event::Diff { re: None, view, .. } => Some(&view.room),
+        Event::Roster { is_answer: false, view, .. } => Some(&view.room),
+        Event::Diff { typing: None, view, .. } => Some(&view.room),
         Event::Step(step) => Some(&step.room),
-        Event::Count(view) => Some(&view.room),
+        Event::Count { view, .. } => Some(&view.room),
         Event::Typing { room, .. }
         | Event::Sessions { room, .. }
         | Event::Cursors { room, .. }
         | Event::Lock { room, .. } => Some(room),
-        Event::Roster { re: Some(_), .. }
-        | Event::Diff { re: Some(_), .. }
+        Event::Roster { is_answer: true, .. }
+        | Event::Diff { typing: Some(_), .. }
         | Event::Message { .. }
         | Event::Removed { .. }
         | Event::Statuses(_)

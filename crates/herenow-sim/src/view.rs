@@ -100,8 +100,7 @@ impl View {
         if count.gear == Gear::Crowd {
             self.typing.clear();
             self.pointers.clear();
-            // Whoever joins or catches up in a crowd is not told of the locks that are held.
-            (self.sessions, self.locks) = (None, None);
+            self.sessions = None;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use crate::{
     partition::Pull,
     rng::Rng,
     show::{kind, show},
+    small,
     tamper::Tamper,
     told::Told,
     view::Fault,
@@ -15,7 +16,7 @@ use herenow_core::{
     command::{Command, Ending},
     event::Event,
     id::{ConnectionKey, RoomId, SessionId, UserId},
-    limits::{Gears, Limits},
+    limits::Limits,
     profile::Profile,
     time::Time,
 };
@@ -103,27 +104,7 @@ impl World {
     pub fn new(start: Start) -> Self {
         let Start { seed, mutation, trace } = start;
         let mut rng = Rng::new(seed);
-        // Most worlds have limits so small that they are met often.
-        let mut limits = if rng.percent(75) {
-            Limits {
-                typing_targets_max: 2,
-                state_bytes_max: 60,
-                state_keys_max: 3,
-                rooms_per_session_max: 1,
-                log_changes_max: rng.between(1, 12) as usize,
-                locks_per_room_max: 2,
-                locks_per_session_max: rng.between(1, 2) as usize,
-                lock_waiters_max: rng.between(1, 3) as usize,
-                watched_per_session_max: rng.between(1, 3) as usize,
-                blocks_max: rng.between(1, 3) as usize,
-                ..Limits::default()
-            }
-        } else {
-            Limits::default()
-        };
-        if rng.percent(70) {
-            limits.gears = small_gears(&mut rng);
-        }
+        let limits = small::limits(&mut rng);
         let tamper = Tamper::new(mutation, seed);
         // A few are large enough that rosters are spread over parts when a crowd ends.
         let users = if rng.percent(10) { rng.between(7, 14) } else { rng.between(2, 6) };
@@ -230,7 +211,7 @@ impl World {
                 link.missed = true;
             }
         }
-        for Told { event, to } in turn.told {
+        for Told { event, to, .. } in turn.told {
             *self.said.entry(kind(&event)).or_default() += to.len() as u64;
             for key in to {
                 self.tell(key.0, event.clone());
@@ -274,6 +255,7 @@ impl World {
                     self.node.catch_up(connection);
                 }
             }
+            Happening::Unclaimed { user, session, since_ms } => self.node.end_unclaimed(&user, session, since_ms),
             Happening::Wake { tab } => {
                 if self.tabs.get(tab).is_some_and(|tab| tab.open && tab.connection.is_none()) {
                     let resumes = self.rng.percent(60);
@@ -295,7 +277,12 @@ impl World {
         let profile = Arc::new(Profile { user: tab.user.clone(), name: name.into(), avatar: None });
         let (fresh, end_replaced) = (SessionId(self.rng.word().max(1)), self.rng.percent(50));
         let opening = Opening { connection, profile, resume, fresh, answers, end_replaced };
+        let user = tab.user.clone();
         let session = self.node.open(self.now_ms, opening);
+        if session != fresh {
+            let unclaimed = Happening::Unclaimed { user, session, since_ms: self.now_ms };
+            self.net.send(self.now_ms + CLAIM_MS, unclaimed);
+        }
         self.note(|| format!("{connection} opens as {session}, wanted {resume:?}"));
         self.send_down(connection, Frame::Welcome(session));
     }
@@ -307,7 +294,7 @@ impl World {
         let partition = |room: &RoomId| node.partitions.get(Node::partition_of(room));
         let heard = tab.hear(frame, &Surroundings { partition: &partition });
         heard.map_err(|what| format!("tab {at} on {connection}: {what}"))?;
-        if let Frame::Event(Event::Roster { .. } | Event::Diff { .. } | Event::Step(_) | Event::Count(_)) = frame {
+        if let Frame::Event(Event::Roster { .. } | Event::Diff { .. } | Event::Step(_) | Event::Count { .. }) = frame {
             self.changed_ms = self.now_ms;
         }
         Ok(())
@@ -481,13 +468,5 @@ impl World {
     }
 }
 
-/// Gears that a handful of users reach.
-fn small_gears(rng: &mut Rng) -> Gears {
-    let live_below = rng.below(3) as usize;
-    let batched_above = live_below + rng.between(1, 2) as usize;
-    let batched_below = batched_above + rng.below(2) as usize;
-    let crowd_above = batched_below + rng.between(1, 2) as usize;
-    let full_below = batched_below + rng.below(2) as usize;
-    let full_above = full_below.max(crowd_above) + rng.between(1, 2) as usize;
-    Gears { live_below, batched_above, batched_below, crowd_above, full_below, full_above, ..Gears::default() }
-}
+/// How long a session that is gone on with has to claim its rooms, in virtual milliseconds.
+const CLAIM_MS: u64 = 5_000;

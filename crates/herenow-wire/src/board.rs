@@ -102,6 +102,7 @@ pub fn error_text(problem: &Problem) -> &str {
         | Code::RoomForbidden
         | Code::RoomObserving
         | Code::RoomTooMany
+        | Code::RoomFull
         | Code::RoomBlocked
         | Code::TypingTooManyTargets
         | Code::TypingOff
@@ -143,7 +144,7 @@ pub fn encode(event: &Event) -> Option<String> {
     Some(match event {
         Event::Roster { view, .. } => presence(view, None),
         Event::Diff { .. }
-        | Event::Count(_)
+        | Event::Count { .. }
         | Event::Sessions { .. }
         | Event::Cursors { .. }
         | Event::Statuses(_)

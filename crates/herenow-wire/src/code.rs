@@ -91,6 +91,10 @@ codes! {
     RoomTooMany = "room.too_many",
         "this session is in as many rooms as it may be",
         "leave a room first; the limit is rooms_max of the welcome frame";
+    /// As many users are in the room as may be.
+    RoomFull = "room.full",
+        "as many users are in the room as may be",
+        "try again when somebody has left, or join with observe where the token allows it";
     /// The user was put out of the room and may not come back yet.
     RoomBlocked = "room.blocked",
         "the user was put out of the room and may not come back yet",

@@ -44,6 +44,7 @@ pub fn data(json: &str) -> Result<Arc<str>, Problem> {
 /// event arrives with its name as the type, and must not be taken for one of these.
 pub const RESERVED_EVENTS: &[&str] = &[
     "ack",
+    "closed",
     "connected",
     "count",
     "cursors",
@@ -53,6 +54,7 @@ pub const RESERVED_EVENTS: &[&str] = &[
     "fresh",
     "lock",
     "message",
+    "ping",
     "pong",
     "presence",
     "removed",

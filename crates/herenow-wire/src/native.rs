@@ -78,6 +78,8 @@ pub struct Welcome<'a> {
     pub session: SessionId,
     /// The secret with which to go on with the session later.
     pub resume: Option<&'a str>,
+    /// What the client has to name with what it sends, where that does not come over the connection itself.
+    pub send: Option<&'a str>,
     /// Whether it goes on with a session.
     pub resumed: bool,
     /// Whom the server takes it for.
@@ -114,6 +116,9 @@ pub fn welcome(welcome: &Welcome<'_>) -> String {
     if let Some(resume) = welcome.resume {
         frame.string("resume", resume);
     }
+    if let Some(send) = welcome.send {
+        frame.string("send", send);
+    }
     frame.flag("resumed", welcome.resumed);
     frame.object("user", |frame| shapes::user(frame, welcome.profile));
     frame.string("node", welcome.node);
@@ -137,6 +142,28 @@ pub fn pong(re: Option<&RequestId>, now: Time) -> String {
     let mut frame = Writer::frame("pong", 64);
     answers(&mut frame, re);
     frame.number("time_ms", now.as_millis());
+    frame.finish()
+}
+
+/// Asks a client without WebSocket for a sign of life.
+pub fn ping() -> String {
+    Writer::frame("ping", 16).finish()
+}
+
+/// The server is about to stop: the client should connect elsewhere, at a random moment within this time.
+pub fn draining(reconnect_within: Duration) -> String {
+    let mut frame = Writer::frame("draining", 64);
+    frame.number("reconnect_within_ms", reconnect_within);
+    frame.finish()
+}
+
+/// The last frame to a client without WebSocket: what a close frame would say.
+pub fn closed(code: Option<u16>, reason: &str) -> String {
+    let mut frame = Writer::frame("closed", 96);
+    if let Some(code) = code {
+        frame.number("code", u64::from(code));
+    }
+    frame.string("reason", reason);
     frame.finish()
 }
 
@@ -205,7 +232,7 @@ pub fn encode(event: &Event) -> Option<String> {
             diff(re.as_ref(), view, &Whole { typing: typing.as_deref(), locks: locks.as_deref() })
         }
         Event::Step(_) => return None,
-        Event::Count(view) => counted(view),
+        Event::Count { view, locks } => counted(view, locks.as_deref()),
         Event::Typing { room, profile, target, on } => typing(room, profile, target.as_ref(), *on),
         Event::Sessions { room, user, list } => sessions(room, user, list),
         Event::Cursors { room, at } => cursors(room, at),
@@ -257,13 +284,16 @@ fn diff(re: Option<&RequestId>, view: &DiffView, whole: &Whole<'_>) -> String {
     frame.finish()
 }
 
-fn counted(view: &CountView) -> String {
+fn counted(view: &CountView, locks: Option<&[LockView]>) -> String {
     let mut frame = Writer::frame("count", 128 + USER_BYTES * view.faces.len());
     frame.string("room", view.room.as_str());
     frame.version("v", &view.version);
     frame.string("gear", words::gear(view.gear));
     shapes::count(&mut frame, view.count);
     frame.list("faces", &view.faces, |frame, profile| frame.object_value(|frame| shapes::user(frame, profile)));
+    if let Some(locks) = locks {
+        shapes::locks(&mut frame, locks);
+    }
     frame.finish()
 }
 
@@ -310,8 +340,13 @@ fn cursors(room: &RoomId, at: &[(SessionId, Option<Point>)]) -> String {
 fn statuses(dots: &[Dot]) -> String {
     let mut frame = Writer::frame("statuses", 32 + DOT_BYTES * dots.len());
     frame.object("users", |frame| {
-        for Dot { user, status } in dots {
-            frame.foreign_object(user.as_str(), |frame| frame.string("status", words::dot(*status)));
+        for Dot { user, status, last_seen } in dots {
+            frame.foreign_object(user.as_str(), |frame| {
+                frame.string("status", words::dot(*status));
+                if let Some(last_seen) = last_seen {
+                    frame.number("last_seen_ms", last_seen.as_millis());
+                }
+            });
         }
     });
     frame.finish()

@@ -66,6 +66,9 @@ impl From<Refusal> for Problem {
                 Code::StateTooManyKeys,
                 format!("the state would have too many keys, at most {keys_max} are allowed"),
             ),
+            Refusal::RoomFull { viewers_max } => {
+                Self::with_detail(Code::RoomFull, format!("as many users are in the room as may be, {viewers_max}"))
+            }
             Refusal::TypingOff => Self::new(Code::TypingOff),
             Refusal::LockNotHeld => Self::new(Code::LockNotHeld),
             Refusal::TooManyLocks { locks_max } => Self::with_detail(
@@ -97,6 +100,7 @@ mod tests {
     fn a_refusal_names_its_limit() {
         let cases = [
             (Refusal::TooManyRooms { rooms_max: 51 }, Code::RoomTooMany, "51"),
+            (Refusal::RoomFull { viewers_max: 12 }, Code::RoomFull, "12"),
             (Refusal::TooManyTargets { targets_max: 9 }, Code::TypingTooManyTargets, "9"),
             (Refusal::StateTooLarge { bytes: 5000, bytes_max: 4096 }, Code::StateTooLarge, "4096"),
             (Refusal::StateTooManyKeys { keys_max: 65 }, Code::StateTooManyKeys, "65"),

@@ -3,7 +3,12 @@
 //! Shards write straight to the socket; only what would block waits in the outbox, for the connection's own task. The
 //! one lock here is held for a write that does not block, because the rooms of a connection may lie on several shards.
 use crate::outbox::{Farewell, Outbox, Part};
-use herenow_core::{command::Ending, id::SessionId, time::Time};
+use bytes::Bytes;
+use herenow_core::{
+    command::Ending,
+    id::{RoomId, SessionId},
+    time::Time,
+};
 use herenow_wire::{
     dialect::Dialect,
     websocket::{encoder, incoming::CloseFrame},
@@ -28,7 +33,8 @@ pub struct Connection {
     socket: Socket,
     outbox: Mutex<Outbox>,
     outbox_bytes_max: usize,
-    patience: Mutex<Patience>,
+    /// Nothing, for nearly all.
+    trouble: Mutex<Option<Box<Trouble>>>,
     /// When the peer was last heard, in milliseconds since the Unix epoch.
     heard_at_ms: AtomicU64,
     /// When the token ends, in milliseconds since the Unix epoch; [`UNKNOWN`] until the peer has said who it is.
@@ -42,6 +48,32 @@ pub enum Socket {
     Tcp(TcpStream),
     /// Through the connection's own task, which owns the stream (TLS and the like).
     Owned,
+    /// To whoever takes frames away: an HTTP response that stays open.
+    Stream,
+    /// To whoever takes frames away: one HTTP request after the other.
+    Poll,
+}
+
+/// By which way a connection's frames go, and a sign of its peer comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// WebSocket, over which pings are answered.
+    WebSocket,
+    /// A response that stays open.
+    Stream,
+    /// Requests that wait, one after the other.
+    Poll,
+}
+
+/// What there was to take away.
+#[derive(Debug)]
+pub enum Taken {
+    /// A frame, in two pieces that belong together; the second may be empty.
+    Frame(Bytes, Bytes),
+    /// Nothing for now.
+    Nothing,
+    /// Nothing any more: the connection is at its end.
+    Over,
 }
 
 /// How much of what was to be said was said, or waits to be.
@@ -78,7 +110,7 @@ impl Connection {
             socket,
             outbox: Mutex::default(),
             outbox_bytes_max,
-            patience: Mutex::default(),
+            trouble: Mutex::default(),
             heard_at_ms: AtomicU64::new(now.as_millis()),
             expires_at_ms: AtomicU64::new(UNKNOWN),
         }
@@ -103,7 +135,16 @@ impl Connection {
     pub fn tcp(&self) -> Option<&TcpStream> {
         match &self.socket {
             Socket::Tcp(stream) => Some(stream),
-            Socket::Owned => None,
+            Socket::Owned | Socket::Stream | Socket::Poll => None,
+        }
+    }
+
+    /// By which way its frames go.
+    pub fn way(&self) -> Way {
+        match self.socket {
+            Socket::Tcp(_) | Socket::Owned => Way::WebSocket,
+            Socket::Stream => Way::Stream,
+            Socket::Poll => Way::Poll,
         }
     }
 
@@ -130,36 +171,58 @@ impl Connection {
 
     /// Counts a frame that was refused, by whomever; true where it is one too many.
     pub fn note_refused(&self, now: Time) -> bool {
-        self.patience.lock().unwrap_or_else(PoisonError::into_inner).is_over(now)
+        self.trouble().get_or_insert_default().is_over(now)
+    }
+
+    /// Notes that the session is not in a room, though its connection may hold that it is.
+    pub fn note_departed(&self, room: &RoomId) {
+        let mut trouble = self.trouble();
+        let departed = &mut trouble.get_or_insert_default().departed;
+        // More than a connection can be in tell it nothing new.
+        if departed.len() < DEPARTED_MAX && !departed.contains(room) {
+            departed.push(room.clone());
+        }
+    }
+
+    /// The rooms that the session was found not to be in, since this was last asked.
+    pub fn take_departed(&self) -> Vec<RoomId> {
+        self.trouble().as_mut().map(|trouble| std::mem::take(&mut trouble.departed)).unwrap_or_default()
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Option<Box<Trouble>>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes frames; what the socket does not take now waits. While much waits already, frames that can be missed are not
     /// said, and the peer has fallen behind; where more would wait than is allowed all the same, the connection ends with
     /// 4503. See [`Outbox::is_over`].
-    pub fn send(&self, parts: &[&Part], scratch: &mut Vec<u8>, now: Time) -> Said {
+    pub fn send(&self, frames: &mut Frames<'_>, now: Time) -> Said {
         let mut outbox = self.outbox();
         if outbox.farewell().is_some() {
             return Said::All;
         }
-        if outbox.is_over(self.outbox_bytes_max / BEHIND_PART) && parts.iter().any(|part| part.can_be_missed) {
+        if outbox.is_over(self.outbox_bytes_max / BEHIND_PART) && frames.parts.iter().any(|part| part.can_be_missed) {
             outbox.note_behind();
-            let must: Vec<&Part> = parts.iter().copied().filter(|part| !part.can_be_missed).collect();
-            self.write(&mut outbox, &must, scratch, now);
+            let mut must = Frames::new();
+            frames.parts.iter().filter(|part| !part.can_be_missed).for_each(|part| must.push(part));
+            self.write(&mut outbox, &mut must, now);
             return Said::Less;
         }
-        self.write(&mut outbox, parts, scratch, now);
+        self.write(&mut outbox, frames, now);
         Said::All
     }
 
-    fn write(&self, outbox: &mut Outbox, parts: &[&Part], scratch: &mut Vec<u8>, now: Time) {
+    fn write(&self, outbox: &mut Outbox, frames: &mut Frames<'_>, now: Time) {
         let was_empty = outbox.is_empty();
         let mut written = 0;
         if was_empty && let Some(stream) = self.tcp() {
-            match write_now(stream, parts, scratch) {
+            match frames.write_now(stream) {
+                Ok(bytes) if bytes == frames.bytes => return,
                 Ok(bytes) => written = bytes,
                 Err(_broken) => return outbox.end(Ending::Lost, None, false, now),
             }
         }
+        let parts = &frames.parts;
         for (at, part) in parts.iter().enumerate() {
             let taken = written.min(part.bytes.len());
             written -= taken;
@@ -183,8 +246,27 @@ impl Connection {
     }
 
     /// Writes one frame.
-    pub fn send_one(&self, bytes: bytes::Bytes, now: Time) {
-        self.send(&[&Part::frame(bytes)], &mut Vec::new(), now);
+    pub fn send_one(&self, bytes: Bytes, now: Time) {
+        let part = Part::frame(bytes);
+        let mut frames = Frames::new();
+        frames.push(&part);
+        self.send(&mut frames, now);
+    }
+
+    /// Takes away the next frame that waits, framed as for WebSocket. For connections that have no socket to write to; does
+    /// not arrange that anybody is woken.
+    pub fn take_frame(&self, now: Time) -> Taken {
+        let mut outbox = self.outbox();
+        match outbox.take_frame(now) {
+            Some((bytes, more)) => Taken::Frame(bytes, more),
+            None if outbox.farewell().is_some() => Taken::Over,
+            None => Taken::Nothing,
+        }
+    }
+
+    /// Wakes the connection's task.
+    pub fn wake(&self) {
+        self.outbox().wake();
     }
 
     /// Ends the connection with a close frame behind what waits.
@@ -228,46 +310,87 @@ impl Connection {
     }
 }
 
-/// How much nonsense is borne: [`Self::REFUSED_MAX`] refused frames in [`Self::WINDOW`].
+/// What went wrong of late. How much nonsense is borne: [`Self::REFUSED_MAX`] refused frames in [`Self::WINDOW`].
 #[derive(Debug, Default)]
-struct Patience {
+struct Trouble {
     began: Time,
     refused: u32,
+    departed: Vec<RoomId>,
 }
 
-impl Patience {
+impl Trouble {
     const WINDOW: Duration = Duration::from_secs(10);
     const REFUSED_MAX: u32 = 100;
 
     fn is_over(&mut self, now: Time) -> bool {
         if now.since(self.began) >= Self::WINDOW {
-            *self = Self { began: now, refused: 0 };
+            (self.began, self.refused) = (now, 0);
         }
         self.refused += 1;
         self.refused > Self::REFUSED_MAX
     }
 }
 
-/// Writes what the socket takes now; how many bytes that is.
-fn write_now(stream: &TcpStream, parts: &[&Part], scratch: &mut Vec<u8>) -> io::Result<usize> {
-    let total: usize = parts.iter().map(|part| part.bytes.len()).sum();
-    let tried = match parts {
-        [part] => stream.try_write(&part.bytes),
-        _ if total <= FLAT_BYTES_MAX => {
+/// Rooms that are remembered as departed from; as many as one connection may be set to be in.
+const DEPARTED_MAX: usize = 10_000;
+
+/// What is written to a connection in one go; to several, where they are told the same.
+#[derive(Debug, Default)]
+pub struct Frames<'a> {
+    parts: Vec<&'a Part>,
+    bytes: usize,
+    /// All parts one after the other, once somebody was written them.
+    flat: Vec<u8>,
+}
+
+impl<'a> Frames<'a> {
+    /// None.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a part at the end.
+    pub fn push(&mut self, part: &'a Part) {
+        self.bytes += part.bytes.len();
+        self.parts.push(part);
+        self.flat.clear();
+    }
+
+    /// Takes all away, and keeps the room that they had.
+    pub fn clear(&mut self) {
+        self.parts.clear();
+        self.flat.clear();
+        self.bytes = 0;
+    }
+
+    /// Turns the order of the parts around.
+    pub fn reverse(&mut self) {
+        self.parts.reverse();
+        self.flat.clear();
+    }
+
+    /// Writes what the socket takes now; how many bytes that is.
+    fn write_now(&mut self, stream: &TcpStream) -> io::Result<usize> {
+        let tried = match &self.parts[..] {
+            [part] => stream.try_write(&part.bytes),
             // One contiguous write of small frames costs less than a vector of them.
-            scratch.clear();
-            parts.iter().for_each(|part| scratch.extend_from_slice(&part.bytes));
-            stream.try_write(scratch)
+            parts if self.bytes <= FLAT_BYTES_MAX => {
+                if self.flat.is_empty() {
+                    parts.iter().for_each(|part| self.flat.extend_from_slice(&part.bytes));
+                }
+                stream.try_write(&self.flat)
+            }
+            parts => {
+                let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+                let pairs = slices.iter_mut().zip(parts);
+                let count = pairs.map(|(slice, part)| *slice = IoSlice::new(&part.bytes)).count();
+                stream.try_write_vectored(&slices[..count])
+            }
+        };
+        match tried {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            tried => tried,
         }
-        _ => {
-            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-            let count = slices.iter_mut().zip(parts).map(|(slice, part)| *slice = IoSlice::new(&part.bytes)).count();
-            stream.try_write_vectored(&slices[..count])
-        }
-    };
-    match tried {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-        tried => tried,
     }
 }
 

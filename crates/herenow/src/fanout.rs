@@ -1,7 +1,7 @@
 //! From what a hub says to bytes on sockets: each event is encoded once per dialect in use, however many hear it, and
 //! each connection gets one write a turn.
 use crate::{
-    connection::{Connection, Said},
+    connection::{Connection, Frames, Said},
     heartbeat::refuse,
     outbox::Part,
 };
@@ -12,6 +12,7 @@ use herenow_core::{
     hub::Hub,
     id::{ConnectionKey, SessionId},
     profile::Profile,
+    refusal::Refusal,
     time::Time,
 };
 use herenow_wire::{board, code::Code, dialect::Dialect, native, problem::Problem, websocket::encoder};
@@ -29,8 +30,8 @@ pub struct Seat {
     pub partitions: u64,
     /// What it speaks; here because fan-out asks for each receiver.
     pub dialect: Dialect,
-    /// Where its frames of this turn begin and end in the list.
-    queue: Option<(u32, u32)>,
+    /// The last of its frames of this turn, as a node.
+    queue: Option<u32>,
 }
 
 impl Seat {
@@ -45,14 +46,27 @@ impl Seat {
 #[derive(Debug, Default)]
 pub struct Fanout {
     parts: Vec<Part>,
-    /// Singly linked lists, one a connection: which part, and where the next is.
-    links: Vec<(u32, Option<u32>)>,
+    /// Who gets what, as a tree: each way from a root to a node is a sequence of parts that somebody gets. Connections
+    /// that are told the same share their way.
+    nodes: Vec<Node>,
+    /// The part and the node of the root that was made last.
+    last_root: Option<(u32, u32)>,
     dirty: Vec<ConnectionKey>,
     /// Rosters encoded in this turn.
     rosters: Vec<(Arc<RosterView>, Dialect, u32)>,
-    scratch: Vec<u8>,
     /// Who was refused something in this turn, once a refusal.
     refused: Vec<ConnectionKey>,
+}
+
+/// A part in a sequence.
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    part: u32,
+    /// What goes before it.
+    before: Option<u32>,
+    /// The part and the node that was made last to go after it. Events reach their receivers one event after the other, so
+    /// the next receiver that has got the same so far wants just that one.
+    last_after: Option<(u32, u32)>,
 }
 
 impl Fanout {
@@ -74,8 +88,15 @@ impl Fanout {
             if let Some(part) = part {
                 self.link(seat, key, part);
             }
-            if let Event::Refused { .. } = event {
-                self.refused.push(key);
+            match event {
+                Event::Refused { room, refusal, .. } => {
+                    self.refused.push(key);
+                    if let Refusal::RoomFull { .. } | Refusal::Blocked { .. } | Refusal::NotJoined = refusal {
+                        seat.connection.note_departed(room);
+                    }
+                }
+                Event::Removed { room, .. } => seat.connection.note_departed(room),
+                _ => {}
             }
         }
     }
@@ -83,19 +104,23 @@ impl Fanout {
     /// Writes what each connection got in this turn, in one go each, and forgets the turn. Who has fallen behind by it.
     pub fn flush(&mut self, seats: &mut Slab<Seat>, now: Time) -> Vec<SessionId> {
         let mut behind = Vec::new();
-        let mut parts: Vec<&Part> = Vec::new();
+        let (mut frames, mut gathered) = (Frames::new(), None);
         for key in self.dirty.drain(..) {
             // Gone within the turn: then there is nobody to write to.
             let Some(seat) = seats.get_mut(key.0 as usize) else { continue };
-            let Some((first, _)) = seat.queue.take() else { continue };
-            parts.clear();
-            let mut next = Some(first);
-            while let Some(at) = next {
-                let (part, after) = self.links[at as usize];
-                parts.push(&self.parts[part as usize]);
-                next = after;
+            let Some(last) = seat.queue.take() else { continue };
+            if gathered != Some(last) {
+                frames.clear();
+                let mut next = Some(last);
+                while let Some(at) = next {
+                    let node = self.nodes[at as usize];
+                    frames.push(&self.parts[node.part as usize]);
+                    next = node.before;
+                }
+                frames.reverse();
+                gathered = Some(last);
             }
-            if seat.connection.send(&parts, &mut self.scratch, now) == Said::Less {
+            if seat.connection.send(&mut frames, now) == Said::Less {
                 behind.push(seat.connection.session());
             }
         }
@@ -105,12 +130,11 @@ impl Fanout {
                 refuse(&seat.connection, Code::RateFlood, Ending::Lost, now);
             }
         }
-        self.links.clear();
+        self.last_root = None;
         self.rosters.clear();
         self.parts.clear();
-        shrink(&mut self.links);
+        shrink(&mut self.nodes);
         shrink(&mut self.refused);
-        shrink(&mut self.scratch);
         behind
     }
 
@@ -177,19 +201,28 @@ impl Fanout {
         index(self.parts.len() - 1)
     }
 
+    /// Has a connection get a part after those that it gets already.
     fn link(&mut self, seat: &mut Seat, key: ConnectionKey, part: u32) {
-        let at = index(self.links.len());
-        self.links.push((part, None));
-        match &mut seat.queue {
-            Some((_, last)) => {
-                self.links[*last as usize].1 = Some(at);
-                *last = at;
-            }
+        let last = match seat.queue {
+            Some(before) => self.nodes[before as usize].last_after,
             None => {
-                seat.queue = Some((at, at));
                 self.dirty.push(key);
+                self.last_root
             }
-        }
+        };
+        let node = match last {
+            Some((after, node)) if after == part => node,
+            Some(_) | None => {
+                let node = index(self.nodes.len());
+                self.nodes.push(Node { part, before: seat.queue, last_after: None });
+                match seat.queue {
+                    Some(before) => self.nodes[before as usize].last_after = Some((part, node)),
+                    None => self.last_root = Some((part, node)),
+                }
+                node
+            }
+        };
+        seat.queue = Some(node);
     }
 }
 
@@ -217,7 +250,7 @@ fn can_be_missed(event: &Event) -> bool {
         // One that answers says who types as well.
         Event::Diff { typing, .. } => typing.is_none(),
         Event::Step(_)
-        | Event::Count(_)
+        | Event::Count { .. }
         | Event::Typing { .. }
         | Event::Sessions { .. }
         | Event::Cursors { .. }
@@ -246,3 +279,19 @@ fn index(at: usize) -> u32 {
 
 /// What a list of the turn may keep for the next.
 const KEPT_BYTES_MAX: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::{KEPT_BYTES_MAX, shrink};
+
+    #[test]
+    fn what_only_a_storm_needed_is_not_kept() {
+        let mut small: Vec<u64> = Vec::with_capacity(100);
+        small.push(1);
+        shrink(&mut small);
+        assert_eq!((small.len(), small.capacity()), (0, 100));
+        let mut large: Vec<u64> = vec![0; KEPT_BYTES_MAX];
+        shrink(&mut large);
+        assert!(large.is_empty() && large.capacity() * size_of::<u64>() <= KEPT_BYTES_MAX);
+    }
+}

@@ -1,6 +1,9 @@
 //! The pulse of all connections: one timer wheel, which pings, and ends who does not answer, who does not say who they
 //! are, whose token is over, and who does not read.
-use crate::{clock::Clock, connection::Connection};
+use crate::{
+    clock::Clock,
+    connection::{Connection, Way},
+};
 use bytes::Bytes;
 use herenow_core::{command::Ending, time::Time};
 use herenow_wire::{board, code::Code, dialect::Dialect, native, problem::Problem, websocket::encoder};
@@ -16,10 +19,24 @@ pub struct Rhythm {
     pub ping_interval: Duration,
     /// How long a peer has to be heard after a ping.
     pub pong_timeout: Duration,
+    /// How long a peer without WebSocket may give no sign.
+    pub request_lease: Duration,
     /// How long a peer has to say who it is.
     pub auth_timeout: Duration,
     /// How long a peer may take nothing of what waits for it.
     pub drain_timeout: Duration,
+}
+
+impl Rhythm {
+    /// How often something comes over a connection on which nothing happens.
+    pub fn pulse(&self, way: Way) -> Duration {
+        match way {
+            Way::WebSocket => self.ping_interval,
+            Way::Stream => self.request_lease / 2,
+            // A request must be over, and the next be there, before the lease is.
+            Way::Poll => self.request_lease * 5 / 6,
+        }
+    }
 }
 
 /// The wheel, shared by all who open connections.
@@ -69,7 +86,7 @@ impl Heartbeat {
     pub fn watch(&self, connection: &Arc<Connection>) {
         let now = self.clock.now();
         let (purpose, wait) = match connection.expires_at() {
-            Some(_) => (Purpose::Ping, self.rhythm.ping_interval),
+            Some(_) => (Purpose::Ping, self.rhythm.pulse(connection.way())),
             None => (Purpose::Auth, self.rhythm.auth_timeout),
         };
         self.plan(now, Visit { connection: Arc::downgrade(connection), due: now + wait, purpose });
@@ -126,11 +143,22 @@ impl Heartbeat {
             Purpose::Auth if connection.expires_at().is_none() => {
                 return refuse(&connection, Code::AuthTimeout, Ending::Lost, now);
             }
-            Purpose::Auth => (Purpose::Ping, now + self.rhythm.ping_interval),
-            Purpose::Ping => {
-                connection.send_one(PING, now);
-                (Purpose::Answer { pinged_at: now }, now + self.rhythm.pong_timeout)
-            }
+            Purpose::Auth => (Purpose::Ping, now + self.rhythm.pulse(connection.way())),
+            Purpose::Ping => match connection.way() {
+                Way::WebSocket => {
+                    connection.send_one(PING, now);
+                    (Purpose::Answer { pinged_at: now }, now + self.rhythm.pong_timeout)
+                }
+                Way::Stream => {
+                    // Whether the peer takes it is for TCP to say.
+                    connection.send_one(PING, now);
+                    (Purpose::Ping, now + self.rhythm.pulse(Way::Stream))
+                }
+                Way::Poll if now.since(connection.heard_at()) >= self.rhythm.request_lease => {
+                    return connection.abort(Ending::Lost, now);
+                }
+                Way::Poll => (Purpose::Ping, connection.heard_at() + self.rhythm.request_lease),
+            },
             Purpose::Answer { pinged_at } if connection.heard_at() < pinged_at => {
                 return connection.abort(Ending::TimedOut, now);
             }

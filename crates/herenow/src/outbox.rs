@@ -33,79 +33,86 @@ pub struct Farewell {
     pub with_close: bool,
 }
 
-/// The bytes that wait for one socket, and how its connection ends.
+/// The bytes that wait for one socket, and how its connection ends. Small at rest, which is nearly always.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    waiting: VecDeque<Part>,
-    waiting_bytes: usize,
+    /// Nothing where no bytes wait.
+    waiting: Option<Box<Waiting>>,
+    waker: Option<Waker>,
+    farewell: Option<Farewell>,
+    /// Whether something was not said that could be missed, so that rosters are owed once nothing waits.
+    is_behind: bool,
+}
+
+/// Bytes that wait.
+#[derive(Debug, Default)]
+struct Waiting {
+    parts: VecDeque<Part>,
+    bytes: usize,
     /// How many of these bytes are rosters.
     roster_bytes: usize,
     /// What is left of the largest piece that is no roster, and how many bytes go before it.
     largest: usize,
     before_largest: usize,
-    /// Whether the front of `waiting` is what is left of a frame that was written in part.
+    /// Whether the first part is what is left of a frame that was written in part.
     front_begun: bool,
     /// When bytes began to wait, or were last taken.
-    blocked_since: Option<Time>,
-    /// Whether something was not said that could be missed, so that rosters are owed once nothing waits.
-    is_behind: bool,
-    farewell: Option<Farewell>,
-    waker: Option<Waker>,
+    blocked_since: Time,
 }
 
 impl Outbox {
     /// Adds a piece that could not be written, `taken` bytes of which went out already.
     pub fn push(&mut self, part: &Part, taken: usize, now: Time) {
-        if self.waiting.is_empty() {
-            self.blocked_since = Some(now);
-            self.front_begun = taken > 0;
-        }
+        let fresh = || Box::new(Waiting { front_begun: taken > 0, blocked_since: now, ..Waiting::default() });
+        let waiting = self.waiting.get_or_insert_with(fresh);
         let bytes = part.bytes.slice(taken..);
         if part.is_roster {
-            self.roster_bytes += bytes.len();
-        } else if bytes.len() > self.largest {
-            (self.largest, self.before_largest) = (bytes.len(), self.waiting_bytes);
+            waiting.roster_bytes += bytes.len();
+        } else if bytes.len() > waiting.largest {
+            (waiting.largest, waiting.before_largest) = (bytes.len(), waiting.bytes);
         }
-        self.waiting_bytes += bytes.len();
-        self.waiting.push_back(Part { bytes, ..*part });
+        waiting.bytes += bytes.len();
+        waiting.parts.push_back(Part { bytes, ..*part });
     }
 
     /// Notes that a frame before the first waiting piece has been begun.
     pub fn note_begun(&mut self) {
-        self.front_begun = true;
+        if let Some(waiting) = &mut self.waiting {
+            waiting.front_begun = true;
+        }
     }
 
     /// The next bytes to write, as many slices as fit into `slices`; how many there are.
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let pairs = slices.iter_mut().zip(&self.waiting);
-        pairs.map(|(slice, part)| *slice = IoSlice::new(&part.bytes)).count()
+        let parts = self.waiting.iter().flat_map(|waiting| &waiting.parts);
+        slices.iter_mut().zip(parts).map(|(slice, part)| *slice = IoSlice::new(&part.bytes)).count()
     }
 
     /// Takes away what was written.
-    pub fn advance(&mut self, mut written: usize, now: Time) {
-        self.waiting_bytes -= written.min(self.waiting_bytes);
-        self.largest -= written.saturating_sub(self.before_largest).min(self.largest);
-        self.before_largest = self.before_largest.saturating_sub(written);
-        while written > 0 {
-            let Some(front) = self.waiting.front_mut() else { break };
-            if front.is_roster {
-                self.roster_bytes = self.roster_bytes.saturating_sub(written.min(front.bytes.len()));
-            }
-            if written < front.bytes.len() {
-                front.bytes.advance(written);
-                self.front_begun = true;
-                break;
-            }
-            written -= front.bytes.len();
-            self.front_begun = !front.ends_frame;
-            self.waiting.pop_front();
+    pub fn advance(&mut self, written: usize, now: Time) {
+        let Some(waiting) = &mut self.waiting else { return };
+        waiting.advance(written);
+        waiting.blocked_since = now;
+        self.rest();
+    }
+
+    /// A connection at rest keeps no memory.
+    fn rest(&mut self) {
+        self.waiting = self.waiting.take().filter(|waiting| !waiting.parts.is_empty());
+    }
+
+    /// Takes away the next frame, its head and its body where it has two pieces. Only where frames are taken in no other way,
+    /// so that the first is whole. Wakes the task of the connection where that leaves nothing and it waits for that.
+    pub fn take_frame(&mut self, now: Time) -> Option<(Bytes, Bytes)> {
+        let parts = &self.waiting.as_ref()?.parts;
+        let first = parts.front()?;
+        let more = parts.get(1).filter(|_| !first.ends_frame).map_or_else(Bytes::new, |part| part.bytes.clone());
+        let bytes = first.bytes.clone();
+        self.advance(bytes.len() + more.len(), now);
+        if self.is_empty() && (self.is_behind || self.farewell.is_some()) {
+            self.wake();
         }
-        self.blocked_since = Some(now);
-        if self.waiting.is_empty() {
-            // A connection at rest keeps no memory.
-            self.waiting = VecDeque::new();
-            self.blocked_since = None;
-        }
+        Some((bytes, more))
     }
 
     /// Ends the connection, with `close` as its last frame where there is one. With `keep`, everything that waits is
@@ -115,24 +122,16 @@ impl Outbox {
             return;
         }
         if !keep {
-            self.drop_unbegun();
+            if let Some(waiting) = &mut self.waiting {
+                waiting.drop_unbegun();
+            }
+            self.rest();
         }
         self.farewell = Some(Farewell { how, with_close: close.is_some() });
         if let Some(bytes) = close {
             self.push(&Part::frame(bytes), 0, now);
         }
         self.wake();
-    }
-
-    /// Drops the frames of which nothing was written.
-    fn drop_unbegun(&mut self) {
-        let begun = if self.front_begun {
-            self.waiting.iter().position(|part| part.ends_frame).map_or(self.waiting.len(), |at| at + 1)
-        } else {
-            0
-        };
-        self.waiting.truncate(begun);
-        self.waiting_bytes = self.waiting.iter().map(|part| part.bytes.len()).sum();
     }
 
     /// How the connection ends, once that is decided.
@@ -152,28 +151,23 @@ impl Outbox {
 
     /// Bytes that wait.
     pub fn waiting_bytes(&self) -> usize {
-        self.waiting_bytes
+        self.waiting.as_ref().map_or(0, |waiting| waiting.bytes)
     }
 
     /// Whether more waits than `bytes_max` and one piece of any size. Rosters have a limit of their own,
     /// sixteen times that and one of any size: who joins many rooms at once gets as many of them.
     pub fn is_over(&self, bytes_max: usize) -> bool {
-        let others = self.waiting_bytes.saturating_sub(self.roster_bytes + self.largest);
-        others > bytes_max || (self.roster_bytes > bytes_max * ROSTERS_FACTOR && self.rosters() > 1)
-    }
-
-    fn rosters(&self) -> usize {
-        self.waiting.iter().filter(|part| part.is_roster).count()
+        self.waiting.as_ref().is_some_and(|waiting| waiting.is_over(bytes_max))
     }
 
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_none()
     }
 
     /// Since when nothing of what waits was taken.
     pub fn blocked_since(&self) -> Option<Time> {
-        self.blocked_since
+        self.waiting.as_ref().map(|waiting| waiting.blocked_since)
     }
 
     /// Remembers whom to wake when there is something to write or to end.
@@ -188,6 +182,48 @@ impl Outbox {
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();
         }
+    }
+}
+
+impl Waiting {
+    fn advance(&mut self, mut written: usize) {
+        self.bytes -= written.min(self.bytes);
+        self.largest -= written.saturating_sub(self.before_largest).min(self.largest);
+        self.before_largest = self.before_largest.saturating_sub(written);
+        while written > 0 {
+            let Some(front) = self.parts.front_mut() else { break };
+            if front.is_roster {
+                self.roster_bytes = self.roster_bytes.saturating_sub(written.min(front.bytes.len()));
+            }
+            if written < front.bytes.len() {
+                front.bytes.advance(written);
+                self.front_begun = true;
+                break;
+            }
+            written -= front.bytes.len();
+            self.front_begun = !front.ends_frame;
+            self.parts.pop_front();
+        }
+    }
+
+    /// Drops the frames of which nothing was written.
+    fn drop_unbegun(&mut self) {
+        let begun = if self.front_begun {
+            self.parts.iter().position(|part| part.ends_frame).map_or(self.parts.len(), |at| at + 1)
+        } else {
+            0
+        };
+        self.parts.truncate(begun);
+        self.bytes = self.parts.iter().map(|part| part.bytes.len()).sum();
+    }
+
+    fn is_over(&self, bytes_max: usize) -> bool {
+        let others = self.bytes.saturating_sub(self.roster_bytes + self.largest);
+        others > bytes_max || (self.roster_bytes > bytes_max * ROSTERS_FACTOR && self.rosters() > 1)
+    }
+
+    fn rosters(&self) -> usize {
+        self.parts.iter().filter(|part| part.is_roster).count()
     }
 }
 
@@ -223,7 +259,6 @@ mod tests {
         assert_eq!((written(&outbox), outbox.waiting_bytes()), ("orld".to_owned(), 4));
         outbox.advance(4, NOW);
         assert!(outbox.is_empty() && outbox.waiting_bytes() == 0 && outbox.blocked_since().is_none());
-        assert_eq!(outbox.waiting.capacity(), 0);
     }
 
     #[test]
@@ -259,6 +294,19 @@ mod tests {
         outbox.advance(35, NOW);
         outbox.push(&roster, 0, NOW);
         assert!(!outbox.is_over(0), "one may have any size");
+    }
+
+    #[test]
+    fn whole_frames_are_taken_one_by_one() {
+        let mut outbox = Outbox::default();
+        outbox.push(&part("one", true), 0, NOW);
+        outbox.push(&part("head", false), 0, NOW);
+        outbox.push(&part("body", true), 0, NOW);
+        let text = |(bytes, more): (Bytes, Bytes)| [&bytes[..], &more[..]].concat();
+        assert_eq!(outbox.take_frame(NOW).map(text).unwrap(), b"one");
+        assert_eq!((outbox.waiting_bytes(), outbox.is_empty()), (8, false));
+        assert_eq!(outbox.take_frame(NOW).map(text).unwrap(), b"headbody");
+        assert!(outbox.is_empty() && outbox.take_frame(NOW).is_none());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 use crate::{
     auth::{origin::OriginPolicy, token::Verifier},
     clock::Clock,
-    connection::Connection,
+    connection::{Connection, Way},
     heartbeat::{Heartbeat, Rhythm},
     rate::RateLimits,
     resume::Resumes,
@@ -11,11 +11,11 @@ use crate::{
 use herenow_core::{
     command::{Ending, Evictee, Message, Reason},
     explain::Explanation,
-    id::{RoomId, UserId},
+    id::{RoomId, SessionId, UserId},
     limits::Limits,
     version::Epoch,
 };
-use herenow_wire::{message, problem::Problem};
+use herenow_wire::{dialect::Dialect, message, native, problem::Problem, websocket::encoder};
 use std::{
     sync::{
         Arc,
@@ -158,14 +158,32 @@ impl Presence {
         let gone = async {
             while self.connections() > 0 {
                 // Each time anew: one that was just opened, or that the heartbeat is looking at, may not be listed yet.
-                for connection in self.0.heartbeat.connections() {
-                    connection.close(GOING_AWAY, "server is stopping", Ending::Drained, self.0.clock.now());
-                }
+                self.dismiss(grace, |_| true);
                 tokio::time::sleep(DRAIN_LOOK).await;
             }
         };
         // Who has not gone by then is cut off with the process.
         let _ = tokio::time::timeout(grace, gone).await;
+    }
+
+    /// Closes the connections without WebSocket with 1001: their requests would be waited for before anything is drained.
+    pub(crate) fn end_requests(&self, grace: Duration) {
+        self.dismiss(grace, |connection| connection.way() != Way::WebSocket);
+    }
+
+    /// Closes the connections that match; those that speak the native dialect are told first in which time to come back.
+    fn dismiss(&self, within: Duration, is_meant: impl Fn(&Connection) -> bool) {
+        let now = self.0.clock.now();
+        let draining = encoder::text(native::draining(within).as_bytes());
+        for connection in self.0.heartbeat.connections() {
+            if !is_meant(&connection) || connection.farewell().is_some() {
+                continue;
+            }
+            if connection.dialect() == Dialect::Native {
+                connection.send_one(draining.clone(), now);
+            }
+            connection.close(GOING_AWAY, "server is stopping", Ending::Drained, now);
+        }
     }
 
     /// The clock of the process.
@@ -210,6 +228,22 @@ impl Presence {
         self.0.heartbeat.watch_expiry(connection);
     }
 
+    /// Ends the places of a session that goes on here, in rooms that it does not claim in time.
+    pub(crate) fn end_unclaimed_later(&self, session: SessionId, user: &UserId) {
+        let rooms = self.resumes().take_rooms(session);
+        if rooms.is_empty() {
+            return;
+        }
+        let (presence, user, since) = (self.clone(), user.clone(), self.0.clock.now());
+        tokio::spawn(async move {
+            tokio::time::sleep(CLAIM_TIME).await;
+            for room in rooms {
+                let (shard, user) = (presence.shard_of(&room), user.clone());
+                presence.tell(shard, ToShard::Unclaimed { room, user, session, since }).await;
+            }
+        });
+    }
+
     /// Which shard owns a room.
     pub(crate) fn shard_of(&self, room: &RoomId) -> usize {
         self.shard_owning(Partition::of(room))
@@ -252,5 +286,7 @@ fn random_text() -> Result<String, getrandom::Error> {
 /// Inputs that wait for a shard at the most; whoever has more waits with it.
 const INBOX_MAX: usize = 8192;
 const GOING_AWAY: u16 = 1001;
+/// How long a session that goes on over another connection has to claim its rooms.
+const CLAIM_TIME: Duration = Duration::from_secs(5);
 /// How often a drain looks whether all are gone.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);

@@ -14,7 +14,7 @@ pub struct RateLimits {
     pub cursor: u32,
     /// Changes of state and status. Default 10.
     pub update: u32,
-    /// Everything else: joins, leaves, syncs, locks, watches. Default 20; [`OTHER_BURST`] at once.
+    /// Everything else: joins, syncs, locks, watches. Default 20; [`OTHER_BURST`] at once.
     pub other: u32,
 }
 
@@ -27,11 +27,18 @@ impl Default for RateLimits {
 /// What one connection has left of each kind.
 #[derive(Debug, Default)]
 pub struct Rates {
+    /// Of what every client does.
+    other: Bucket,
+    /// Of what only some do.
+    more: Option<Box<More>>,
+}
+
+#[derive(Debug, Default)]
+struct More {
     message: Bucket,
     typing: Bucket,
     cursor: Bucket,
     update: Bucket,
-    other: Bucket,
     /// When the client was last told that it asks too often.
     warned_at: Time,
 }
@@ -43,19 +50,21 @@ impl Rates {
     /// Where there is none: how long until there is one.
     pub fn take(&mut self, request: &Request, limits: &RateLimits, now: Time) -> Result<(), Duration> {
         let (bucket, rate, burst) = match request {
-            Request::Send { .. } => (&mut self.message, limits.message, limits.message * 2),
-            Request::StartTyping { .. } => (&mut self.typing, limits.typing, limits.typing * 2),
-            Request::Point { .. } => (&mut self.cursor, limits.cursor, limits.cursor * 2),
-            Request::Update { .. } | Request::SetStatus { .. } => (&mut self.update, limits.update, limits.update * 2),
-            Request::StopTyping { .. } => return Ok(()),
+            Request::Send { .. } => (&mut self.more().message, limits.message, limits.message * 2),
+            Request::StartTyping { .. } => (&mut self.more().typing, limits.typing, limits.typing * 2),
+            Request::Point { .. } => (&mut self.more().cursor, limits.cursor, limits.cursor * 2),
+            Request::Update { .. } | Request::SetStatus { .. } => {
+                (&mut self.more().update, limits.update, limits.update * 2)
+            }
+            // To end something must always be possible; it can only have been begun as often as the rates let it.
+            Request::StopTyping { .. } | Request::Leave { .. } | Request::Unlock { .. } | Request::Unwatch { .. } => {
+                return Ok(());
+            }
             Request::Auth { .. }
             | Request::Join { .. }
-            | Request::Leave { .. }
             | Request::Sync { .. }
             | Request::Lock { .. }
-            | Request::Unlock { .. }
             | Request::Watch { .. }
-            | Request::Unwatch { .. }
             | Request::Ping => (&mut self.other, limits.other, OTHER_BURST.max(limits.other * 2)),
         };
         if rate == 0 { Ok(()) } else { bucket.take(rate, burst, now) }
@@ -66,7 +75,7 @@ impl Rates {
     /// # Errors
     /// Where there is none: how long until there is one.
     pub fn take_update(&mut self, limits: &RateLimits, now: Time) -> Result<(), Duration> {
-        if limits.update == 0 { Ok(()) } else { self.update.take(limits.update, limits.update * 2, now) }
+        if limits.update == 0 { Ok(()) } else { self.more().update.take(limits.update, limits.update * 2, now) }
     }
 
     /// As [`Self::take_update`], for the place of a pointer.
@@ -74,21 +83,26 @@ impl Rates {
     /// # Errors
     /// Where there is none: how long until there is one.
     pub fn take_cursor(&mut self, limits: &RateLimits, now: Time) -> Result<(), Duration> {
-        if limits.cursor == 0 { Ok(()) } else { self.cursor.take(limits.cursor, limits.cursor * 2, now) }
+        if limits.cursor == 0 { Ok(()) } else { self.more().cursor.take(limits.cursor, limits.cursor * 2, now) }
     }
 
     /// Whether a client is to be told now that it asks too often, though it does not wait for an answer: once a minute.
     pub fn may_warn(&mut self, now: Time) -> bool {
-        let due = now.since(self.warned_at) >= WARN_EVERY;
+        let more = self.more();
+        let due = now.since(more.warned_at) >= WARN_EVERY;
         if due {
-            self.warned_at = now;
+            more.warned_at = now;
         }
         due
+    }
+
+    fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
     }
 }
 
 /// Tokens that come back with time. Counts what was used, so that a new one is full without knowing its size. Small,
-/// because each connection has five.
+/// because each connection has at least one.
 #[derive(Debug, Default)]
 struct Bucket {
     /// Thousandths of tokens that were used and have not come back; saturates far above any burst.

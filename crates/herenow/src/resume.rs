@@ -6,7 +6,7 @@ use crate::connection::Connection;
 use hashbrown::HashMap;
 use herenow_core::{
     command::Ending,
-    id::{SessionId, UserId},
+    id::{RoomId, SessionId, UserId},
     time::Time,
 };
 use std::{
@@ -26,8 +26,12 @@ pub struct Resumes {
 #[derive(Default)]
 struct Table {
     records: HashMap<SessionId, Record>,
+    /// The secret that was used to claim a session, until its new connection was heard.
+    claimed_with: HashMap<SessionId, Secret>,
     /// Sessions whose connection ended, by when.
     ended: VecDeque<(Time, SessionId)>,
+    /// The rooms that these were in and have not claimed again.
+    rooms: HashMap<SessionId, Vec<RoomId>>,
 }
 
 /// Small, because each connection has one.
@@ -35,15 +39,13 @@ struct Record {
     /// Stands for the user, besides the secret that only their client knows.
     user: u64,
     secret: Secret,
-    /// The secret that was used to claim the session, until its new connection was heard; zero where there is none.
-    claimed_with: Secret,
     connection: Weak<Connection>,
     /// Zero while the connection is open.
     ended_at: Time,
 }
 
 /// 128 random bits, in two parts because one number would want more room.
-type Secret = [u64; 2];
+pub(crate) type Secret = [u64; 2];
 
 /// What a claim to a session comes to.
 #[derive(Debug)]
@@ -84,7 +86,7 @@ impl Resumes {
         let Some(record) = table.records.get(&session).filter(|record| record.user == number_of(user)) else {
             return Claim::New;
         };
-        let is_good = is_same(record.secret, secret) | is_same(record.claimed_with, secret);
+        let is_good = is_same(record.secret, secret) | is_same(table.claimed_with(session), secret);
         let is_open = record.ended_at == OPEN;
         if !is_good || (!is_open && now.since(record.ended_at) > self.window) {
             return Claim::New;
@@ -120,17 +122,19 @@ impl Resumes {
         // Never zero, which stands for no secret.
         let secret = [getrandom::u64()?, getrandom::u64()? | 1];
         let session = connection.session();
-        let claimed_with = claimed.map_or([0; 2], |claimed| claimed.secret);
         let (user, connection) = (number_of(user), Arc::downgrade(connection));
-        self.table().records.insert(session, Record { user, secret, claimed_with, connection, ended_at: OPEN });
+        let mut table = self.table();
+        match claimed {
+            Some(claimed) => table.claimed_with.insert(session, claimed.secret),
+            None => table.claimed_with.remove(&session),
+        };
+        table.records.insert(session, Record { user, secret, connection, ended_at: OPEN });
         Ok(format!("{session}.{:016x}{:016x}", secret[0], secret[1]))
     }
 
     /// Notes that the new connection of a session was heard: the secret before is good no more.
     pub fn confirm(&self, session: SessionId) {
-        if let Some(record) = self.table().records.get_mut(&session) {
-            record.claimed_with = [0; 2];
-        }
+        self.table().claimed_with.remove(&session);
     }
 
     /// Whether a connection is the one that holds its session.
@@ -138,20 +142,29 @@ impl Resumes {
         is_held(&self.table(), connection)
     }
 
-    /// Notes that a connection ended. Who left, was put out or has an expired token has nothing to go on with.
-    pub fn release(&self, connection: &Arc<Connection>, how: Ending, now: Time) {
+    /// The rooms that a session was in on connections that ended; it has to claim them. Gives them once.
+    pub fn take_rooms(&self, session: SessionId) -> Vec<RoomId> {
+        self.table().rooms.remove(&session).unwrap_or_default()
+    }
+
+    /// Notes that a connection ended, and which rooms its session was in. Who left, was put out or has an expired token
+    /// has nothing to go on with.
+    pub fn release(&self, connection: &Arc<Connection>, how: Ending, rooms: Vec<RoomId>, now: Time) {
         let session = connection.session();
         let mut table = self.table();
         if is_held(&table, connection) {
             match how {
                 Ending::Left | Ending::Kicked | Ending::Expired => {
-                    table.records.remove(&session);
+                    table.forget(session);
                 }
                 Ending::Closed | Ending::Lost | Ending::TimedOut | Ending::Drained => {
                     if let Some(record) = table.records.get_mut(&session) {
                         record.ended_at = now;
                     }
                     table.ended.push_back((now, session));
+                    if !rooms.is_empty() {
+                        table.rooms.insert(session, rooms);
+                    }
                 }
             }
         }
@@ -173,7 +186,7 @@ impl Resumes {
             table.ended.pop_front();
             // It may have been claimed since, and ended again.
             if table.records.get(&session).is_some_and(|record| record.ended_at == ended_at) {
-                table.records.remove(&session);
+                table.forget(session);
             }
         }
     }
@@ -183,8 +196,21 @@ impl Resumes {
     }
 }
 
+impl Table {
+    /// The secret that a session was claimed with, while that is good; nothing otherwise.
+    fn claimed_with(&self, session: SessionId) -> Secret {
+        self.claimed_with.get(&session).copied().unwrap_or_default()
+    }
+
+    fn forget(&mut self, session: SessionId) {
+        self.records.remove(&session);
+        self.claimed_with.remove(&session);
+        self.rooms.remove(&session);
+    }
+}
+
 /// Whether two secrets are the same one, in a time that does not tell where they differ; none is the same as none.
-fn is_same(held: Secret, given: Secret) -> bool {
+pub(crate) fn is_same(held: Secret, given: Secret) -> bool {
     let differing = (held[0] ^ given[0]) | (held[1] ^ given[1]);
     (differing == 0) & (held[1] != 0)
 }
@@ -202,7 +228,7 @@ fn number_of(user: &UserId) -> u64 {
 const OPEN: Time = Time::from_millis(0);
 
 /// The session and the secret in a token.
-fn parse(token: &str) -> Option<(SessionId, Secret)> {
+pub(crate) fn parse(token: &str) -> Option<(SessionId, Secret)> {
     let (session, secret) = token.split_once('.')?;
     if session.len() != 16 || secret.len() != 32 || !token.bytes().all(|byte| byte == b'.' || byte.is_ascii_hexdigit())
     {
@@ -219,7 +245,7 @@ mod tests {
     use crate::connection::{Connection, ConnectionSetup, Socket};
     use herenow_core::{
         command::Ending,
-        id::{SessionId, UserId},
+        id::{RoomId, SessionId, UserId},
         time::Time,
     };
     use herenow_wire::dialect::Dialect;
@@ -253,7 +279,7 @@ mod tests {
         let first = connection(7);
         let token = resumes.hold(&first, &user("ann"), None).unwrap();
         assert!(matches!(resumes.claim(&token, &user("ann"), at(1)), Claim::Contested(..)));
-        resumes.release(&first, Ending::Lost, at(10));
+        resumes.release(&first, Ending::Lost, Vec::new(), at(10));
         let claim = resumes.claim(&token, &user("ann"), at(70));
         assert!(is_free(&claim));
         let Claim::Free(claimed) = claim else { return };
@@ -291,7 +317,7 @@ mod tests {
         ] {
             let connection = connection(7);
             let token = resumes.hold(&connection, &user("ann"), None).unwrap();
-            resumes.release(&connection, how, at(10));
+            resumes.release(&connection, how, Vec::new(), at(10));
             assert_eq!(is_free(&resumes.claim(&token, &user("ann"), at(11))), goes_on, "{how:?}");
         }
         assert_eq!(resumes.count(at(71)), 0);
@@ -303,8 +329,27 @@ mod tests {
         let (first, second) = (connection(7), connection(7));
         resumes.hold(&first, &user("ann"), None).unwrap();
         let token = resumes.hold(&second, &user("ann"), None).unwrap();
-        resumes.release(&first, Ending::Left, at(1));
+        resumes.release(&first, Ending::Left, Vec::new(), at(1));
         assert!(matches!(resumes.claim(&token, &user("ann"), at(2)), Claim::Contested(..)));
+    }
+
+    #[test]
+    fn rooms_are_given_once_and_forgotten_with_their_session() {
+        let resumes = Resumes::new(Duration::from_secs(60));
+        let rooms = || vec![RoomId::parse("board-1").unwrap()];
+        let first = connection(7);
+        resumes.hold(&first, &user("ann"), None).unwrap();
+        resumes.release(&first, Ending::Lost, rooms(), at(10));
+        assert_eq!(resumes.take_rooms(SessionId(7)), rooms());
+        assert_eq!(resumes.take_rooms(SessionId(7)), []);
+        for (how, later, kept) in [(Ending::Lost, at(71), 0), (Ending::Kicked, at(11), 0), (Ending::Closed, at(70), 1)]
+        {
+            let next = connection(7);
+            resumes.hold(&next, &user("ann"), None).unwrap();
+            resumes.release(&next, how, rooms(), at(10));
+            resumes.count(later);
+            assert_eq!(resumes.take_rooms(SessionId(7)).len(), kept, "{how:?}");
+        }
     }
 
     #[test]

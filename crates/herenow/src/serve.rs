@@ -118,9 +118,10 @@ impl Server {
 
     /// Serves until `stop` is done, then drains: clients are told to come back, and given time to say goodbye.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let demo = self.demo;
+        let (demo, presence, grace) = (self.demo, self.presence.clone(), self.shutdown_grace);
         let stop = async move {
             stop.await;
+            presence.end_requests(grace);
             // Its streams would otherwise be waited for.
             if let Some(demo) = demo {
                 demo.close();
@@ -162,6 +163,7 @@ fn presence(config: &Config, mode: &Mode, notices: NoticeSink) -> Result<Presenc
         rhythm: Rhythm {
             ping_interval: config.presence.ping_interval,
             pong_timeout: config.presence.pong_timeout,
+            request_lease: config.presence.request_lease,
             auth_timeout: config.auth.first_frame_timeout,
             drain_timeout: DRAIN_TIMEOUT,
         },

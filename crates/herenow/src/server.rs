@@ -1,25 +1,30 @@
 //! The HTTP side of the process: which routes there are, and the loop that accepts connections.
 use crate::{
+    cut::Cut,
+    patience,
     presence::Presence,
     problem::Problem,
-    transport::{debug, ws},
+    transport::{debug, http as without_ws, ws},
 };
 use axum::{Json, Router, body::Body, routing::any, routing::get};
 use http::{Request, StatusCode};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
+#[cfg(any(target_os = "android", target_os = "linux"))]
+use socket2::SockRef;
 use std::{future::Future, io, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
 use tower::ServiceExt;
 
-/// The routes of presence: `/ws` and `/healthz`. Further routers are merged in by whoever builds the server.
+/// The routes of presence: `/ws`, what speaks the same without WebSocket, and `/healthz`. Further routers are merged in by whoever builds the server.
 pub fn router(presence: Presence) -> Router {
     let health = presence.clone();
     Router::new()
         .route("/ws", any(ws::upgrade))
         .route("/v1/debug/rooms/{room}/users/{user}", get(debug::explain))
-        .with_state(presence)
+        .with_state(presence.clone())
+        .merge(without_ws::router(presence))
         .route(
             "/healthz",
             get(move || async move { Json(json!({ "status": "ok", "connections": health.connections() })) }),
@@ -51,8 +56,13 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
         };
         // Presence is small frames that must not wait for company. A socket that refuses this is as good as gone.
         let _ = stream.set_nodelay(true);
-        let routes = router.clone();
-        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        patience::end_when_unacknowledged(&stream, Some(UNACKNOWLEDGED_MAX));
+        #[cfg(any(target_os = "android", target_os = "linux"))]
+        let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
+        let (routes, cut) = (router.clone(), Cut::default());
+        let cutting = cut.clone();
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(cut.clone());
             // A router is always ready.
             routes.clone().oneshot(request.map(Body::new))
         });
@@ -62,9 +72,13 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
             let mut connection = std::pin::pin!(connection);
             let served = tokio::select! {
                 served = connection.as_mut() => served,
+                () = cutting.is_wanted() => return,
                 _ = stopped.changed() => {
                     connection.as_mut().graceful_shutdown();
-                    connection.await
+                    tokio::select! {
+                        served = connection => served,
+                        () = cutting.is_wanted() => return,
+                    }
                 }
             };
             if let Err(error) = served {
@@ -93,10 +107,19 @@ async fn rest_after(error: &io::Error) {
     tokio::time::sleep(ACCEPT_REST).await;
 }
 
+/// Unsent bytes that a socket takes, about. By itself the system takes megabytes for who reads slowly: they would be
+/// minutes old when read, where the outbox tells less and heals it by one roster; and it would say that there is room
+/// again so late that a peer who does read seems to take nothing. It says so at half of this, which 1 kB a second reaches
+/// well within the 30 s in which a peer has to take something.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const UNSENT_BYTES_MAX: u32 = 32 * 1024;
 /// How long a client may take for the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of the head of a request.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// How long a client may not acknowledge what it was sent. A stream of events has no other sign that its reader is there; with
+/// a comment each 15 s, who is gone without a word is known to be within 30 s.
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(15);
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 /// How long requests under way may take at the end.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(2);

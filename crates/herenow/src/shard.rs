@@ -112,6 +112,17 @@ pub enum ToShard {
         /// How long a user who is put out may not come back.
         block: Option<Duration>,
     },
+    /// A session that goes on over another connection has had the time to claim a room.
+    Unclaimed {
+        /// Which room.
+        room: RoomId,
+        /// Whose session.
+        user: UserId,
+        /// Which session.
+        session: SessionId,
+        /// When it began to go on.
+        since: Time,
+    },
     /// Answers with what is known of a user in a room, once everything before it is done.
     Explain {
         /// Which room.
@@ -192,12 +203,17 @@ impl Shard {
     /// Takes turns until every sender is gone.
     pub async fn run(mut self, mut inbox: mpsc::Receiver<ToShard>) {
         let mut batch = Vec::with_capacity(TURN_INPUTS_MAX);
+        let mut is_busy = false;
         loop {
             let wait = self.next_deadline();
             let received = tokio::time::timeout(wait, inbox.recv_many(&mut batch, TURN_INPUTS_MAX)).await;
             if received == Ok(0) {
                 return;
             }
+            if is_busy {
+                gather(&mut inbox, &mut batch).await;
+            }
+            is_busy = batch.len() > 1;
             self.turn(&mut batch);
             // A shard under load shares its thread with the connections that feed it.
             tokio::task::yield_now().await;
@@ -265,6 +281,10 @@ impl Shard {
             ToShard::Evict { room, whom, reason, block } => {
                 let at = self.hub_of(Partition::of(&room));
                 self.tell(now, at, Input::Evicted { room, whom, reason, block });
+            }
+            ToShard::Unclaimed { room, user, session, since } => {
+                let at = self.hub_of(Partition::of(&room));
+                self.tell(now, at, Input::Unclaimed { room, user, session, since });
             }
             ToShard::Explain { room, user, answer } => {
                 let at = self.hub_of(Partition::of(&room));
@@ -375,6 +395,25 @@ impl Shard {
     }
 }
 
+/// Lets those who feed a busy shard run first, as long as that brings more: a turn costs one write for each connection
+/// that is told something, however much that is. A shard that is not busy answers at once.
+async fn gather(inbox: &mut mpsc::Receiver<ToShard>, batch: &mut Vec<ToShard>) {
+    for _ in 0..GATHER_ROUNDS_MAX {
+        let before = batch.len();
+        tokio::task::yield_now().await;
+        while batch.len() < TURN_INPUTS_MAX
+            && let Ok(input) = inbox.try_recv()
+        {
+            batch.push(input);
+        }
+        if batch.len() == before {
+            return;
+        }
+    }
+}
+
+/// How often a busy shard looks for more before its turn.
+const GATHER_ROUNDS_MAX: usize = 4;
 /// Inputs that one turn takes at the most: it bounds how long a turn can be.
 const TURN_INPUTS_MAX: usize = 4096;
 /// How long a shard sleeps where no hub wants to be woken.

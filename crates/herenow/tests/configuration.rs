@@ -68,13 +68,17 @@ fn each_key_can_be_set_in_a_file() {
         drain_grace = "3s"
         ping_interval = "4s"
         pong_timeout = "500ms"
+        request_lease = "20s"
         typing_lease = "7s"
         resume_window = "8s"
+        last_seen_ttl = "24h"
+        last_seen_grain = "1s"
         [limits]
         frame_bytes = "32KiB"
         state_bytes = 2048
         outbox_bytes = "1MiB"
         rooms_per_connection = 7
+        viewers_per_room = 8
         message_rate = 1
         typing_rate = 2
         cursor_rate = 3
@@ -104,12 +108,16 @@ fn each_key_can_be_set_in_a_file() {
     assert_eq!(config.presence.drain_grace, Duration::from_secs(3));
     assert_eq!(config.presence.ping_interval, Duration::from_secs(4));
     assert_eq!(config.presence.pong_timeout, Duration::from_millis(500));
+    assert_eq!(config.presence.request_lease, Duration::from_secs(20));
     assert_eq!(config.presence.typing_lease, Duration::from_secs(7));
     assert_eq!(config.presence.resume_window, Duration::from_secs(8));
+    let seen = (config.presence.last_seen_ttl, config.presence.last_seen_grain);
+    assert_eq!(seen, (Duration::from_secs(86_400), Duration::from_secs(1)));
     let rates = RateLimits { message: 1, typing: 2, cursor: 3, update: 4, other: 0 };
     assert_eq!(config.limits.rates, rates);
     assert_eq!((config.limits.frame_bytes, config.limits.state_bytes), (32 << 10, 2048));
     assert_eq!((config.limits.outbox_bytes, config.limits.rooms_per_connection), (1 << 20, 7));
+    assert_eq!(config.limits.viewers_per_room, 8);
     assert_eq!((config.demo.enabled, config.demo.database), (Some(false), Some(PathBuf::from("tasks.db"))));
     assert_eq!((config.log.format, config.log.level), (LogFormat::Json, LogLevel::Debug));
 }
@@ -232,6 +240,7 @@ fn each_kind_of_value_has_its_limits() {
         ("presence.ping_interval", &["\"99ms\"", "\"0s\"", "\"11m\""][..]),
         ("limits.frame_bytes", &["\"1023\"", "\"2MiB\"", "0", "-1"][..]),
         ("limits.rooms_per_connection", &["0", "10001"][..]),
+        ("limits.viewers_per_room", &["-1", "100000001"][..]),
         ("demo.enabled", &["1", "\"yes\"", "\"\""][..]),
         ("demo.database", &["1", "[]"][..]),
         ("log.format", &["\"JSON\"", "\"\"", "1"][..]),

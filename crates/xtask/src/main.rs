@@ -11,6 +11,9 @@ mod fixtures;
 mod links;
 mod lint;
 mod modules;
+mod named;
+mod plant;
+mod plants;
 mod readme;
 mod references;
 mod report;
@@ -50,6 +53,14 @@ enum Command {
     Fixtures,
     /// Checks that links between documents lead somewhere.
     Links,
+    /// Checks that the tests that documents name are there, and that each limit is in their table.
+    Named,
+    /// Plants wrong rules in a copy of the driver, one by one, and sees that a test fails for each. Takes minutes.
+    Plant {
+        /// Only rules that contain this.
+        #[arg(long, default_value = "")]
+        only: String,
+    },
     /// Checks that the commands in README.md exist.
     Readme,
 }
@@ -65,6 +76,7 @@ fn main() -> anyhow::Result<ExitCode> {
                 lint::check(&workspace.files),
                 fixtures::check(&workspace.files),
                 links::check(&workspace.files),
+                named::check(&workspace.files),
                 readme::check(&workspace),
             ]);
             reports
@@ -77,6 +89,11 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Lint => vec![lint::check(&workspace.files)],
         Command::Fixtures => vec![fixtures::check(&workspace.files)],
         Command::Links => vec![links::check(&workspace.files)],
+        Command::Named => vec![named::check(&workspace.files)],
+        Command::Plant { only } => {
+            let caught = plant::run(&workspace.root, &workspace.target, &only)?;
+            return Ok(if caught { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
         Command::Readme => vec![readme::check(&workspace)],
     };
     for report in &reports {

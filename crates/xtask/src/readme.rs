@@ -95,12 +95,13 @@ const PATH: &str = "README.md";
 const PROGRAMS: &[&str] = &["cd", "curl", "docker", "export", "git", "node", "npm", "npx", "openssl", "python3"];
 const CARGO: &[&str] = &["add", "bench", "build", "clippy", "doc", "fmt", "install", "nextest", "run", "test"];
 const HERENOW: &[&str] = &["serve", "token"];
-const XTASKS: &[&str] = &["arrows", "check", "fixtures", "links", "lint", "readme", "sizes"];
+const XTASKS: &[&str] = &["arrows", "check", "fixtures", "links", "lint", "named", "plant", "readme", "sizes"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::workspace::{Crate, TextFile};
+    use std::path::PathBuf;
 
     fn errors(readme: &str) -> Vec<String> {
         let file = |path: &str, text: &str| TextFile { path: path.to_owned(), text: text.to_owned() };
@@ -111,7 +112,7 @@ mod tests {
             examples: vec!["echo".to_owned()],
         };
         let files = vec![file("README.md", readme), file("test", "")];
-        check(&Workspace { files, crates: vec![herenow] }).error_lines()
+        check(&Workspace { root: PathBuf::new(), target: PathBuf::new(), files, crates: vec![herenow] }).error_lines()
     }
 
     #[test]

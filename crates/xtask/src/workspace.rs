@@ -9,6 +9,10 @@ use std::{
 
 /// What the checks look at.
 pub(crate) struct Workspace {
+    /// The folder of the repository.
+    pub(crate) root: PathBuf,
+    /// Where cargo builds.
+    pub(crate) target: PathBuf,
     /// The text files that git tracks or would track, by path.
     pub(crate) files: Vec<TextFile>,
     /// The crates, by name.
@@ -52,7 +56,8 @@ impl Workspace {
         let metadata = metadata()?;
         let root = metadata["workspace_root"].as_str().context("cargo metadata names no workspace root")?;
         let root = PathBuf::from(root);
-        Ok(Self { files: files(&root)?, crates: crates(&metadata, &root)? })
+        let target = PathBuf::from(text(&metadata, "target_directory")?);
+        Ok(Self { files: files(&root)?, crates: crates(&metadata, &root)?, root, target })
     }
 }
 

@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes};
 
 use crate::websocket::frame::{
-    CONTROL_BYTES_MAX, FINAL_BIT, HEADER_BYTES_MAX, LENGTH_IN_2, LENGTH_IN_8, MASK_BIT, Opcode,
+    CONTROL_BYTES_MAX, FINAL_BIT, HEADER_BYTES_MAX, Header, LENGTH_IN_2, LENGTH_IN_8, MASK_BIT, Opcode, Sender,
 };
 use crate::websocket::incoming::{CloseFrame, is_close_code};
 
@@ -63,6 +63,23 @@ pub fn header(opcode: Opcode, payload_bytes: usize) -> FrameHeader {
         }
     };
     FrameHeader { bytes, count }
+}
+
+/// Reads the header of a frame that was made here back: what it is, and how many bytes the header takes. `None` for what was
+/// not made here.
+///
+/// For those who carry the same messages in another way.
+pub fn opened(frame: &[u8]) -> Option<(Opcode, usize)> {
+    let (header, bytes) = Header::parse(frame, Sender::Server).ok()??;
+    Some((header.opcode, bytes))
+}
+
+/// Reads a whole close frame that was made here back. `None` for what was not made here.
+pub fn opened_close(frame: &[u8]) -> Option<CloseFrame<'_>> {
+    match opened(frame)? {
+        (Opcode::Close, bytes) => CloseFrame::parse(&frame[bytes..]).ok(),
+        _ => None,
+    }
 }
 
 /// Appends a whole frame to `out`, for writes that take several messages together.
@@ -143,7 +160,9 @@ fn join(header: FrameHeader, payload: &[u8]) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use super::{CLOSE_REASON_BYTES_MAX, close, close_answer, header, ping, pong, text, text_before_body};
+    use super::{
+        CLOSE_REASON_BYTES_MAX, close, close_answer, header, opened, opened_close, ping, pong, text, text_before_body,
+    };
     use crate::websocket::frame::Opcode;
     use crate::websocket::incoming::CloseFrame;
 
@@ -176,6 +195,24 @@ mod tests {
         let body = [b'b'; 200];
         let whole = text(&[&b"head"[..], &body[..]].concat());
         assert_eq!([&text_before_body(b"head", body.len())[..], &body[..]].concat(), whole);
+    }
+
+    #[test]
+    fn opens_what_it_made() {
+        for bytes in [0, 125, 126, 65_535, 65_536] {
+            let payload = vec![b'x'; bytes];
+            let frame = text(&payload);
+            let (opcode, header) = opened(&frame).unwrap();
+            assert_eq!((opcode, &frame[header..]), (Opcode::Text, &payload[..]));
+            assert_eq!(opened_close(&frame), None);
+        }
+        assert_eq!(opened(&text_before_body(b"head", 70_000)).unwrap(), (Opcode::Text, 10));
+        let told = close(4401, "auth.expired");
+        assert_eq!(opened_close(&told), Some(CloseFrame { code: Some(4401), reason: "auth.expired" }));
+        assert_eq!(opened_close(&close_answer(&CloseFrame { code: None, reason: "" })).unwrap().code, None);
+        for not_ours in [&b""[..], b"\x81", b"GET /", b"\x81\x80abcd"] {
+            assert_eq!(opened(not_ours), None);
+        }
     }
 
     #[test]

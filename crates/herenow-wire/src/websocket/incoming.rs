@@ -39,7 +39,7 @@ pub struct CloseFrame<'a> {
 }
 
 impl<'a> CloseFrame<'a> {
-    fn parse(payload: &'a [u8]) -> Result<Self, DecodeError> {
+    pub(super) fn parse(payload: &'a [u8]) -> Result<Self, DecodeError> {
         let Some((code, reason)) = payload.split_first_chunk() else {
             return if payload.is_empty() {
                 Ok(Self { code: None, reason: "" })

@@ -105,9 +105,9 @@ fn passed_on(request: Request) -> Option<Event> {
             Some(Event::Lock { room, lock: LockView { name, holder: Some((bob(), BOB_S)), fence: 1 } })
         }
         Request::Unlock { room, name } => Some(Event::Lock { room, lock: LockView { name, holder: None, fence: 1 } }),
-        Request::Watch { users } | Request::Unwatch { users } => {
-            Some(Event::Statuses(users.into_iter().map(|user| Dot { user, status: Some(Status::Idle) }).collect()))
-        }
+        Request::Watch { users } | Request::Unwatch { users } => Some(Event::Statuses(
+            users.into_iter().map(|user| Dot { user, status: Some(Status::Idle), last_seen: None }).collect(),
+        )),
         Request::Auth { .. }
         | Request::Join { .. }
         | Request::Leave { .. }

@@ -149,10 +149,10 @@ fn what_only_other_dialects_know_is_not_told() {
     let counted = CountView { room: room(), version: version(1), gear: Gear::Live, count: TWO, faces: Vec::new() };
     let untold = [
         Event::Diff { re: None, view: Arc::new(no_change()), typing: None, locks: None },
-        Event::Count(Arc::new(counted)),
+        Event::Count { view: Arc::new(counted), locks: None },
         Event::Sessions { room: room(), user: user("u2"), list: bob_in_detail() },
         Event::Cursors { room: room(), at: vec![(BOB_S, None)] },
-        Event::Statuses([Dot { user: user("u2"), status: None }].into()),
+        Event::Statuses([Dot { user: user("u2"), status: None, last_seen: None }].into()),
         Event::Lock { room: room(), lock: lock("card-3", None, 7) },
         Event::LockAnswer { re: RequestId("1".into()), held: true, fence: 7 },
         Event::Ack { re: RequestId("1".into()), sessions: None },

@@ -138,6 +138,8 @@ fn roster_frames() -> Vec<(&'static str, String)> {
         faces: vec![alice()],
         ..counted.clone()
     };
+    let counted = Arc::new(counted);
+    let held = Arc::clone(&full_room().locks);
     let detailed = RosterView {
         gear: Gear::Batched,
         sessions: Some(vec![alice_in_detail(), bob_in_detail()]),
@@ -152,8 +154,9 @@ fn roster_frames() -> Vec<(&'static str, String)> {
         ("roster_empty", roster(None, Interest::Full, &empty_room())),
         ("roster_sessions", roster(re("7"), Interest::Auto, &detailed)),
         ("roster_crowd", roster(None, Interest::Full, &many)),
-        ("count", encoded(&Event::Count(Arc::new(counted)))),
-        ("count_crowd", encoded(&Event::Count(Arc::new(crowd)))),
+        ("count", encoded(&Event::Count { view: Arc::clone(&counted), locks: None })),
+        ("count_locks", encoded(&Event::Count { view: counted, locks: Some(held) })),
+        ("count_crowd", encoded(&Event::Count { view: Arc::new(crowd), locks: None })),
     ]
 }
 
@@ -231,12 +234,14 @@ fn detail_frames() -> Vec<(&'static str, String)> {
     let changed = |lock| encoded(&Event::Lock { room: room(), lock });
     let point = |x, y, on: Option<&str>| Some(Point { x, y, on: on.and_then(target) });
     let dots = |dots: &[(&str, Option<Status>)]| {
-        let dot = |(id, status): &(&str, _)| Dot { user: user(id), status: *status };
+        let dot = |(id, status): &(&str, _)| Dot { user: user(id), status: *status, last_seen: None };
         encoded(&Event::Statuses(dots.iter().map(dot).collect()))
     };
+    let seen = Dot { user: user("u2"), status: None, last_seen: Some(Time::from_millis(1_893_456_001_500)) };
     vec![
         ("sessions", sessions("u1", alice_in_detail())),
         ("sessions_none", sessions("u1", Vec::new())),
+        ("statuses_last_seen", encoded(&Event::Statuses([seen].into()))),
         ("cursors", cursors(vec![(ALICE_S, point(25_000, 66_667, None)), (BOB_S, point(1, 99_990, Some("card-3")))])),
         ("cursors_hidden", cursors(vec![(ALICE_S, None), (ALICE_S_TOO, point(0, Point::WHOLE, None))])),
         ("lock", changed(lock("card-3", Some((bob(), BOB_S)), 8))),
@@ -263,6 +268,19 @@ fn answers() -> Vec<(&'static str, String)> {
                 ..welcome(&alice(), an_hour_on)
             }),
         ),
+        (
+            "welcome_send",
+            native::welcome(&Welcome {
+                resume: Some("00000000000000ff.secret"),
+                send: Some("00000000000000ff.other"),
+                ping_interval: Duration::from_secs(15),
+                ..welcome(&bob(), None)
+            }),
+        ),
+        ("ping", native::ping()),
+        ("draining", native::draining(Duration::from_secs(10))),
+        ("closed", native::closed(Some(4401), "auth.expired")),
+        ("closed_plain", native::closed(None, "")),
         ("ack", encoded(&Event::Ack { re: RequestId("8".into()), sessions: None })),
         ("ack_message", encoded(&Event::Ack { re: RequestId("10".into()), sessions: Some(4) })),
         ("ack_auth", native::renewed(re("1").as_ref(), an_hour_on)),
@@ -283,6 +301,7 @@ fn welcome(profile: &Profile, expires_at: Option<Time>) -> Welcome<'_> {
     Welcome {
         session: SessionId(255),
         resume: None,
+        send: None,
         resumed: false,
         profile,
         node: "n1",

@@ -40,7 +40,7 @@ enum Slot {
     Secret(At<Option<Secret>>),
     Shards { at: At<Option<usize>>, max: usize },
     Size { at: At<usize>, min: usize, max: usize },
-    Count { at: At<usize>, max: usize },
+    Count { at: At<usize>, min: usize, max: usize },
     Rate(At<u32>),
 }
 
@@ -73,7 +73,8 @@ impl Key {
             Slot::Path(_) => "the path of a file, or nothing".into(),
             Slot::Patterns(_) => "a list of room patterns such as board-* (a star is any run of characters)".into(),
             Slot::Secret(_) => format!("a text of at least {} bytes", Secret::BYTES_MIN).into(),
-            Slot::Shards { max, .. } | Slot::Count { max, .. } => format!("a whole number from 1 to {max}").into(),
+            Slot::Shards { max, .. } => format!("a whole number from 1 to {max}").into(),
+            Slot::Count { min, max, .. } => format!("a whole number from {min} to {max}").into(),
             Slot::Rate(_) => format!("a whole number from 0 to {RATE_MAX}").into(),
             Slot::Size { min, max, .. } => {
                 format!("a size from {} to {}, such as 16KiB", format_size(*min), format_size(*max)).into()
@@ -150,7 +151,9 @@ impl Key {
                 let rate = raw.whole().and_then(|rate| u32::try_from(rate).ok());
                 *at(config) = rate.filter(|rate| *rate <= RATE_MAX)?;
             }
-            Slot::Count { at, max } => *at(config) = raw.whole().filter(|value| (1..=*max).contains(value))?,
+            Slot::Count { at, min, max } => {
+                *at(config) = raw.whole().filter(|value| (*min..=*max).contains(value))?;
+            }
         }
         Some(())
     }
@@ -212,7 +215,7 @@ pub const VARIABLE_PREFIX: &str = "HERENOW_";
 pub const SECRET_VARIABLE: &str = "HERENOW_SECRET";
 
 /// All keys, section by section.
-pub static KEYS: [Key; 28] = [
+pub static KEYS: [Key; 32] = [
     Key {
         name: "server.listen",
         doc: "Where the server listens; port 0 takes a free one. An address that others can reach needs `auth.secret`.",
@@ -300,6 +303,15 @@ pub static KEYS: [Key; 28] = [
         slot: Slot::Duration { at: |c| &mut c.presence.pong_timeout, min: ms(100), max: minutes(10) },
     },
     Key {
+        name: "presence.request_lease",
+        doc: "How long a connection without WebSocket (`/stream`, `/session-poll`) lives on without a sign of its client. \
+              A quiet stream gets a comment after half of it; a poll waits for five sixths of it, which must be below \
+              what proxies let a request take. Longer: who is gone without a word is noticed later; shorter: more \
+              requests.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.presence.request_lease, min: ms(100), max: minutes(10) },
+    },
+    Key {
         name: "presence.typing_lease",
         doc: "How long one `typing` counts without a repeat. Keep it above the 3s in which clients repeat it; longer: \
               who fell silent seems to type for longer.",
@@ -312,6 +324,20 @@ pub static KEYS: [Key; 28] = [
               shorter: who comes back later gets a new session.",
         unset: "",
         slot: Slot::Duration { at: |c| &mut c.presence.resume_window, min: ms(0), max: minutes(60) },
+    },
+    Key {
+        name: "presence.last_seen_ttl",
+        doc: "How long `statuses` tells of a user who is offline when they were last seen; 0s is never. It is kept in \
+              memory only.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.presence.last_seen_ttl, min: ms(0), max: minutes(60 * 24 * 90) },
+    },
+    Key {
+        name: "presence.last_seen_grain",
+        doc: "To what whole time it is rounded down when a user was last seen (of UTC). Smaller: more is known of what people \
+              do.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.presence.last_seen_grain, min: ms(1), max: minutes(60 * 24 * 7) },
     },
     Key {
         name: "limits.frame_bytes",
@@ -338,7 +364,14 @@ pub static KEYS: [Key; 28] = [
         doc: "Rooms that one connection may be in at once. More: one client can cause more news when it comes and \
               goes.",
         unset: "",
-        slot: Slot::Count { at: |c| &mut c.limits.rooms_per_connection, max: 10_000 },
+        slot: Slot::Count { at: |c| &mut c.limits.rooms_per_connection, min: 1, max: 10_000 },
+    },
+    Key {
+        name: "limits.viewers_per_room",
+        doc: "Users that may be in one room at once; 0 is no limit. More are refused with `room.full`; another tab of \
+              somebody who is there never is.",
+        unset: "",
+        slot: Slot::Count { at: |c| &mut c.limits.viewers_per_room, min: 0, max: 100_000_000 },
     },
     Key {
         name: "limits.message_rate",
@@ -366,7 +399,7 @@ pub static KEYS: [Key; 28] = [
     },
     Key {
         name: "limits.other_rate",
-        doc: "Joins, leaves, syncs, locks and the like a second from one connection, 120 at once; 0 is no limit.",
+        doc: "Joins, syncs, locks and the like a second from one connection, 120 at once; 0 is no limit.",
         unset: "",
         slot: Slot::Rate(|c| &mut c.limits.rates.other),
     },

@@ -95,6 +95,16 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, ConfigError> {
     Ok(loaded)
 }
 
+/// Puts a configuration together from the text of a file alone; `path` is what errors call the file, and is not read.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn load_text(path: &Path, text: &str) -> Result<Loaded, ConfigError> {
+    let mut loaded = Loaded::default();
+    loaded.read_file(path, text)?;
+    Ok(loaded)
+}
+
 fn read(file: &File) -> Result<Option<(&Path, String)>, ConfigError> {
     let (File::Named(path) | File::IfThere(path)) = file;
     match fs::read_to_string(path) {

@@ -72,10 +72,16 @@ pub struct PresenceConfig {
     pub ping_interval: Duration,
     /// How long after a ping a connection that sends nothing counts as dead. Default 10 s.
     pub pong_timeout: Duration,
+    /// How long a connection without WebSocket lives on without a sign of its client. Default 30 s.
+    pub request_lease: Duration,
     /// How long one `typing` counts without a repeat. Default 6 s.
     pub typing_lease: Duration,
     /// How long a session can be gone on with after its connection ended. Default 60 s.
     pub resume_window: Duration,
+    /// How long it is told of a user who is offline when they were last seen; zero: never. Default zero.
+    pub last_seen_ttl: Duration,
+    /// To what whole time that is rounded down. Default 1 day.
+    pub last_seen_grain: Duration,
 }
 
 /// How much one client may ask for.
@@ -89,6 +95,8 @@ pub struct LimitsConfig {
     pub outbox_bytes: usize,
     /// Rooms that one connection may be in. Default 50.
     pub rooms_per_connection: usize,
+    /// Users that may be in one room; 0: no limit. Default 0.
+    pub viewers_per_room: usize,
     /// How often one connection may ask.
     pub rates: RateLimits,
 }
@@ -146,9 +154,13 @@ impl Config {
             grace_closed: self.presence.leave_grace,
             grace_lost: self.presence.drop_grace,
             grace_drained: self.presence.drain_grace,
+            resume_window: self.presence.resume_window,
+            last_seen_ttl: self.presence.last_seen_ttl,
+            last_seen_grain: self.presence.last_seen_grain,
             typing_lease: self.presence.typing_lease,
             state_bytes_max: self.limits.state_bytes,
             rooms_per_session_max: self.limits.rooms_per_connection,
+            viewers_max: if self.limits.viewers_per_room == 0 { usize::MAX } else { self.limits.viewers_per_room },
             ..Limits::default()
         }
     }
@@ -208,8 +220,11 @@ impl Default for PresenceConfig {
             drain_grace: core.grace_drained,
             ping_interval: Duration::from_secs(20),
             pong_timeout: Duration::from_secs(10),
+            request_lease: Duration::from_secs(30),
             typing_lease: core.typing_lease,
-            resume_window: Duration::from_secs(60),
+            resume_window: core.resume_window,
+            last_seen_ttl: core.last_seen_ttl,
+            last_seen_grain: core.last_seen_grain,
         }
     }
 }
@@ -222,6 +237,7 @@ impl Default for LimitsConfig {
             state_bytes: core.state_bytes_max,
             outbox_bytes: 256 << 10,
             rooms_per_connection: core.rooms_per_session_max,
+            viewers_per_room: 0,
             rates: RateLimits::default(),
         }
     }
@@ -262,12 +278,13 @@ mod tests {
         config.presence.typing_lease = Duration::from_secs(4);
         config.limits.state_bytes = 5;
         config.limits.rooms_per_connection = 6;
+        config.limits.viewers_per_room = 7;
         let limits = config.hub_limits();
         assert_eq!(limits.grace_closed, Duration::from_secs(1));
         assert_eq!(limits.grace_lost, Duration::from_secs(2));
         assert_eq!(limits.grace_drained, Duration::from_secs(3));
         assert_eq!(limits.typing_lease, Duration::from_secs(4));
-        assert_eq!((limits.state_bytes_max, limits.rooms_per_session_max), (5, 6));
+        assert_eq!((limits.state_bytes_max, limits.rooms_per_session_max, limits.viewers_max), (5, 6, 7));
     }
 
     #[test]

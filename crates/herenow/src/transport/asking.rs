@@ -1,7 +1,7 @@
 //! What a client asks for that shards decide: which shard, and what it must know first.
 use crate::{
     shard::{Partition, ToShard},
-    transport::conversation::{Conversation, Inputs, Place, bits},
+    transport::conversation::{Conversation, Inputs, Membership, Place, bits},
 };
 use herenow_core::{
     command::{Command, HomeNews, Patch},
@@ -24,19 +24,19 @@ impl Conversation {
         match &command {
             Command::Join { state, observe, .. } => {
                 let place = if *observe { Place::Observer } else { Place::Viewer };
-                match self.rooms.iter_mut().find(|(held, _)| *held == room) {
-                    Some(held) => held.1 = place,
+                match self.rooms.iter_mut().find(|held| held.room == room) {
+                    Some(held) => (held.place, held.is_departed) = (place, false),
                     None => {
                         // What the hub would refuse must not count as a room of the session.
                         if let Err(refusal) = self.admit_room(state.as_ref()) {
                             return self.complain(&Problem::refused(re, room, refusal));
                         }
                         self.rooms.reserve_exact(1);
-                        self.rooms.push((room.clone(), place));
+                        self.rooms.push(Membership { room: room.clone(), place, is_departed: false });
                     }
                 }
             }
-            Command::Leave { .. } => self.rooms.retain(|(held, _)| *held != room),
+            Command::Leave { .. } => self.rooms.retain(|held| held.room != room),
             _ => {}
         }
         let Some(profile) = self.identity.as_ref().map(|identity| Arc::clone(&identity.profile)) else { return };
@@ -61,9 +61,9 @@ impl Conversation {
     }
 
     pub(super) fn watch(&mut self, re: Option<RequestId>, users: Vec<UserId>, inputs: &mut Inputs) {
-        let watched = &mut self.watched;
-        let fresh: Vec<UserId> = users.iter().filter(|user| !watched.contains(*user)).cloned().collect();
         let watched_max = self.presence.settings().limits.watched_per_session_max;
+        let watched = &mut self.rare().watched;
+        let fresh: Vec<UserId> = users.iter().filter(|user| !watched.contains(*user)).cloned().collect();
         if watched.len() + fresh.len() > watched_max {
             let refusal = Refusal::TooManyWatched { watched_max };
             return self.complain(&Problem { re, ..Problem::from(refusal) });
@@ -74,8 +74,8 @@ impl Conversation {
     }
 
     pub(super) fn unwatch(&mut self, re: Option<RequestId>, users: Vec<UserId>, inputs: &mut Inputs) {
-        for user in &users {
-            self.watched.remove(user);
+        if let Some(rare) = &mut self.rare {
+            rare.watched.retain(|user| !users.contains(user));
         }
         self.ask_homes(users, |users| Command::Unwatch { users }, inputs);
         self.acknowledge(re);
@@ -108,19 +108,35 @@ impl Conversation {
     }
 
     /// Refuses one more room, or a first state, that is over the limits.
-    pub(super) fn admit_room(&self, state: Option<&Patch>) -> Result<(), Refusal> {
-        let limits = &self.presence.settings().limits;
-        let rooms_max = limits.rooms_per_session_max;
+    pub(super) fn admit_room(&mut self, state: Option<&Patch>) -> Result<(), Refusal> {
+        let rooms_max = self.presence.settings().limits.rooms_per_session_max;
         if self.rooms.len() >= rooms_max {
-            return Err(Refusal::TooManyRooms { rooms_max });
+            self.note_departed();
+            if self.rooms.iter().filter(|held| !held.is_departed).count() >= rooms_max {
+                return Err(Refusal::TooManyRooms { rooms_max });
+            }
+            // They are kept, in case one of them was joined anew meanwhile and the token loses the right to it.
+            let departed = self.rooms.iter().position(|held| held.is_departed);
+            if let Some(departed) = departed.filter(|_| self.rooms.len() >= rooms_max * 2) {
+                self.rooms.remove(departed);
+            }
         }
+        let limits = &self.presence.settings().limits;
         state.map_or(Ok(()), |state| roster::check_first_state(state, limits))
+    }
+
+    fn note_departed(&mut self) {
+        for room in self.connection.take_departed() {
+            if let Some(held) = self.rooms.iter_mut().find(|held| held.room == room) {
+                held.is_departed = true;
+            }
+        }
     }
 
     /// Tells the user's home, and every hub that knows the session, that it is active or idle.
     pub(super) fn set_status(&mut self, status: Status, re: Option<RequestId>, inputs: &mut Inputs) {
         self.status = status;
-        if let Some(held) = &mut self.held {
+        if let Some(held) = self.rare.as_mut().and_then(|rare| rare.held.as_mut()) {
             held.status = None;
         }
         self.tell_home(HomeNews::Status(status), inputs);

@@ -12,7 +12,7 @@ use crate::{
 use herenow_core::{
     command::{Command, Ending, HomeNews, Patch},
     cursors::Point,
-    id::{RequestId, RoomId, UserId},
+    id::{RequestId, RoomId, SessionId, UserId},
     profile::{Profile, Status},
     time::Time,
 };
@@ -39,22 +39,35 @@ pub struct Conversation {
     pub(super) connection: Arc<Connection>,
     pub(super) decoder: Decoder,
     pub(super) identity: Option<Identity>,
-    /// Rooms that the client asked to be in and did not leave, and as what.
-    pub(super) rooms: Vec<(RoomId, Place)>,
+    /// Rooms that the client asked to be in and did not leave.
+    pub(super) rooms: Vec<Membership>,
     pub(super) shards: u64,
     pub(super) status: Status,
     /// Whether the user's home counts the session.
     pub(super) is_online: bool,
-    /// Users of whose green dots the client is told.
-    pub(super) watched: BTreeSet<UserId>,
-    pub(super) held: Option<Box<Held>>,
     pub(super) rates: Rates,
-    /// The session to go on with that the request named, until the client has said who it is.
-    pub(super) resume: Option<Box<str>>,
-    pub(super) contest: Option<Box<Contest>>,
+    pub(super) rare: Option<Box<Rare>>,
     /// Whether the client has yet to be heard since its session goes on here.
     pub(super) is_unconfirmed: bool,
 }
+
+/// What only some connections need, and most of these not for long.
+#[derive(Default)]
+pub(super) struct Rare {
+    /// Users of whose green dots the client is told.
+    pub(super) watched: BTreeSet<UserId>,
+    pub(super) held: Option<Held>,
+    /// The session to go on with that the request named, until the client has said who it is.
+    pub(super) resume: Option<Box<str>>,
+    pub(super) contest: Option<Contest>,
+    /// What a shard had no room for in its inbox.
+    pub(super) unsaid: Inputs,
+    pub(super) entrance: Option<Entrance>,
+}
+
+/// Lets what the client sends find to its conversation, where it does not come over the connection itself: what the client
+/// has to name with it. Called once, before the client is told its session.
+pub(super) type Entrance = Box<dyn FnOnce(SessionId) -> String + Send + Sync>;
 
 /// A claim to a session that another connection seems to hold.
 pub struct Contest {
@@ -80,8 +93,17 @@ pub(super) struct Held {
     pub(super) due: Time,
 }
 
+/// A room that the client asked to be in.
+#[derive(Debug)]
+pub(super) struct Membership {
+    pub(super) room: RoomId,
+    pub(super) place: Place,
+    /// It was refused, or put out since.
+    pub(super) is_departed: bool,
+}
+
 /// How a session is in a room.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Viewer,
     Observer,
@@ -103,13 +125,40 @@ impl Conversation {
             shards: 0,
             status: Status::default(),
             is_online: false,
-            watched: BTreeSet::new(),
-            held: None,
             rates: Rates::default(),
-            resume: None,
-            contest: None,
+            rare: None,
             is_unconfirmed: false,
         }
+    }
+
+    /// Tells the shards as long as none has a full inbox; the rest waits for [`Self::take_unsaid`].
+    pub fn tell_now(&mut self, inputs: Inputs) {
+        let mut rest = inputs.into_iter();
+        while let Some((shard, input)) = rest.next() {
+            if let Err(input) = self.presence.try_tell(shard, input) {
+                self.rare().unsaid = std::iter::once((shard, input)).chain(rest).collect();
+                return;
+            }
+        }
+    }
+
+    /// What a shard had no room for, in order. Whoever takes it tells the shards, and waits for them.
+    pub fn take_unsaid(&mut self) -> Inputs {
+        self.rare.as_mut().map(|rare| std::mem::take(&mut rare.unsaid)).unwrap_or_default()
+    }
+
+    /// Whether something has to be done besides waiting for work: something to say still, a contest, something held.
+    pub fn needs_care(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| !rare.unsaid.is_empty() || rare.contest.is_some() || rare.held.is_some())
+    }
+
+    pub(super) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Says what has to be done once it is known which session this is.
+    pub(super) fn enter_by(&mut self, entrance: Entrance) {
+        self.rare().entrance = Some(entrance);
     }
 
     /// The connection it is held over.
@@ -125,7 +174,11 @@ impl Conversation {
     /// Begins with what the request said of who it is: known, refused, or `None` where a first frame has to say it.
     pub fn greet(&mut self, known: Option<Result<Identity, AuthError>>, resume: Option<String>, inputs: &mut Inputs) {
         match known {
-            None => self.resume = resume.map(String::into_boxed_str),
+            None => {
+                if let Some(resume) = resume {
+                    self.rare().resume = Some(resume.into_boxed_str());
+                }
+            }
             Some(Ok(identity)) => self.begin(identity, resume.as_deref(), inputs),
             Some(Err(error)) => self.refuse(&problem_of(&error)),
         }
@@ -157,6 +210,14 @@ impl Conversation {
 
     /// Tells the shards that it is over.
     pub async fn end(&mut self, how: Ending) {
+        let mut last = Inputs::new();
+        // Acknowledged already, so the end of the connection must not lose it; a newer connection knows better.
+        if self.presence.resumes().is_held_by(&self.connection) {
+            self.release_last(&mut last);
+        }
+        for (shard, input) in last {
+            self.presence.tell(shard, input).await;
+        }
         for shard in bits(std::mem::take(&mut self.shards)) {
             let connection = Arc::clone(&self.connection);
             self.presence.tell(shard, ToShard::Detach { connection, how }).await;
@@ -169,7 +230,8 @@ impl Conversation {
                 self.presence.tell(shard, input).await;
             }
         }
-        self.presence.resumes().release(&self.connection, how, self.now());
+        let rooms = self.rooms.drain(..).filter(|held| !held.is_departed).map(|held| held.room).collect();
+        self.presence.resumes().release(&self.connection, how, rooms, self.now());
     }
 
     fn hear(&mut self, incoming: Incoming<'_>, inputs: &mut Inputs) {
@@ -180,12 +242,17 @@ impl Conversation {
             }
             Incoming::Ping(payload) => self.connection.send_one(encoder::pong(payload), self.now()),
             Incoming::Pong(_) => {}
-            Incoming::Close(frame) => self.connection.answer_close(&frame, ending_of(&frame), self.now()),
+            Incoming::Close(frame) => self.hear_close(&frame),
         }
     }
 
+    /// Hears that the client closes.
+    pub(super) fn hear_close(&self, frame: &CloseFrame<'_>) {
+        self.connection.answer_close(frame, ending_of(frame), self.now());
+    }
+
     pub(super) fn hear_text(&mut self, text: &str, inputs: &mut Inputs) {
-        if let Some(contest) = &mut self.contest {
+        if let Some(contest) = self.rare.as_mut().and_then(|rare| rare.contest.as_mut()) {
             // What a client says before it knows whether its session goes on waits for that.
             if contest.heard.len() < HEARD_EARLY_MAX {
                 return contest.heard.push(text.into());
@@ -223,7 +290,7 @@ impl Conversation {
         match asked {
             Ok(Asked { request: Request::Auth { token, resume }, .. }) => match self.verify(&token) {
                 Ok(identity) => {
-                    let resume = resume.map(String::into_boxed_str).or_else(|| self.resume.take());
+                    let resume = resume.map(String::into_boxed_str).or_else(|| self.rare.as_mut()?.resume.take());
                     self.begin(identity, resume.as_deref(), inputs);
                 }
                 Err(error) => self.refuse(&problem_of(&error)),

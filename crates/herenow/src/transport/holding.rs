@@ -11,12 +11,12 @@ use std::time::Duration;
 impl Conversation {
     /// When what is held goes on; `None` where nothing is.
     pub fn held_until(&self) -> Option<Time> {
-        self.held.as_ref().map(|held| held.due)
+        self.rare.as_ref()?.held.as_ref().map(|held| held.due)
     }
 
     /// Lets go on what is held, as far as the rates let it by now; the rest is held on.
     pub fn release_held(&mut self, inputs: &mut Inputs) {
-        let Some(held) = self.held.take() else { return };
+        let Some(held) = self.rare.as_mut().and_then(|rare| rare.held.take()) else { return };
         let status = held.status.map(|status| Command::SetStatus { status });
         let points = held.points.into_iter().map(|(room, point)| Command::Point { room, point });
         let updates = held.updates.into_iter().map(|(room, patch)| Command::Update { room, patch });
@@ -41,6 +41,14 @@ impl Conversation {
         }
     }
 
+    /// Lets all changes of state go on that are held, because nothing comes after them.
+    pub(super) fn release_last(&mut self, inputs: &mut Inputs) {
+        let Some(held) = self.rare.as_mut().and_then(|rare| rare.held.take()) else { return };
+        for (room, patch) in held.updates {
+            self.ask(room.clone(), None, Command::Update { room, patch }, inputs);
+        }
+    }
+
     /// Holds a change for a while; it is acknowledged at once. False where too much would be held, or where it is of a room
     /// that the session is not in.
     pub(super) fn hold(&mut self, command: Command, re: Option<RequestId>, wait: Duration) -> bool {
@@ -48,15 +56,14 @@ impl Conversation {
             Command::Update { room, .. } | Command::Point { room, .. } => Some(room),
             _ => None,
         };
-        if of_room.is_some_and(|of| self.rooms.iter().all(|(room, _)| room != of)) {
+        if of_room.is_some_and(|of| self.rooms.iter().all(|held| held.room != *of)) {
             return false;
         }
         let limits = &self.presence.settings().limits;
         let (keys_max, bytes_max) = (limits.state_keys_max, limits.state_bytes_max);
         let due = self.now() + wait;
-        let held = self
-            .held
-            .get_or_insert_with(|| Box::new(Held { updates: Vec::new(), points: Vec::new(), status: None, due }));
+        let fresh = || Held { updates: Vec::new(), points: Vec::new(), status: None, due };
+        let held = self.rare().held.get_or_insert_with(fresh);
         match command {
             Command::SetStatus { status } => held.status = Some(status),
             Command::Point { room, point } => {
@@ -88,14 +95,14 @@ impl Conversation {
 
     /// Takes away the change that is held for a room.
     fn take_held(&mut self, room: &RoomId) -> Option<Patch> {
-        let held = self.held.as_mut()?;
+        let held = self.rare.as_mut()?.held.as_mut()?;
         let at = held.updates.iter().position(|(of, _)| of == room)?;
         Some(held.updates.swap_remove(at).1)
     }
 
     /// Takes away where the pointer was to be in a room: that is older than what comes now.
     pub(super) fn forget_held_point(&mut self, room: &RoomId) {
-        if let Some(held) = &mut self.held {
+        if let Some(held) = self.rare.as_mut().and_then(|rare| rare.held.as_mut()) {
             held.points.retain(|(of, _)| of != room);
         }
     }

@@ -4,6 +4,8 @@ mod asking;
 pub mod conversation;
 pub mod debug;
 mod holding;
+pub mod http;
 mod opening;
+mod relay;
 pub mod stream;
 pub mod ws;

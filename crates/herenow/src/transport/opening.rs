@@ -3,7 +3,7 @@ use crate::{
     auth::{rights::Rights, token::Identity},
     resume::{Claim, Claimed},
     shard::ToShard,
-    transport::conversation::{Contest, Conversation, Inputs, Place, bits, problem_of},
+    transport::conversation::{Contest, Conversation, Inputs, Membership, Place, bits, problem_of},
 };
 use herenow_core::{
     command::{Ending, Evictee, HomeNews, Reason},
@@ -29,14 +29,14 @@ impl Conversation {
             Claim::New => self.welcome(identity, None, inputs),
             Claim::Free(claimed) => self.welcome(identity, Some(claimed), inputs),
             Claim::Contested(claimed, holder) => {
-                self.contest = Some(Box::new(Contest { identity, claimed, holder, heard: Vec::new() }));
+                self.rare().contest = Some(Contest { identity, claimed, holder, heard: Vec::new() });
             }
         }
     }
 
     /// What has to be settled before this connection can begin.
     pub fn take_contest(&mut self) -> Option<Contest> {
-        self.contest.take().map(|contest| *contest)
+        self.rare.as_mut()?.contest.take()
     }
 
     /// Gives the session to this connection where its holder showed no sign of life, and otherwise a new one: then the
@@ -61,13 +61,18 @@ impl Conversation {
             self.connection.go_on_with(claimed.session);
         }
         self.is_unconfirmed = resumed.is_some();
+        if let Some(claimed) = &resumed {
+            self.presence.end_unclaimed_later(claimed.session, &identity.profile.user);
+        }
         let text = match self.connection.dialect() {
             Dialect::Native => {
                 let resume = self.presence.resumes().hold(&self.connection, &identity.profile.user, resumed.as_ref());
                 if let Err(error) = &resume {
                     tracing::error!(%error, "no random number for a resume token");
                 }
-                self.welcome_frame(&identity, resume.ok().as_deref(), self.is_unconfirmed)
+                let entrance = self.rare.as_mut().and_then(|rare| rare.entrance.take());
+                let send = entrance.map(|enter| enter(self.connection.session()));
+                self.welcome_frame(&identity, &Handed { resume: resume.ok(), send })
             }
             Dialect::Board => board::connected(&identity.profile),
         };
@@ -79,16 +84,17 @@ impl Conversation {
         self.say(&text);
     }
 
-    pub(super) fn welcome_frame(&self, identity: &Identity, resume: Option<&str>, resumed: bool) -> String {
+    fn welcome_frame(&self, identity: &Identity, handed: &Handed) -> String {
         let settings = self.presence.settings();
         native::welcome(&Welcome {
             session: self.connection.session(),
-            resume,
-            resumed,
+            resume: handed.resume.as_deref(),
+            send: handed.send.as_deref(),
+            resumed: self.is_unconfirmed,
             profile: &identity.profile,
             node: self.presence.node(),
             now: self.now(),
-            ping_interval: settings.rhythm.ping_interval,
+            ping_interval: settings.rhythm.pulse(self.connection.way()),
             expires_at: Some(identity.expires_at),
             limits: WelcomeLimits {
                 frame_bytes_max: settings.frame_bytes_max as usize,
@@ -116,7 +122,7 @@ impl Conversation {
         }
         let session = self.connection.session();
         let presence = &self.presence;
-        self.rooms.retain(|(room, place)| {
+        self.rooms.retain(|Membership { room, place, .. }| {
             let rights = identity.grants.rights(room);
             let stays = match place {
                 Place::Viewer => rights.contains(Rights::JOIN),
@@ -141,6 +147,12 @@ impl Conversation {
         self.identity = Some(identity);
         self.say(&text);
     }
+}
+
+/// The secrets that a client is given.
+struct Handed {
+    resume: Option<String>,
+    send: Option<String>,
 }
 
 /// The close code for a connection whose session goes on over another.

@@ -14,7 +14,7 @@ pub enum Stream {
     /// The connection's own socket, shared with the shards.
     Shared,
     /// A stream that only the connection's task can use: TLS, a pipe, a test.
-    Owned(Pin<Box<dyn Duplex>>),
+    Owned(Box<Pin<Box<dyn Duplex>>>),
 }
 
 /// A stream in both directions.
@@ -43,7 +43,7 @@ impl Stream {
             }
             Self::Owned(stream) => {
                 let mut buffer = ReadBuf::new(buffer);
-                std::task::ready!(stream.as_mut().poll_read(cx, &mut buffer))?;
+                std::task::ready!((**stream).as_mut().poll_read(cx, &mut buffer))?;
                 Poll::Ready(Ok(buffer.filled().len()))
             }
         }
@@ -67,7 +67,7 @@ impl Stream {
                     }
                 }
             }
-            Self::Owned(stream) => stream.as_mut().poll_write_vectored(cx, slices),
+            Self::Owned(stream) => (**stream).as_mut().poll_write_vectored(cx, slices),
         }
     }
 
@@ -75,7 +75,7 @@ impl Stream {
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Shared => Poll::Ready(Ok(())),
-            Self::Owned(stream) => stream.as_mut().poll_flush(cx),
+            Self::Owned(stream) => (**stream).as_mut().poll_flush(cx),
         }
     }
 
@@ -85,7 +85,7 @@ impl Stream {
             Self::Shared => {
                 Poll::Ready(connection.tcp().map_or(Ok(()), |tcp| SockRef::from(tcp).shutdown(Shutdown::Write)))
             }
-            Self::Owned(stream) => stream.as_mut().poll_shutdown(cx),
+            Self::Owned(stream) => (**stream).as_mut().poll_shutdown(cx),
         }
     }
 }

@@ -7,10 +7,12 @@ use crate::{
     },
     connection::{Connection, ConnectionSetup, SLICES_MAX, Socket},
     outbox::Outbox,
-    presence::Presence,
+    patience,
+    presence::{Admission, Presence},
     problem::Problem,
     transport::{
         conversation::{Conversation, Inputs},
+        relay::{probe, tell},
         stream::Stream,
     },
 };
@@ -65,10 +67,13 @@ pub async fn upgrade(State(presence): State<Presence>, mut request: Request<Body
         match upgraded.downcast::<TokioIo<TcpStream>>() {
             // A task of its own, so that what the upgrade needed is not kept for as long as the connection lives.
             Ok(tcp) => {
-                open(opening, Socket::Tcp(tcp.io.into_inner()), Stream::Shared, tcp.read_buf);
+                let stream = tcp.io.into_inner();
+                // Pings tell who is gone, and who reads slowly may take longer.
+                patience::end_when_unacknowledged(&stream, None);
+                open(opening, Socket::Tcp(stream), Stream::Shared, tcp.read_buf);
             }
             Err(other) => {
-                let stream = Stream::Owned(Box::pin(TokioIo::new(other)));
+                let stream = Stream::Owned(Box::new(Box::pin(TokioIo::new(other))));
                 open(opening, Socket::Owned, stream, Bytes::new());
             }
         }
@@ -190,76 +195,73 @@ fn open(opening: Opening, socket: Socket, stream: Stream, early: Bytes) {
     let now = presence.clock().now();
     let outbox_bytes_max = presence.settings().outbox_bytes_max;
     let connection = Arc::new(Connection::new(ConnectionSetup { session, dialect, socket, outbox_bytes_max, now }));
-    let mut conversation = Box::new(Conversation::new(presence, connection));
+    let mut conversation = Conversation::new(presence, connection);
     let mut inputs = Inputs::new();
     conversation.greet(known, resume, &mut inputs);
     if !early.is_empty() {
         conversation.take(&mut early.to_vec(), &mut inputs);
     }
     let admission = conversation.presence().admit(conversation.connection());
+    conversation.tell_now(inputs);
+    let mut live = Live { admission, conversation, stream };
     tokio::spawn(async move {
-        let _counted = admission;
-        let mut stream = stream;
         let how = loop {
-            if let Some(contest) = conversation.take_contest() {
-                let is_alive = Box::pin(probe(&conversation, contest.holder())).await;
-                conversation.settle_contest(contest, is_alive, &mut inputs);
-            }
-            if let Some(held_back) = tell_now(&conversation, &mut inputs) {
-                Box::pin(tell(&conversation, held_back)).await;
-            }
-            if let Some(due) = conversation.held_until() {
-                // In a box, because hardly any connection ever needs it.
-                let wait = due.since(conversation.presence().clock().now());
-                let work = poll_fn(|cx| poll_work(&mut conversation, &mut stream, &mut inputs, cx));
-                match Box::pin(tokio::time::timeout(wait, work)).await {
-                    Ok(Some(how)) => break how,
-                    Ok(None) => {}
-                    Err(_due) => conversation.release_held(&mut inputs),
+            if live.conversation.needs_care() {
+                // In a box, because a connection hardly ever needs it.
+                if let Some(how) = Box::pin(live.care()).await {
+                    break how;
                 }
-            } else if let Some(how) = poll_fn(|cx| poll_work(&mut conversation, &mut stream, &mut inputs, cx)).await {
+            } else if let Some(how) = poll_fn(|cx| live.poll_work(cx)).await {
                 break how;
             }
         };
-        Box::pin(end(*conversation, stream, how)).await;
+        Box::pin(live.end(how)).await;
     });
 }
 
-/// Asks the connection that holds a session for a sign of life; whether it gives one in time.
-async fn probe(conversation: &Conversation, holder: &Connection) -> bool {
-    let clock = conversation.presence().clock();
-    let sign = async {
-        // Times are whole milliseconds, and an answer may come within one: so nothing else must have come in that of the ping.
-        while holder.heard_at() >= clock.now() {
-            tokio::time::sleep(CLOCK_STEP).await;
-        }
-        let asked_at = clock.now();
-        holder.send_one(PROBE, asked_at);
-        while holder.heard_at() < asked_at && holder.farewell().is_none() {
-            tokio::time::sleep(PROBE_LOOK).await;
-        }
-        // What was heard may be its close, which is a sign of life only until it is understood.
-        tokio::time::sleep(PROBE_LOOK).await;
-        holder.farewell().is_none()
-    };
-    tokio::time::timeout(PROBE_TIMEOUT, sign).await.unwrap_or(false)
+/// A connection as its task keeps it, as long as it lives: small, and in one piece.
+struct Live {
+    admission: Admission,
+    conversation: Conversation,
+    stream: Stream,
 }
 
-/// Tells the shards as long as none has a full inbox; what is left then.
-fn tell_now(conversation: &Conversation, inputs: &mut Inputs) -> Option<Inputs> {
-    let mut rest = std::mem::take(inputs).into_iter();
-    while let Some((shard, input)) = rest.next() {
-        if let Err(input) = conversation.presence().try_tell(shard, input) {
-            return Some(std::iter::once((shard, input)).chain(rest).collect());
+impl Live {
+    /// Does what is seldom needed, and where something is held, waits for work until that goes on. `Some` with how the
+    /// connection ended.
+    async fn care(&mut self) -> Option<Ending> {
+        let unsaid = self.conversation.take_unsaid();
+        tell(&self.conversation, unsaid).await;
+        let mut inputs = Inputs::new();
+        if let Some(contest) = self.conversation.take_contest() {
+            let is_alive = probe(self.conversation.presence().clock(), contest.holder()).await;
+            self.conversation.settle_contest(contest, is_alive, &mut inputs);
+        } else if let Some(due) = self.conversation.held_until() {
+            let wait = due.since(self.conversation.presence().clock().now());
+            match tokio::time::timeout(wait, poll_fn(|cx| self.poll_work(cx))).await {
+                Ok(ended) => return ended,
+                Err(_due) => self.conversation.release_held(&mut inputs),
+            }
         }
+        self.conversation.tell_now(inputs);
+        None
     }
-    None
-}
 
-/// Tells the shards; waits for those that have a full inbox, which holds back who sends.
-async fn tell(conversation: &Conversation, inputs: Inputs) {
-    for (shard, input) in inputs {
-        conversation.presence().tell(shard, input).await;
+    /// Waits for something to do, and does it: `Some` with how the connection ended.
+    fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ending>> {
+        let mut inputs = Inputs::new();
+        let done = poll_work(&mut self.conversation, &mut self.stream, &mut inputs, cx);
+        self.conversation.tell_now(inputs);
+        done
+    }
+
+    /// Says that it is over, and ends the stream in good order.
+    async fn end(self, how: Ending) {
+        let Self { admission, mut conversation, stream } = self;
+        let unsaid = conversation.take_unsaid();
+        tell(&conversation, unsaid).await;
+        end(conversation, stream, how).await;
+        drop(admission);
     }
 }
 
@@ -366,12 +368,5 @@ thread_local! {
 
 /// Bytes that one read takes at the most.
 const READ_BYTES_MAX: usize = 64 * 1024;
-/// A ping, which the peer's browser answers by itself.
-const PROBE: Bytes = Bytes::from_static(&[0x89, 0]);
-/// How long the holder of a session may take to show that it is there.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
-const PROBE_LOOK: Duration = Duration::from_millis(20);
-/// How exact times are.
-const CLOCK_STEP: Duration = Duration::from_millis(1);
 /// How long a connection that was closed may take to say goodbye.
 const LINGER: Duration = Duration::from_secs(2);

@@ -1,6 +1,6 @@
 //! Clients that read slower than a busy room talks: bounded, healed by one roster, and nobody else's trouble.
 use crate::common::{LIMIT, SHARDS, TestServer, name, token};
-use axum::body::Body;
+use axum::{Router, body::Body};
 use futures_util::{SinkExt, StreamExt};
 use herenow::{config::settings::Config, rate::RateLimits};
 use herenow_client::{
@@ -30,9 +30,9 @@ use tokio_tungstenite::{
 };
 use tower::ServiceExt;
 
-const ROOM: &str = "busy";
+pub const ROOM: &str = "busy";
 /// Bytes that may wait for a client here.
-const OUTBOX: usize = 32 << 10;
+pub const OUTBOX: usize = 32 << 10;
 
 /// A stream that hands out at most 1 kB at a time, and counts.
 struct Sip<S> {
@@ -126,15 +126,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Slow<S> {
     }
 }
 
-fn busy(config: &mut Config) {
+pub fn busy(config: &mut Config) {
     config.limits.outbox_bytes = OUTBOX;
     config.limits.rates = RateLimits { message: 0, typing: 0, cursor: 0, update: 0, other: 0 };
 }
 
 /// One end of a pipe in this process, which holds `bytes` in each direction; the server has the other.
 fn piped(server: &TestServer, bytes: usize) -> tokio::io::DuplexStream {
+    piped_by(herenow::server::router(server.presence.clone()), bytes)
+}
+
+/// The same, by a router that may serve others as well.
+pub fn piped_by(router: Router, bytes: usize) -> tokio::io::DuplexStream {
     let (ours, theirs) = tokio::io::duplex(bytes);
-    let router = herenow::server::router(server.presence.clone());
     let service =
         hyper::service::service_fn(move |request: Request<Incoming>| router.clone().oneshot(request.map(Body::new)));
     tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(theirs), service).with_upgrades());
@@ -142,7 +146,7 @@ fn piped(server: &TestServer, bytes: usize) -> tokio::io::DuplexStream {
 }
 
 /// Keeps a room busy: people come and go, states of 2 kB change, pointers move, locks pass, somebody types.
-async fn make_busy(server: &TestServer, clients: &[Client], rounds: usize) {
+pub async fn make_busy(server: &TestServer, clients: &[Client], rounds: usize) {
     let about = "x".repeat(2000);
     for round in 0..rounds {
         let client = &clients[round % clients.len()];
@@ -167,7 +171,7 @@ async fn make_busy(server: &TestServer, clients: &[Client], rounds: usize) {
 }
 
 /// What the room is, as one is told who comes new.
-async fn truth(client: &Client) -> Roster {
+pub async fn truth(client: &Client) -> Roster {
     let all = Join { interest: Some("full".into()), sessions: true, ..Join::default() };
     match client.join_as(ROOM, &all).await {
         Ok(Synced::Roster(roster)) => roster,
@@ -175,7 +179,7 @@ async fn truth(client: &Client) -> Roster {
     }
 }
 
-fn assert_same(state: &RoomState, roster: Roster) {
+pub fn assert_same(state: &RoomState, roster: Roster) {
     let mut fresh = RoomState::new(ROOM);
     fresh.apply(&ServerFrame::Roster(roster));
     assert_eq!(state.user_ids(), fresh.user_ids());
@@ -186,7 +190,7 @@ fn assert_same(state: &RoomState, roster: Roster) {
 }
 
 /// A busy room, and the clients that make it so; each hears all of it.
-async fn busy_clients(server: &TestServer) -> Vec<Client> {
+pub async fn busy_clients(server: &TestServer) -> Vec<Client> {
     let mut clients = Vec::new();
     for n in 0..8 {
         let (client, events) = server.native(&format!("user-{n}")).await;

@@ -202,3 +202,33 @@ async fn who_is_invisible_sees_and_is_in_no_roster_count_typing_or_dot() {
         assert!(server.moves.lock().unwrap().iter().all(|(_, user, _)| user != "ghost"));
     }
 }
+
+#[tokio::test]
+async fn when_somebody_was_last_seen_is_told_only_where_that_is_set() {
+    for (ttl, is_told) in [(Duration::ZERO, false), (Duration::from_secs(3600), true)] {
+        let server = TestServer::start(|config| {
+            config.presence.last_seen_ttl = ttl;
+            config.presence.last_seen_grain = Duration::from_millis(1);
+        })
+        .await;
+        let began_ms = server.presence.clock().now().as_millis();
+        let (bob, _) = server.native("bob").await;
+        bob.close(Some(1000)).await;
+        let (watcher, mut heard) = server.native("watcher").await;
+        // Whether it is the answer or the news that tells it: bob goes offline once.
+        watcher.watch(&["bob"]).await.unwrap();
+        loop {
+            let heard = until(&mut heard, |frame| matches!(frame, ServerFrame::Statuses(_))).await;
+            let Some(ServerFrame::Statuses(Statuses { users })) = heard.into_iter().next() else {
+                panic!("no statuses")
+            };
+            if users["bob"].status == "offline" {
+                let now_ms = server.presence.clock().now().as_millis();
+                let seen = users["bob"].last_seen_ms;
+                assert_eq!(seen.is_some(), is_told);
+                assert!(seen.is_none_or(|at_ms| (began_ms..=now_ms).contains(&at_ms)), "{seen:?}");
+                break;
+            }
+        }
+    }
+}

@@ -25,13 +25,13 @@ const ROOM: &str = "stadium";
 const STEP: Duration = Duration::from_secs(60);
 
 /// A server in a process of its own, so that its memory is its own as well; killed at the end.
-struct Process {
+pub struct Process {
     child: Child,
-    address: String,
+    pub address: String,
 }
 
 impl Process {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_herenow"));
         command.args(["--listen", "127.0.0.1:0"]).current_dir(folder.path()).env("HERENOW_SECRET", SECRET);
@@ -43,7 +43,7 @@ impl Process {
     }
 
     /// Memory that is in use now, in kB.
-    fn rss_kb(&self) -> usize {
+    pub fn rss_kb(&self) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()

@@ -120,6 +120,7 @@ async fn noise_on_many_connections_leaves_the_room_and_the_server_as_they_were()
             config.presence.leave_grace = Duration::from_millis(50);
             config.presence.drop_grace = Duration::from_millis(50);
             config.presence.typing_lease = Duration::from_millis(200);
+            config.presence.resume_window = Duration::from_millis(50);
         })
         .await;
         let server = Arc::new(server);

@@ -185,3 +185,44 @@ async fn who_is_put_out_is_out_of_that_room_with_all_tabs_and_stays_out_for_the_
         assert!(explain(&server, "alice").await["blocked_for_ms"].is_null());
     }
 }
+
+#[tokio::test]
+async fn a_room_that_one_was_put_out_of_takes_no_place_of_others() {
+    let server = TestServer::start(|config| config.limits.rooms_per_connection = 2).await;
+    let (alice, mut heard) = server.native("alice").await;
+    alice.join(ROOM).await.unwrap();
+    alice.join("lobby").await.unwrap();
+    assert_eq!(refused(alice.join("third").await).code, "room.too_many");
+    for room in [ROOM, "lobby"] {
+        let (room, user) = (RoomId::parse(room).unwrap(), UserId::parse("alice").unwrap());
+        server.presence.kick(room, user, Some(Duration::from_secs(60))).await;
+        until(&mut heard, |frame| matches!(frame, ServerFrame::Removed(_))).await;
+    }
+    // Rooms that refused her take no place either.
+    assert_eq!(refused(alice.join(ROOM).await).code, "room.blocked");
+    assert_eq!(refused(alice.join("lobby").await).code, "room.blocked");
+    alice.join("third").await.unwrap();
+    alice.join("fourth").await.unwrap();
+    assert_eq!(refused(alice.join("fifth").await).code, "room.too_many");
+}
+
+#[tokio::test]
+async fn t_37_a_room_with_a_limit_takes_in_users_not_tabs() {
+    let server = TestServer::start(|config| config.limits.viewers_per_room = 2).await;
+    let (alice, mut heard) = server.native("alice").await;
+    alice.join(ROOM).await.unwrap();
+    let mut bob = server.board_in("bob", ROOM).await;
+    let (carol, _) = server.native("carol").await;
+    let full = refused(carol.join(ROOM).await);
+    assert_eq!(full.code, "room.full");
+    assert!(full.message.contains('2'), "{}", full.message);
+    // Another tab of somebody who is there takes nobody's place.
+    let (second, _) = server.native("alice").await;
+    second.join(ROOM).await.unwrap();
+    let mut board = server.board("carol").await;
+    board.say(json!({"type":"join","boardId":ROOM})).await;
+    assert_eq!(board.hear().await["code"], "room.full");
+    bob.say(json!({"type":"leave","boardId":ROOM})).await;
+    until(&mut heard, |frame| matches!(frame, ServerFrame::Diff(diff) if !diff.left.is_empty())).await;
+    carol.join(ROOM).await.unwrap();
+}

@@ -5,12 +5,12 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::Path,
-    process::{Child, Command, ExitStatus, Output, Stdio},
+    process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
 };
 
 /// The binary in a folder of its own, with no settings from around.
-fn herenow(folder: &Path, arguments: &[&str]) -> Command {
+pub fn herenow(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_herenow"));
     command.args(arguments).current_dir(folder);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HERENOW_")) {
@@ -20,14 +20,14 @@ fn herenow(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 /// A server in a process of its own; killed where a test ends before it.
-struct Process {
+pub struct Process {
     child: Child,
     address: String,
 }
 
 impl Process {
     /// Starts it, and reads from what it prints where it listens.
-    fn start(mut command: Command) -> Self {
+    pub fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = lines.by_ref().map(Result::unwrap).find(|line| line.contains("ws://"));
@@ -41,8 +41,13 @@ impl Process {
         Self { child, address }
     }
 
-    fn url(&self, token: &str) -> String {
+    pub fn url(&self, token: &str) -> String {
         format!("ws://{}/ws?token={token}", self.address)
+    }
+
+    /// What it logs from here on. Nobody reads it otherwise.
+    pub fn stderr(&mut self) -> ChildStderr {
+        self.child.stderr.take().unwrap()
     }
 
     /// Ends it as a service manager does; how it ended.

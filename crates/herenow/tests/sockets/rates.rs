@@ -260,3 +260,24 @@ async fn updates_that_never_stop_go_on_at_their_rate_and_no_faster() {
     let allowed = 20 + 10 * began.elapsed().as_millis() as usize / 1000 + 2;
     assert!((20..=allowed).contains(&updates), "{updates} of {sent} told where {allowed} are allowed");
 }
+
+#[tokio::test]
+async fn what_was_acknowledged_and_waits_is_not_lost_with_the_connection() {
+    let server =
+        TestServer::start(|config| config.limits.rates = RateLimits { update: 1, ..config.limits.rates }).await;
+    let (mut alice, mut bob) = alice_and_bob(&server).await;
+    for n in 1..=20 {
+        alice.say(json!({"type":"update","room":ROOM,"state":{"n":n},"id":n})).await;
+    }
+    while alice.hear().await["re"] != 20 {}
+    // With a grace: her page was closed, or reloaded.
+    alice.close(Some(4900)).await;
+    loop {
+        let frame = bob.hear().await;
+        let updated = frame["updated"][0].clone();
+        if updated["state"]["n"] == 20 {
+            break;
+        }
+        assert_eq!(frame.get("left"), None, "{frame}");
+    }
+}

@@ -265,11 +265,16 @@ async fn after_the_grace_a_session_goes_on_with_a_join_like_any_other() {
     let (mut alice, welcome) = fresh(&server, "alice").await;
     join(&mut alice, ROOM, 1).await;
     assert_eq!(bob.hear().await["type"], "user_joined");
+    alice.say(json!({"type":"update","room":ROOM,"state":{"card":7},"id":2})).await;
+    while alice.hear().await["re"] != 2 {}
     alice.close(Some(4900)).await;
     assert_eq!(bob.hear().await["reason"], "closed");
     let (mut alice, renewed) = claim(&server, "alice", &secret_of(&welcome)).await;
     assert_eq!((&renewed["resumed"], &renewed["session"]), (&json!(true), &welcome["session"]));
-    assert_eq!(join(&mut alice, ROOM, 1).await["count"], json!({"users":2,"sessions":2}));
+    let roster = join(&mut alice, ROOM, 1).await;
+    assert_eq!(roster["count"], json!({"users":2,"sessions":2}));
+    let hers = roster["viewers"].as_array().unwrap().iter().find(|viewer| viewer["user"]["id"] == "alice").unwrap();
+    assert_eq!(hers["state"], json!({"card":7}), "with what she shared");
     assert_eq!(bob.hear().await["type"], "user_joined");
 }
 
@@ -308,6 +313,34 @@ async fn rooms_that_a_session_does_not_claim_again_are_left_after_the_grace_and_
             assert_eq!(join(&mut alice, room, id).await["count"]["users"], 2);
         }
     }
+}
+
+#[tokio::test]
+async fn a_room_that_is_not_claimed_in_five_seconds_is_left_though_its_grace_is_longer() {
+    let server = TestServer::start(|_| {}).await;
+    let mut bob = server.board("bob").await;
+    let (mut alice, welcome) = fresh(&server, "alice").await;
+    for (room, id) in [(ROOM, 1), ("lobby", 2)] {
+        bob.join(room).await;
+        join(&mut alice, room, id).await;
+        assert_eq!(bob.hear().await["type"], "user_joined");
+    }
+    alice.say(json!({"type":"update","room":ROOM,"state":{"card":7},"id":3})).await;
+    while alice.hear().await["re"] != 3 {}
+    let began = Instant::now();
+    alice.0.abort();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let (mut alice, renewed) = claim(&server, "alice", &secret_of(&welcome)).await;
+    assert_eq!(renewed["resumed"], true);
+    let roster = join(&mut alice, ROOM, 1).await;
+    let hers = roster["viewers"].as_array().unwrap().iter().find(|viewer| viewer["user"]["id"] == "alice").unwrap();
+    assert_eq!(hers["state"], json!({"card":7}));
+    let left = bob.hear().await;
+    assert_eq!((&left["type"], &left["room"], &left["reason"]), (&json!("user_left"), &json!("lobby"), &json!("left")));
+    let after = began.elapsed();
+    assert!(after > Duration::from_secs(5) && after < Duration::from_secs(9), "{after:?}");
+    server.mark(ROOM, 1).await;
+    bob.expect_silence_until(ROOM, 1).await;
 }
 
 #[tokio::test]
