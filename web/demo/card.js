@@ -36,6 +36,7 @@ export class Card {
   #draft = null;
   #movedAt = 0;
   #fence = 0;
+  #isRefused = false;
   #idleTimer = 0;
 
   /**
@@ -63,6 +64,7 @@ export class Card {
     this.element.addEventListener("focusin", () => acts.room.set({ focus: id }));
     onLeft(this.element, () => {
       acts.room.set({ focus: null });
+      this.#isRefused = false;
       if (!this.#waiting) this.#notice.hidden = true;
       acts.left(this);
     });
@@ -111,6 +113,8 @@ export class Card {
     } else if (this.#field && !this.#lock) {
       this.#close(true);
       this.#watch();
+    } else if (this.#isRefused) {
+      this.#watch();
     }
     if (!this.#notice.hidden) this.#drawNotice();
   }
@@ -118,6 +122,7 @@ export class Card {
   /** Lets the title be edited in place; where somebody else is at it, says so. */
   edit() {
     if (this.#field) return;
+    this.#isRefused = false;
     if (this.#holder) return this.#watch();
     this.#open(this.#task.title);
     this.#acquire();
@@ -251,6 +256,9 @@ export class Card {
   }
 
   #watch() {
+    // The answer that somebody has it may come before the news of who.
+    this.#isRefused = !this.#holder;
+    if (this.#isRefused) return;
     this.#notice.hidden = false;
     this.#drawNotice();
     this.#title.focus();

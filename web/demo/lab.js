@@ -7,6 +7,7 @@ import { message, t } from "./text.js";
 const OFFLINE_MS = 10_000;
 const LATENCY_MS = 500;
 const BOTS = 10;
+const GOODBYE_MS = 2_000;
 
 /**
  * Fills the lab.
@@ -59,9 +60,11 @@ export function openLab(place, { client, address, board }) {
       bots = make("iframe", { hidden: true, title: "bots", src: `/demo/bots.html#count=${BOTS}&board=${encodeURIComponent(board)}` });
       return document.body.append(bots);
     }
-    bots.contentWindow.dispatchEvent(new Event("dismiss"));
-    bots.remove();
+    const leaving = bots;
     bots = null;
+    leaving.contentWindow.dispatchEvent(new Event("dismiss"));
+    // Taken away at once, they could not say it any more.
+    setTimeout(() => leaving.remove(), GOODBYE_MS);
   });
 
   const asked = new URLSearchParams(location.search);

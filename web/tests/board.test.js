@@ -98,7 +98,7 @@ describe("who is here", () => {
   });
 
   test("names and titles are text, whatever is in them", async () => {
-    const names = ["<img src=x onerror=alert(1)>", "👩‍👩‍👧‍👦".repeat(7), "\u202eevil\u202e reverse", "العربية"];
+    const names = ["<img src=x onerror=alert(1)>", "🦊".repeat(64), "\u202eevil\u202e reverse", "العربية"];
     const bob = await people.board("bob");
     bob.on("dialog", (dialog) => people.complaints.push(`a dialog: ${dialog.message()}`));
     for (const [at, name] of names.entries()) {
