@@ -143,9 +143,9 @@ pub(crate) const PLANTS: &[Plant] = &[
     },
     Plant {
         rule: "A cookie counts whichever page sends it",
-        file: "crates/herenow/src/transport/ws.rs",
-        find: "presence.origins().check(&parts.headers, source)",
-        replace: "presence.origins().check(&parts.headers, TokenSource::Frame)",
+        file: "crates/herenow/src/presence/deciding.rs",
+        find: "self.origins().check(&parts.headers, source)",
+        replace: "self.origins().check(&parts.headers, crate::auth::source::TokenSource::Frame)",
         build: SOCKETS,
         test: "a_cookie_counts_only_for_pages_of_this_server_or_of_the_list",
     },
