@@ -7,5 +7,6 @@
 pub mod campaign;
 pub mod corpus;
 pub mod make;
+pub mod make_outside;
 pub mod maker;
 pub mod targets;

@@ -2,12 +2,13 @@
 
 pub mod frames;
 pub mod names;
+pub mod outside;
 pub mod server_frames;
 pub mod settings;
 pub mod tokens;
 pub mod websocket;
 
-use crate::{make, maker::Maker};
+use crate::{make, make_outside, maker::Maker};
 
 /// A parser, and what makes inputs for it.
 #[derive(Clone, Copy, Debug)]
@@ -21,30 +22,33 @@ pub struct Target {
 }
 
 macro_rules! targets {
-    ($($module:ident :: $name:ident;)+) => {
+    ($($module:ident :: $name:ident, $make:ident;)+) => {
         /// All of them.
         pub const TARGETS: &[Target] = &[
-            $(Target { name: stringify!($name), run: $module::$name, make: make::$name }),+
+            $(Target { name: stringify!($name), run: $module::$name, make: $make::$name }),+
         ];
     };
 }
 
 targets! {
-    websocket::websocket_frames;
-    websocket::websocket_keys;
-    frames::native_frames;
-    frames::board_frames;
-    frames::subprotocols;
-    server_frames::server_frames;
-    tokens::token_texts;
-    tokens::token_claims;
-    tokens::token_sources;
-    tokens::origins;
-    tokens::resume_tokens;
-    names::ids;
-    names::patterns;
-    names::shown_names;
-    settings::durations_and_sizes;
-    settings::config_texts;
-    settings::config_variables;
+    websocket::websocket_frames, make;
+    websocket::websocket_keys, make;
+    frames::native_frames, make;
+    frames::board_frames, make;
+    frames::subprotocols, make;
+    server_frames::server_frames, make;
+    tokens::token_texts, make;
+    tokens::token_claims, make;
+    tokens::token_sources, make;
+    tokens::origins, make;
+    tokens::resume_tokens, make;
+    names::ids, make;
+    names::patterns, make;
+    names::shown_names, make;
+    settings::durations_and_sizes, make;
+    settings::config_texts, make;
+    settings::config_variables, make;
+    outside::key_sets, make_outside;
+    outside::client_addresses, make_outside;
+    outside::web_addresses, make_outside;
 }
