@@ -15,6 +15,7 @@ use crate::{
         mode::{ForcedMode, Mode},
         values::{format_duration, parse_duration},
     },
+    key_command::KeyArgs,
 };
 use clap::{Args, Parser, Subcommand};
 use herenow_core::id::UserId;
@@ -40,6 +41,9 @@ pub enum Command {
     /// Make a token for a user, or say what is in one.
     #[command(after_help = TOKEN_EXAMPLES)]
     Token(TokenArgs),
+    /// Make an API key for a backend.
+    #[command(after_help = KEY_EXAMPLES)]
+    Key(KeyArgs),
 }
 
 /// How to run the server.
@@ -283,6 +287,11 @@ Examples:
   HERENOW_SECRET=... herenow token --user alice --name Alice --room 'board-*' --ttl 12h
   HERENOW_SECRET=... herenow token --user eye --room 'board-*' --can observe
   herenow token --inspect eyJhbGciOi...";
+
+const KEY_EXAMPLES: &str = "\
+Examples:
+  herenow key --name backend --can read,write
+  herenow key --name operator --can read,write,admin";
 
 const NO_SECRET: &str = "no secret is configured, and dev mode's own is gone when the server stops
 

@@ -3,6 +3,7 @@
 //! Drivers around the hubs of `herenow-core`: sockets, timers, tokens, configuration. They carry; they decide nothing
 //! about presence.
 
+pub mod api;
 pub mod assets;
 pub mod auth;
 pub mod banner;
@@ -15,6 +16,7 @@ pub mod demo;
 pub mod fanout;
 pub mod heartbeat;
 pub mod intake;
+pub mod key_command;
 pub mod outbox;
 pub mod patience;
 pub mod presence;

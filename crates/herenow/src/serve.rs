@@ -1,5 +1,10 @@
 //! `herenow serve`: from a configuration to a running server, and to its end.
 use crate::{
+    api::{
+        self,
+        meters::Meters,
+        state::{Api, ApiSetup},
+    },
     assets,
     auth::{dev, mint::Signer, origin::OriginPolicy, token::Verifier},
     banner,
@@ -18,7 +23,7 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use herenow_core::id::RoomId;
+use herenow_core::{event::Notice, id::RoomId, time::Time};
 use std::{fmt, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::mpsc};
 
@@ -46,6 +51,7 @@ pub struct Server {
     presence: Presence,
     router: Router,
     demo: Option<Demo>,
+    api: Api,
     shutdown_grace: Duration,
 }
 
@@ -59,14 +65,22 @@ impl Server {
         let listen_error = |error| ServeError::Listen { address, error };
         let listener = TcpListener::bind(address).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
+        let meters = Arc::<Meters>::default();
+        let (counted, told) = (Arc::clone(&meters), notices);
+        let notices = Arc::new(move |now: Time, notice: &Notice| {
+            counted.note(notice);
+            told(now, notice);
+        });
         let presence = presence(config, mode, notices).map_err(ServeError::Random)?;
+        let api = api(config, mode, (&presence, meters));
         let mut router = server::router(presence.clone()).merge(assets::sdk_scripts());
+        router = router.merge(api::routes::router(api.clone()));
         if mode.is_dev() {
             let policy = Arc::new(presence.origins().clone());
             router = router.merge(dev::router(dev::DevTokens { signer: Arc::new(Signer::new(mode.secret())), policy }));
         }
         let shutdown_grace = config.server.shutdown_grace;
-        Ok(Self { listener, address, presence, router, demo: None, shutdown_grace })
+        Ok(Self { listener, address, presence, router, demo: None, api, shutdown_grace })
     }
 
     /// Where it listens: the port is the real one where 0 was asked for.
@@ -118,11 +132,12 @@ impl Server {
 
     /// Serves until `stop` is done, then drains: clients are told to come back, and given time to say goodbye.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let (demo, presence, grace) = (self.demo, self.presence.clone(), self.shutdown_grace);
+        let (demo, api, presence, grace) = (self.demo, self.api, self.presence.clone(), self.shutdown_grace);
         let stop = async move {
             stop.await;
             presence.end_requests(grace);
-            // Its streams would otherwise be waited for.
+            // Their streams would otherwise be waited for.
+            api.close();
             if let Some(demo) = demo {
                 demo.close();
             }
@@ -154,6 +169,18 @@ async fn guard_dev(State(presence): State<Presence>, request: Request, next: Nex
         Ok(()) => next.run(request).await,
         Err(error) => Problem::from(error).into_response(),
     }
+}
+
+fn api(config: &Config, mode: &Mode, (presence, meters): (&Presence, Arc<Meters>)) -> Api {
+    Api::new(ApiSetup {
+        presence: presence.clone(),
+        signer: Signer::new(mode.secret()),
+        keys: config.auth.api_keys.clone(),
+        has_public_metrics: config.api.public_metrics.unwrap_or(mode.is_dev()),
+        hosted_max: config.api.hosted_viewers,
+        streams_per_address: config.api.streams_per_address,
+        meters,
+    })
 }
 
 fn presence(config: &Config, mode: &Mode, notices: NoticeSink) -> Result<Presence, getrandom::Error> {

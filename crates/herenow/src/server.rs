@@ -6,29 +6,24 @@ use crate::{
     problem::Problem,
     transport::{debug, http as without_ws, ws},
 };
-use axum::{Json, Router, body::Body, routing::any, routing::get};
+use axum::{Router, body::Body, routing::any, routing::get};
 use http::{Request, StatusCode};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use serde_json::json;
 #[cfg(any(target_os = "android", target_os = "linux"))]
 use socket2::SockRef;
-use std::{future::Future, io, time::Duration};
+use std::{future::Future, io, net::IpAddr, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
 use tower::ServiceExt;
 
-/// The routes of presence: `/ws`, what speaks the same without WebSocket, and `/healthz`. Further routers are merged in by whoever builds the server.
+/// The routes of connections: `/ws`, what speaks the same without WebSocket, and what operators ask about them. Further routers are
+/// merged in by whoever builds the server.
 pub fn router(presence: Presence) -> Router {
-    let health = presence.clone();
     Router::new()
         .route("/ws", any(ws::upgrade))
         .route("/v1/debug/rooms/{room}/users/{user}", get(debug::explain))
         .with_state(presence.clone())
         .merge(without_ws::router(presence))
-        .route(
-            "/healthz",
-            get(move || async move { Json(json!({ "status": "ok", "connections": health.connections() })) }),
-        )
         .fallback(|| async {
             Problem::new(StatusCode::NOT_FOUND, "http.not_found", "there is nothing at this address")
                 .hint("the addresses of this server are printed when it starts")
@@ -47,8 +42,8 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
             accepted = listener.accept() => accepted,
             () = &mut stop => break,
         };
-        let stream = match accepted {
-            Ok((stream, _peer)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 rest_after(&error).await;
                 continue;
@@ -62,6 +57,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
         let (routes, cut) = (router.clone(), Cut::default());
         let cutting = cut.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(PeerAddress(peer.ip()));
             request.extensions_mut().insert(cut.clone());
             // A router is always ready.
             routes.clone().oneshot(request.map(Body::new))
@@ -106,6 +102,10 @@ async fn rest_after(error: &io::Error) {
     tracing::warn!(%error, "cannot accept connections for now; is the limit on open files (ulimit -n) reached?");
     tokio::time::sleep(ACCEPT_REST).await;
 }
+
+/// The address that a request came from, among the request's extensions: that of a proxy where there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PeerAddress(pub IpAddr);
 
 /// Unsent bytes that a socket takes, about. By itself the system takes megabytes for who reads slowly: they would be
 /// minutes old when read, where the outbox tells less and heals it by one roster; and it would say that there is room

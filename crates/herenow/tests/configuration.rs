@@ -62,6 +62,11 @@ fn each_key_can_be_set_in_a_file() {
         first_frame_timeout = "2s"
         default_rooms = ["board-*", "lobby"]
         cookie_name = "sid"
+        api_keys = ["a:read:0000000000000000000000000000000000000000000000000000000000000000"]
+        [api]
+        public_metrics = true
+        hosted_viewers = 9
+        streams_per_address = 10
         [presence]
         leave_grace = "1s"
         drop_grace = "2s"

@@ -4,6 +4,7 @@ use super::{
     values::{Raw, format_duration, format_size, parse_duration, parse_size},
 };
 use crate::auth::{
+    api_key::ApiKey,
     origin::Origin,
     rights::Pattern,
     secret::{Secret, SecretError},
@@ -29,6 +30,7 @@ type At<T> = fn(&mut Config) -> &mut T;
 #[derive(Debug)]
 enum Slot {
     Address(At<SocketAddr>),
+    ApiKeys(At<Vec<ApiKey>>),
     Bool(At<Option<bool>>),
     Cookie(At<String>),
     Duration { at: At<Duration>, min: Duration, max: Duration },
@@ -59,6 +61,7 @@ impl Key {
     pub fn allowed(&self) -> Cow<'static, str> {
         match &self.slot {
             Slot::Address(_) => "an address and port such as 127.0.0.1:4280".into(),
+            Slot::ApiKeys(_) => "a list of lines as `herenow key` prints them, name:rights:hash".into(),
             Slot::Bool(_) => "true or false".into(),
             Slot::Cookie(_) => "a cookie's name: 1 to 128 letters, digits and any of !#$%&'*+-.^_`|~".into(),
             Slot::Duration { min, max, .. } => {
@@ -89,6 +92,11 @@ impl Key {
         let unset = || self.unset.to_owned();
         match &self.slot {
             Slot::Address(at) => at(config).to_string(),
+            Slot::ApiKeys(at) if at(config).is_empty() => unset(),
+            Slot::ApiKeys(at) => {
+                let named = |key: &ApiKey| format!("{} ({})", key.name, key.rights);
+                at(config).iter().map(named).collect::<Vec<_>>().join(", ")
+            }
             Slot::Bool(at) => at(config).map_or_else(unset, |value| value.to_string()),
             Slot::Cookie(at) => at(config).clone(),
             Slot::Duration { at, .. } => format_duration(*at(config)),
@@ -122,12 +130,13 @@ impl Key {
 
     /// Whether errors must not show what was written.
     pub fn is_secret(&self) -> bool {
-        matches!(self.slot, Slot::Secret(_))
+        matches!(self.slot, Slot::Secret(_) | Slot::ApiKeys(_))
     }
 
     fn put(&self, config: &mut Config, raw: &Raw) -> Option<()> {
         match &self.slot {
             Slot::Address(at) => *at(config) = address(raw.text()?)?,
+            Slot::ApiKeys(at) => *at(config) = raw.list()?.into_iter().map(ApiKey::parse).collect::<Option<_>>()?,
             Slot::Bool(at) => *at(config) = Some(raw.bool()?),
             Slot::Cookie(at) => *at(config) = raw.text().filter(|text| is_cookie_name(text))?.to_owned(),
             Slot::Duration { at, min, max } => {
@@ -215,7 +224,7 @@ pub const VARIABLE_PREFIX: &str = "HERENOW_";
 pub const SECRET_VARIABLE: &str = "HERENOW_SECRET";
 
 /// All keys, section by section.
-pub static KEYS: [Key; 32] = [
+pub static KEYS: [Key; 36] = [
     Key {
         name: "server.listen",
         doc: "Where the server listens; port 0 takes a free one. An address that others can reach needs `auth.secret`.",
@@ -267,6 +276,33 @@ pub static KEYS: [Key; 32] = [
         doc: "The cookie that may hold a token. Your app sets it, best as HttpOnly, Secure and SameSite.",
         unset: "",
         slot: Slot::Cookie(|c| &mut c.auth.cookie_name),
+    },
+    Key {
+        name: "auth.api_keys",
+        doc: "Keys of backends for the HTTP API, hashed. `herenow key --name backend --can read,write` makes one and prints \
+              what to write here.",
+        unset: "none: in dev mode the API needs no key, otherwise only clients may read, with their tokens",
+        slot: Slot::ApiKeys(|c| &mut c.auth.api_keys),
+    },
+    Key {
+        name: "api.public_metrics",
+        doc: "Whether `/metrics` is for whoever asks, and not only for API keys with the right to read.",
+        unset: "true in dev mode, otherwise false",
+        slot: Slot::Bool(|c| &mut c.api.public_metrics),
+    },
+    Key {
+        name: "api.hosted_viewers",
+        doc: "Viewers without a connection (bots, clients of HTTP only) that are held at once. More: each costs some \
+              kilobytes of memory.",
+        unset: "",
+        slot: Slot::Count { at: |c| &mut c.api.hosted_viewers, min: 0, max: 1_000_000 },
+    },
+    Key {
+        name: "api.streams_per_address",
+        doc: "Streams and long polls that may be open from one address. Behind a proxy all clients have its address: set \
+              it to as many as all of them need.",
+        unset: "",
+        slot: Slot::Count { at: |c| &mut c.api.streams_per_address, min: 1, max: 1_000_000 },
     },
     Key {
         name: "presence.leave_grace",

@@ -18,7 +18,7 @@ pub fn configuration_page() -> String {
         put(&mut page, format_args!("\n### `{}`\n\n{}\n\n", key.name, key.doc));
         put(&mut page, format_args!("- Default: {}\n", code(&key.shown(&Config::default()))));
         put(&mut page, format_args!("- Allowed: {}\n", key.allowed()));
-        let short = if key.is_secret() { format!("`{SECRET_VARIABLE}` or ") } else { String::new() };
+        let short = if key.name == "auth.secret" { format!("`{SECRET_VARIABLE}` or ") } else { String::new() };
         put(&mut page, format_args!("- Variable: {short}`{}`\n", key.variable()));
     }
     page

@@ -1,6 +1,7 @@
 //! The settings themselves, each with its default. What may be written for each is in [`super::keys`].
 use crate::{
     auth::{
+        api_key::ApiKey,
         origin::Origin,
         rights::{Grants, Pattern, Rights},
         secret::Secret,
@@ -23,6 +24,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// How clients prove who they are.
     pub auth: AuthConfig,
+    /// The HTTP API.
+    pub api: ApiConfig,
     /// When somebody counts as here, as typing, as gone.
     pub presence: PresenceConfig,
     /// How much one client may ask for.
@@ -57,6 +60,19 @@ pub struct AuthConfig {
     pub default_rooms: Option<Vec<Pattern>>,
     /// Name of the cookie that may hold a token. Default `session`.
     pub cookie_name: String,
+    /// Keys of backends. Default none.
+    pub api_keys: Vec<ApiKey>,
+}
+
+/// The HTTP API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiConfig {
+    /// Whether metrics are for whoever asks; `None`: in dev mode only.
+    pub public_metrics: Option<bool>,
+    /// Viewers without a connection that are held at once. Default 10,000.
+    pub hosted_viewers: usize,
+    /// Streams and long polls from one address. Default 1,000.
+    pub streams_per_address: usize,
 }
 
 /// When somebody counts as here, as typing, as gone.
@@ -207,7 +223,14 @@ impl Default for AuthConfig {
             first_frame_timeout: Duration::from_secs(5),
             default_rooms: None,
             cookie_name: "session".to_owned(),
+            api_keys: Vec::new(),
         }
+    }
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self { public_metrics: None, hosted_viewers: 10_000, streams_per_address: 1_000 }
     }
 }
 
