@@ -1,14 +1,15 @@
 // `<herenow-avatars room>`: who is in a room, as overlapping faces, and all of them in a dialog.
 
 import { adopt, KitElement, list, make, region } from "./base.js";
-import { describe, dot, face, nameOf } from "./person.js";
+import { plain } from "./names.js";
+import { describe, face, nameOf } from "./person.js";
 
 /** @import { Scene } from "./base.js" */
 /** @import { People } from "./people.js" */
 /** @import { Person } from "./person.js" */
 
 /** What the dialog draws with. */
-export const tools = { adopt, dot, face, list, make, nameOf };
+export const tools = { adopt, face, list, make, nameOf, plain };
 const FACES_DEFAULT = 5;
 const FACES_MAX = 30;
 const JOINED_EVERY_MS = 15_000;
@@ -21,7 +22,7 @@ const JOINED_VIEWERS_MAX = 10;
  */
 export class Avatars extends KitElement {
   #stack = make("ul", { class: "stack row", part: "list", role: "list" });
-  #more = make("button", { class: "more", part: "more", type: "button", "aria-haspopup": "dialog", "aria-expanded": "false" });
+  #more = make("button", { class: "more", part: "more", type: "button", dir: "ltr", "aria-haspopup": "dialog", "aria-expanded": "false" });
   #row = make("div", { class: "row" }, this.#stack, this.#more);
   #told = region();
   /** @type {Promise<People> | undefined} */

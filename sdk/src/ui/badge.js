@@ -11,6 +11,7 @@ const ALL_WELL_MS = 2_000;
 const STYLE = `
 .badge{gap:.5em;min-block-size:28px;font-size:.875rem;padding:.15em .85em;border-radius:99px;border:1px solid var(--line);background:var(--bg);color:var(--fg);flex-wrap:wrap}
 .badge .small{white-space:normal}
+.badge .dot{--k:var(--ok);background:var(--k)}
 .badge[data-kind=wait] .dot{--k:var(--mid);background:linear-gradient(90deg,var(--k) 50%,var(--bg) 50%)}
 .badge[data-kind=bad] .dot{--k:var(--bad);border-radius:2px;background:linear-gradient(to top right,var(--bg) 38%,var(--k) 38% 62%,var(--bg) 62%)}
 .badge[data-kind=bad]{border-color:var(--bad)}
@@ -32,7 +33,7 @@ export function showBadge(root, { told, alarm }, isPinned, scene, { adopt, dot, 
   const text = make("span", { part: "text", "aria-hidden": "true" });
   const hint = make("span", { class: "small", part: "hint" });
   const retry = make("button", { part: "retry", type: "button" });
-  const badge = make("div", { class: "badge row", part: "badge" }, dot(), text, hint, retry);
+  const badge = make("div", { class: "badge row", part: "badge" }, dot("connection"), text, hint, retry);
   badge.hidden = true;
   adopt(root, STYLE);
   root.append(badge);

@@ -1,12 +1,12 @@
 // `<herenow-cursors room>`: others' pointers over what is inside, and one's own for them.
 
 import { adopt, KitElement, list, make } from "./base.js";
-import { isolated } from "./names.js";
+import { plain } from "./names.js";
 
 /** @import { Scene } from "./base.js" */
 
 /** What the pointers are drawn with. */
-export const tools = { adopt, isolated, list, make };
+export const tools = { adopt, list, make, plain };
 
 /** Attributes: `room`; `on`, what the pointers are on, where a room has several such. */
 export class CursorArea extends KitElement {

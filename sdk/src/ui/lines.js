@@ -81,11 +81,10 @@ export class Typing extends KitElement {
 
 /** Whether a user is online. Attributes: `user`, an id; `label`, shows the word beside the shape. */
 export class Dot extends KitElement {
-  #mark = make("span", { class: "row", part: "mark" });
+  #mark = make("span", { class: "mark", part: "mark" });
 
   constructor() {
     super();
-    this.#mark.style.gap = ".4em";
     this.root.append(this.#mark);
   }
 

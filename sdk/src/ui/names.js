@@ -5,8 +5,11 @@ const MARKS = /[\u202a-\u202e\u2066-\u2069]/g;
 const WHOLE = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u;
 const SHORT = /[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}\p{Script=Armenian}]/u;
 
-/** A name between marks that keep its writing direction to itself. @param {string} name */
-export const isolated = (name) => `\u2068${name.replace(MARKS, "")}\u2069`;
+/** A name for an element of its own, such as a `bdi`. @param {string} name */
+export const plain = (name) => name.replace(MARKS, "");
+
+/** A name for within a sentence: between marks that keep its writing direction to itself. @param {string} name */
+export const isolated = (name) => `\u2068${plain(name)}\u2069`;
 
 /** What people see as one character each. @param {string} text */
 const characters = (text) => (Intl.Segmenter ? Array.from(new Intl.Segmenter().segment(text), ({ segment }) => segment) : [...text]);
@@ -17,7 +20,7 @@ const characters = (text) => (Intl.Segmenter ? Array.from(new Intl.Segmenter().s
  * @param {string} name
  */
 export function initials(name) {
-  const clean = name.replace(MARKS, "").trim();
+  const clean = plain(name).trim();
   const first = characters(clean)[0] ?? "?";
   if (WHOLE.test(clean)) return characters(clean.replace(/\s/g, "")).slice(-2).join("");
   const words = clean.split(/\s+/).map((word) => characters(word).find((character) => SHORT.test(character)));

@@ -21,8 +21,8 @@ dialog::backdrop{background:none}
 .people{overflow:auto;padding:0 .5rem .5rem;overscroll-behavior:contain}
 .people:focus-visible{outline-offset:-2px;border-radius:12px}
 .people>li{gap:.7rem;padding:.35rem .5rem;border-radius:9px;--s:2rem}
-.who{flex:1;min-inline-size:0;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
-.small{font-size:.8125rem;color:var(--soft);white-space:nowrap}
+.who{flex:1;display:flex;min-inline-size:0}
+.who>*{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 .note{padding:.2rem 1rem .8rem}
 @media(max-width:30rem){
 dialog{inset:auto 0 0!important;inline-size:100%;max-inline-size:100%;max-block-size:80dvh;border-end-end-radius:0;border-end-start-radius:0}
@@ -44,7 +44,7 @@ dialog::backdrop{background:rgb(0 0 0/.4)}
  * @param {typeof import("./avatars.js").tools} tools
  * @returns {People}
  */
-export function createPeople(opener, root, { adopt, dot, face, list, make, nameOf }) {
+export function createPeople(opener, root, { adopt, face, list, make, nameOf, plain }) {
   const title = make("p", { id: "title" });
   const close = make("button", { class: "icon", part: "close", type: "button" }, "×");
   const find = make("input", { class: "find", part: "search", type: "search" });
@@ -74,9 +74,11 @@ export function createPeople(opener, root, { adopt, dot, face, list, make, nameO
   /** @param {Speech} speech @param {Person} person @param {HTMLElement} [before] */
   const drawPerson = (speech, person, before) => {
     const item = before ?? make("li", { class: "row", part: "person" });
-    const { user, status } = person;
-    item.replaceChildren(face({ user }), make("span", { class: "who", part: "name" }, nameOf(speech, person)));
-    if (status) item.append(dot(status), make("span", { class: "small", part: "status" }, speech.say(status)));
+    const { user, self, status } = person;
+    // By itself, a name is cut where it ends in its own direction.
+    const name = self ? make("span", {}, nameOf(speech, person)) : make("bdi", {}, plain(user.name));
+    item.replaceChildren(face(person), make("span", { class: "who", part: "name" }, name));
+    if (status) item.append(make("span", { class: "small", part: "status" }, speech.say(status)));
     return item;
   };
 
@@ -88,7 +90,8 @@ export function createPeople(opener, root, { adopt, dot, face, list, make, nameO
       dialog.showModal();
       // On narrow pages it comes from below instead, by its style.
       const { left, right, top, bottom } = opener.getBoundingClientRect();
-      const { width } = dialog.getBoundingClientRect();
+      // As it will be; it may still be growing.
+      const width = dialog.offsetWidth;
       const { clientWidth, clientHeight } = document.documentElement;
       const start = getComputedStyle(dialog).direction === "rtl" ? right - width : left;
       const x = Math.max(Math.min(start, clientWidth - width - GAP_PX), GAP_PX);

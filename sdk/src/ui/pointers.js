@@ -33,7 +33,7 @@ const fading = new WeakMap();
  * @param {Scene} scene
  * @param {typeof import("./cursors.js").tools} tools
  */
-export function showPointers(area, root, { say, room, signal }, { adopt, isolated, list, make }) {
+export function showPointers(area, root, { say, room, signal }, { adopt, list, make, plain }) {
   adopt(root, STYLE);
   const layer = make("div", { class: "layer", part: "layer", "aria-hidden": "true" });
   const toggle = make("button", { class: "toggle", part: "toggle", type: "button" });
@@ -49,7 +49,7 @@ export function showPointers(area, root, { say, room, signal }, { adopt, isolate
     const shape = before ?? make("div", { class: "cursor", part: "cursor" });
     if (!before) {
       shape.innerHTML = ARROW;
-      shape.append(make("span", { class: "tag", part: "tag" }));
+      shape.append(make("bdi", { class: "tag", part: "tag" }));
     }
     const last = fading.get(shape);
     if (last?.[0] === cursor) return shape;
@@ -57,7 +57,7 @@ export function showPointers(area, root, { say, room, signal }, { adopt, isolate
     fading.set(shape, [cursor, setTimeout(() => shape.classList.add("still"), STILL_MS)]);
     if (last?.[0].user !== user) {
       shape.style.setProperty("--c", user.color);
-      /** @type {HTMLElement} */ (shape.lastChild).textContent = isolated(user.name);
+      /** @type {HTMLElement} */ (shape.lastChild).textContent = plain(user.name);
     }
     shape.style.translate = `${x * 100}cqw ${y * 100}cqh`;
     shape.className = `cursor${x > 0.8 ? " flip" : ""}${y > 0.85 ? " up" : ""}`;

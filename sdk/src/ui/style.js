@@ -30,6 +30,7 @@ button,input{font:inherit;color:inherit;background:none;border:0}
 button{cursor:pointer}
 :focus-visible{outline:2px solid var(--hi);outline-offset:2px}
 .unseen{position:absolute;inline-size:1px;block-size:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
+.small{font-size:.8125rem;color:var(--soft);white-space:nowrap}
 .row{display:flex;align-items:center}
 
 .face{display:grid;place-items:center;position:relative;flex:none;inline-size:var(--s);block-size:var(--s);border-radius:50%;
@@ -43,7 +44,7 @@ box-shadow:inset 0 0 0 1px rgb(0 0 0/.12)}
 .dot[data-status=idle]{--k:var(--mid)}
 .dot[data-status=offline]{background:linear-gradient(to top right,var(--bg) 38%,var(--k) 38% 62%,var(--bg) 62%)}
 .dot[data-status=unknown]{border-style:dotted}
-.face .dot{position:absolute;inset-block-end:0;inset-inline-end:0;font-size:max(10px,calc(var(--s)*.34));margin:-1px;
+.face .dot{position:absolute;inset-block-end:0;inset-inline-start:0;font-size:max(10px,calc(var(--s)*.34));margin:-1px;
 box-shadow:0 0 0 2px var(--bg)}
 
 .stack>li{position:relative;border-radius:50%;box-shadow:0 0 0 2px var(--bg)}
@@ -52,13 +53,15 @@ box-shadow:0 0 0 2px var(--bg)}
 .more{position:relative;min-inline-size:var(--s);block-size:var(--s);padding-inline:.5em;border-radius:99px;background:var(--bg);color:var(--fg);
 border:1.5px solid var(--line);box-shadow:0 0 0 2px var(--bg);font-weight:600;font-size:calc(var(--s)*.36);font-variant-numeric:tabular-nums}
 .more:hover{border-color:var(--soft)}
-.stale .face{filter:grayscale(1);outline:1.5px dashed var(--soft);outline-offset:-3px}
+.stale .face{filter:grayscale(1);outline:1.5px dashed rgb(255 255 255/.8);outline-offset:-3px}
 .tip{display:none;position:absolute;z-index:2;inset-block-start:100%;left:50%;translate:calc(-50% + var(--x,0px)) 0;padding-block-start:8px;inline-size:max-content;
 max-inline-size:min(18rem,100vw - 16px);font-size:.8125rem;line-height:1.35;font-weight:400}
 .tip>span{display:block;padding:.35em .7em;border-radius:7px;background:var(--fg);color:var(--bg);overflow-wrap:anywhere}
 li:hover>.tip,li:focus-within>.tip{display:block}
 .quiet .tip{display:none!important}
 
+:host(herenow-dot){vertical-align:baseline}
+.mark{display:inline-flex;align-items:baseline;gap:.4em}
 :host(herenow-cursors){display:block}
 :host(herenow-typing){display:block;min-block-size:1.6em;line-height:1.6}
 .types{gap:.5em;overflow-wrap:anywhere}
