@@ -243,6 +243,8 @@ test("a lost connection: silent for a second, then a badge, grey faces and one a
   await regionSays(alice, "herenow-connection", "Connection lost", "alert");
   assert.equal(await alice.locator("herenow-avatars .stack").getAttribute("aria-label"), "2 people viewing, as last known");
   assert.equal(await alice.locator("herenow-avatars li").count(), 2, "stale, not empty");
+  assert.equal(await alice.locator("herenow-count [part=text]").textContent(), "2 people viewing, as last known");
+  assert.equal(await alice.locator("herenow-dot [part=label]").first().textContent(), "active, as last known");
   assert.deepEqual(await violations(alice), []);
   await look(alice, "lost");
   const status = await told(alice, "herenow-connection");
@@ -355,7 +357,7 @@ test("it speaks the language of the page, else English, and what an app wants in
     said[lang] = await alice.locator("herenow-count [part=text]").textContent();
   }
   assert.deepEqual(said, {
-    "de-AT": "1 Person sieht zu", fr: "1 personne présente", es: "1 persona presente", ja: "1人が閲覧中", ar: "شخص واحد يشاهد", pt: "1 person viewing",
+    "de-AT": "1 Person ist hier", fr: "1 personne présente", es: "1 persona presente", ja: "1人が閲覧中", ar: "شخص واحد يشاهد", pt: "1 person viewing",
   });
   await alice.evaluate(async () => {
     const { setTexts } = await import("/sdk/src/ui/index.js");

@@ -1,6 +1,6 @@
 // `<herenow-avatars room>`: who is in a room, as overlapping faces, and all of them in a dialog.
 
-import { adopt, KitElement, list, make, region } from "./base.js";
+import { adopt, KitElement, list, make, region, watchLost } from "./base.js";
 import { plain } from "./names.js";
 import { describe, face, nameOf } from "./person.js";
 
@@ -93,12 +93,10 @@ export class Avatars extends KitElement {
     });
     for (const value of [room.viewers, room.faces, room.count]) value.subscribe(draw, { signal, immediate: false });
     draw();
-    for (const type of /** @type {const} */ (["lost", "restored"])) {
-      client.on(type, () => {
-        isLost = type === "lost";
-        draw();
-      }, { signal });
-    }
+    watchLost(scene, (lost) => {
+      isLost = lost;
+      draw();
+    });
     if (this.hasAttribute("announce")) tellJoins(scene, this.#told);
   }
 }

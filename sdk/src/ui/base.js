@@ -119,6 +119,15 @@ export class KitElement extends (globalThis.HTMLElement ?? Object) {
 }
 
 /**
+ * Tells when the connection is gone so long that what is shown may be old, and when it is back.
+ * @param {Scene} scene
+ * @param {(isLost: boolean) => void} changed
+ */
+export function watchLost({ client, signal }, changed) {
+  for (const type of /** @type {const} */ (["lost", "restored"])) client.on(type, () => changed(type === "lost"), { signal });
+}
+
+/**
  * Makes an element. Texts among its children stay texts.
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag

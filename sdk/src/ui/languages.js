@@ -5,7 +5,7 @@
 /** @type {Record<string, Partial<Texts>>} */
 export const languages = {
   de: {
-    viewing: { one: "{n} Person sieht zu", other: "{n} Personen sehen zu" },
+    viewing: { one: "{n} Person ist hier", other: "{n} Personen sind hier" },
     more: { one: "{n} weitere Person zeigen", other: "{n} weitere Personen zeigen" },
     rest: { other: "und {n} weitere" },
     joined: { one: "{n} Person ist dazugekommen", other: "{n} Personen sind dazugekommen" },

@@ -1,7 +1,7 @@
 // `<herenow-count>`, `<herenow-typing>` and `<herenow-dot>`: a few words each.
 
 import { typingText } from "../index.js";
-import { KitElement, make, region } from "./base.js";
+import { KitElement, make, region, watchLost } from "./base.js";
 import { dot } from "./person.js";
 import { watching } from "./watching.js";
 
@@ -21,8 +21,20 @@ export class Count extends KitElement {
   }
 
   /** @override @param {Scene} scene */
-  show({ say, room, signal }) {
-    room?.count.subscribe(({ users }) => (this.#text.textContent = users ? say("viewing", { n: users }) : ""), { signal });
+  show(scene) {
+    const { say, room, signal } = scene;
+    let isLost = false;
+    const draw = () => {
+      const n = room.count.get().users;
+      const text = say("viewing", { n });
+      this.#text.textContent = !n ? "" : isLost ? say("lastKnown", { text }) : text;
+    };
+    if (!room) return;
+    room.count.subscribe(draw, { signal });
+    watchLost(scene, (lost) => {
+      isLost = lost;
+      draw();
+    });
   }
 }
 
@@ -89,20 +101,26 @@ export class Dot extends KitElement {
   }
 
   /** @override @param {Scene} scene */
-  show({ say, client, signal }) {
+  show(scene) {
+    const { say, client, signal } = scene;
     const user = this.getAttribute("user");
     if (!user) return;
     const { dots, hold } = watching(client);
-    const letGo = hold([user]);
-    signal.addEventListener("abort", letGo);
-    /** @type {string | undefined} */
-    let shown;
-    dots.subscribe((known) => {
-      const status = known.get(user)?.status ?? "unknown";
-      if (status === shown) return;
-      shown = status;
-      const word = make("span", { class: this.hasAttribute("label") ? "small" : "unseen", part: "label" }, say(status));
-      this.#mark.replaceChildren(dot(status), word);
-    }, { signal });
+    signal.addEventListener("abort", hold([user]));
+    const kind = this.hasAttribute("label") ? "small" : "unseen";
+    let isLost = false;
+    let shown = "";
+    const draw = () => {
+      const status = dots.get().get(user)?.status ?? "unknown";
+      const word = isLost ? say("lastKnown", { text: say(status) }) : say(status);
+      if (word !== shown) this.#mark.replaceChildren(dot(status), make("span", { class: kind, part: "label" }, word));
+      shown = word;
+    };
+    dots.subscribe(draw, { signal });
+    watchLost(scene, (lost) => {
+      isLost = lost;
+      this.#mark.classList.toggle("stale", lost);
+      draw();
+    });
   }
 }

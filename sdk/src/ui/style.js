@@ -53,6 +53,7 @@ box-shadow:0 0 0 2px var(--bg)}
 .more{position:relative;min-inline-size:var(--s);block-size:var(--s);padding-inline:.5em;border-radius:99px;background:var(--bg);color:var(--fg);
 border:1.5px solid var(--line);box-shadow:0 0 0 2px var(--bg);font-weight:600;font-size:calc(var(--s)*.36);font-variant-numeric:tabular-nums}
 .more:hover{border-color:var(--soft)}
+.stale .dot{filter:grayscale(1)}
 .stale .face{filter:grayscale(1);outline:1.5px dashed rgb(255 255 255/.8);outline-offset:-3px}
 .tip{display:none;position:absolute;z-index:2;inset-block-start:100%;left:50%;translate:calc(-50% + var(--x,0px)) 0;padding-block-start:8px;inline-size:max-content;
 max-inline-size:min(18rem,100vw - 16px);font-size:.8125rem;line-height:1.35;font-weight:400}
@@ -64,7 +65,8 @@ li:hover>.tip,li:focus-within>.tip{display:block}
 .mark{display:inline-flex;align-items:baseline;gap:.4em}
 :host(herenow-cursors){display:block}
 :host(herenow-typing){display:block;min-block-size:1.6em;line-height:1.6}
-.types{gap:.5em;overflow-wrap:anywhere}
+.types{gap:.5em}
+.types>:last-child{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 .waves{flex:none;display:inline-flex;gap:.2em}
 .waves i{inline-size:.32em;block-size:.32em;border-radius:50%;background:currentColor;opacity:.65}
 
