@@ -1,10 +1,11 @@
 // The UI kit in real pages against a real server: what people see, what screen readers are told, what keys do.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { launch, OUT, People, Server } from "./harness.js";
-import { cable, servePages } from "./sdk-pages.js";
+import { cable, servePages, serveSdkOf } from "./sdk-pages.js";
 import { admit, KIT_PAGE, STRANGE } from "./ui-pages.js";
 
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
@@ -415,4 +416,43 @@ test("elements share one connection, ask once for all dots, and hold a room as l
   await page.evaluate(() => document.querySelector("herenow-avatars").remove());
   await others.waitForFunction(() => moves.includes("leave"));
   assert.equal(sent("leave").length, 1);
+});
+
+test("what a server hands out is the kit in one script tag, and one SDK with what the page itself loads", async () => {
+  const page = await people.open("/bare");
+  await serveSdkOf(page, server.origin);
+  const open = new Set();
+  page.on("websocket", (socket) => {
+    open.add(socket);
+    socket.on("close", () => open.delete(socket));
+  });
+  await page.evaluate(async (origin) => {
+    document.querySelector("main").innerHTML = '<herenow-avatars room="board-1" max="1"></herenow-avatars><herenow-connection pinned></herenow-connection>';
+    const { setClient } = await import(`${origin}/sdk/ui.js`);
+    const { connect } = await import(`${origin}/sdk.js`);
+    window.client = connect({ user: { id: "alice", name: "Alice" } });
+    setClient(client);
+  }, server.origin);
+  await page.locator("herenow-avatars li [aria-label*=Alice]").waitFor();
+  await crowd({ bob: "Bob" });
+  await page.locator("herenow-avatars .more").click();
+  await page.locator("herenow-avatars dialog[open]").waitFor();
+  assert.equal(await page.locator("herenow-connection [part=text]").innerText(), "Live");
+  assert.equal(await page.evaluate(() => client.state.get().name), "online");
+  assert.equal(open.size, 1, "the kit keeps no client of its own beside the page's");
+});
+
+test("the README's elements work as they stand, but for the address", async () => {
+  const readme = await readFile(new URL("../../sdk/README.md", import.meta.url), "utf8");
+  const lines = readme.split("## Elements")[1].match(/(?<=```html\n)[^]*?(?=\n```)/)[0].replace("http://localhost:4280", server.origin);
+  const own = await servePages({ "/": `<!doctype html><html lang="en"><title>readme</title><link rel=icon href=data:,><main>${lines}</main></html>` });
+  people = new People(browser, own.origin);
+  const page = await people.open("/bare");
+  await serveSdkOf(page, server.origin);
+  await page.goto(own.origin);
+  await admit(await people.open("/bare"), server.origin, { bob: "Bob" });
+  await page.locator("herenow-count [part=text]").getByText("2 people viewing").waitFor();
+  await page.locator("herenow-dot [part=label]").getByText("active").waitFor();
+  assert.equal(await page.locator("herenow-avatars li").count(), 2);
+  await own.close();
 });

@@ -7,8 +7,10 @@ import { speech } from "./texts.js";
 /** @import { Client, Room } from "../types.js" */
 /** @import { Speech } from "./texts.js" */
 
-/** Clients that the kit made, by address; the one of the page has none. @type {Map<string | null, Client>} */
+/** Clients by address; the one of the page has none. @type {Map<string | null, Client>} */
 const clients = new Map();
+/** The page's client as long as it is one that the kit made. @type {Client | undefined} */
+let own;
 /** Elements that are in the page. @type {Set<KitElement>} */
 const present = new Set();
 /** By their text. @type {Map<string, CSSStyleSheet>} */
@@ -29,6 +31,9 @@ export function adopt(root, style) {
 export function setClient(client) {
   clients.set(null, client);
   for (const element of present) element.settle();
+  // Nobody uses it any more.
+  own?.close();
+  own = undefined;
 }
 
 /** What an element works with, as long as nothing of it changes. @typedef {Speech & { client: Client, room: Room, signal: AbortSignal }} Scene */
@@ -109,8 +114,11 @@ export class KitElement extends (globalThis.HTMLElement ?? Object) {
   #pick() {
     if (this.#client !== undefined) return this.#client;
     const url = this.getAttribute("url");
-    const client = clients.get(url) ?? connect(url === null ? {} : { url });
+    const known = clients.get(url);
+    if (known) return known;
+    const client = connect(url === null ? {} : { url });
     clients.set(url, client);
+    if (url === null) own = client;
     return client;
   }
 

@@ -25,6 +25,7 @@ export function initials(name) {
   if (WHOLE.test(clean)) return characters(clean.replace(/\s/g, "")).slice(-2).join("");
   const words = clean.split(/\s+/).map((word) => characters(word).find((character) => SHORT.test(character)));
   const letters = words.filter((letter) => letter !== undefined);
-  if (!letters[0] || !(SHORT.test(first) || /[^\p{L}\p{Emoji_Presentation}]/u.test(first))) return first;
+  // Of what begins with a bracket or the like, the letters after it.
+  if (!letters[0] || (!SHORT.test(first) && /\p{L}|\p{Emoji_Presentation}/u.test(first))) return first;
   return (letters[0] + (letters.length > 1 ? letters.at(-1) : "")).toLocaleUpperCase();
 }

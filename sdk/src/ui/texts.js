@@ -3,7 +3,7 @@
 /** Texts by plural category, or one text. @typedef {string | { other: string, [category: string]: string }} Text */
 /** @typedef {Record<keyof typeof ENGLISH, Text>} Texts */
 
-const ENGLISH = {
+export const ENGLISH = {
   viewing: /** @type {Text} */ ({ one: "{n} person viewing", other: "{n} people viewing" }),
   more: /** @type {Text} */ ({ one: "Show {n} more person", other: "Show {n} more people" }),
   rest: /** @type {Text} */ ({ other: "and {n} more" }),
