@@ -39,17 +39,14 @@ export class Avatars extends KitElement {
       this.#open.open();
       this.#redraw();
     };
-    // A tooltip that is in the way can be sent away, and comes again with the next face.
-    const quiet = (/** @type {boolean} */ on) => void this.#stack.classList.toggle("quiet", on);
     for (const type of ["pointerover", "focusin"]) {
       this.#stack.addEventListener(type, ({ target }) => {
         const tip = /** @type {Element} */ (target).closest("li")?.querySelector(".tip");
         if (!tip || tip.contains(/** @type {Node} */ (target))) return;
-        quiet(false);
+        this.#stack.classList.remove("quiet");
         keepInView(/** @type {HTMLElement} */ (tip));
       });
     }
-    this.ownerDocument.addEventListener("keydown", ({ key }) => key === "Escape" && quiet(true));
     this.root.append(this.#row, this.#told);
   }
 
@@ -72,6 +69,8 @@ export class Avatars extends KitElement {
     if (!room) return;
     const max = Math.min(Math.max(Math.trunc(Number(this.getAttribute("max") ?? FACES_DEFAULT)) || FACES_DEFAULT, 1), FACES_MAX);
     const isWithoutSelf = this.hasAttribute("others");
+    // A tooltip that is in the way can be sent away, and comes again with the next face.
+    document.addEventListener("keydown", ({ key }) => key === "Escape" && this.#stack.classList.add("quiet"), { signal });
     let isLost = false;
     const draw = (this.#redraw = () => {
       /** @type {readonly Person[]} */
