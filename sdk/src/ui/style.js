@@ -44,7 +44,7 @@ box-shadow:inset 0 0 0 1px rgb(0 0 0/.12)}
 .dot[data-status=idle]{--k:var(--mid)}
 .dot[data-status=offline]{background:linear-gradient(to top right,var(--bg) 38%,var(--k) 38% 62%,var(--bg) 62%)}
 .dot[data-status=unknown]{border-style:dotted}
-.face .dot{position:absolute;inset-block-end:0;inset-inline-start:0;font-size:max(10px,calc(var(--s)*.34));margin:-1px;
+.face .dot{position:absolute;inset-block-end:0;inset-inline-start:0;font-size:max(10px,calc(var(--s)*.34));
 box-shadow:0 0 0 2px var(--bg)}
 
 .stack>li{position:relative;border-radius:50%;box-shadow:0 0 0 2px var(--bg)}
