@@ -1,5 +1,5 @@
-// Bundles the SDK into what a server hands out: `sdk.js`, one request, and beside it in `sdk/` what is only fetched when
-// it is used. Checked in, so that neither building nor running the server needs Node.
+// Bundles the SDK into what a server hands out: `sdk.js`, one request, and beside it in `sdk/` the UI kit, `ui.js`, and
+// what is only fetched when it is used. Checked in, so that neither building nor running the server needs Node.
 // `--check` only says whether what is there is what would be made.
 
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -10,9 +10,8 @@ import { build } from "esbuild";
 const root = fileURLToPath(new URL("../", import.meta.url));
 const outdir = `${root}dist`;
 
-const { outputFiles } = await build({
+const how = {
   absWorkingDir: root,
-  entryPoints: { sdk: "src/index.js" },
   bundle: true,
   minify: true,
   splitting: true,
@@ -22,7 +21,17 @@ const { outputFiles } = await build({
   outdir,
   write: false,
   banner: { js: "// @herenow/client, bundled by sdk/scripts/bundle.js: change sdk/src instead." },
-});
+};
+/** The UI kit uses the very `sdk.js` that a page may have loaded already. */
+const besideCore = {
+  name: "beside-core",
+  setup: ({ onResolve }) => onResolve({ filter: /^\.\.\/index\.js$/ }, () => ({ path: "../sdk.js", external: true })),
+};
+const bundles = await Promise.all([
+  build({ ...how, entryPoints: { sdk: "src/index.js" } }),
+  build({ ...how, entryPoints: { "sdk/ui": "src/ui/index.js" }, plugins: [besideCore] }),
+]);
+const outputFiles = bundles.flatMap((bundle) => bundle.outputFiles);
 
 if (process.argv.includes("--check")) {
   for (const { path, text } of outputFiles) {

@@ -81,12 +81,19 @@ pub enum Input {
         /// When it began to go on; a connection that ended later has a grace of its own.
         since: Time,
     },
+    /// Whatever is kept of a user who is not here any more is to be forgotten. Said to the hub that is the user's home.
+    Forgotten {
+        /// Whom.
+        user: UserId,
+    },
     /// The app sends an event to who is in a room.
     Published {
         /// Which room.
         room: RoomId,
         /// What.
         message: Message,
+        /// The session that is not told, because the app acts for it.
+        except: Option<SessionId>,
     },
 }
 

@@ -106,8 +106,9 @@ impl Hub {
             Input::Unclaimed { room, user, session, since } => {
                 self.in_room(now, &room, |room, desk| room.end_unclaimed(desk, &user, session, since));
             }
-            Input::Published { room, message } => {
-                self.in_room(now, &room, |room, desk| room.publish(desk, message));
+            Input::Forgotten { user } => self.people.forget(&user),
+            Input::Published { room, message, except } => {
+                self.in_room(now, &room, |room, desk| room.publish(desk, message, except));
             }
         }
     }

@@ -19,6 +19,7 @@ mod keepsakes;
 pub mod limits;
 pub mod listeners;
 pub mod locks;
+pub mod look;
 pub mod people;
 pub mod profile;
 pub mod refusal;

@@ -160,6 +160,24 @@ impl People {
         self.sessions(user).map(|(_, online)| online.status).min()
     }
 
+    /// A user's status, and when they were last seen, as far as that is to be known.
+    pub fn dot(&self, user: &UserId, (now, limits): (Time, &Limits)) -> Dot {
+        let status = self.status(user);
+        Dot { user: user.clone(), status, last_seen: self.seen.of(user, status, (now, limits)) }
+    }
+
+    /// Forgets when a user was last seen.
+    pub fn forget(&mut self, user: &UserId) {
+        if let Some(at) = self.seen.at.remove(user) {
+            self.seen.order.remove(&(at, user.clone()));
+        }
+    }
+
+    /// The sessions of a user that count, those in grace included.
+    pub fn sessions_of(&self, user: &UserId) -> Vec<SessionId> {
+        self.sessions(user).map(|(session, _)| session).collect()
+    }
+
     /// How many sessions are online, and how many users are watched.
     pub fn count(&self) -> usize {
         self.online.len() + self.watched.len()

@@ -11,6 +11,7 @@ use crate::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
     sync::Arc,
 };
 
@@ -297,6 +298,12 @@ impl Roster {
     /// Everyone, by joined time, then user id.
     pub fn viewers(&self) -> impl Iterator<Item = Viewer> + '_ {
         self.order.iter().filter_map(|(_, user)| self.viewer(user))
+    }
+
+    /// As [`Self::viewers`], those who come after a place in that order. O(log viewers) to the first.
+    pub fn viewers_after(&self, place: Option<&(Time, UserId)>) -> impl Iterator<Item = Viewer> + '_ {
+        let from = place.map_or(Bound::Unbounded, |place| Bound::Excluded(place.clone()));
+        self.order.range((from, Bound::Unbounded)).filter_map(|(_, user)| self.viewer(user))
     }
 
     /// Users and sessions, those in grace included.

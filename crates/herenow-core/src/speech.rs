@@ -72,8 +72,13 @@ impl Room {
     }
 
     /// Passes a message of the app on.
-    pub(crate) fn publish(&mut self, desk: &mut Desk<'_>, message: Message) {
-        let except = message.to.clone().map_or(Except::Nobody, Except::AllBut);
+    pub(crate) fn publish(&mut self, desk: &mut Desk<'_>, message: Message, except: Option<SessionId>) {
+        let except = match (message.to.clone(), except) {
+            (None, None) => Except::Nobody,
+            (None, Some(session)) => Except::Session(session),
+            (Some(user), None) => Except::AllBut(user),
+            (Some(user), Some(session)) => Except::AllButWithout(user, session),
+        };
         self.say_message(desk, None, message, except);
     }
 

@@ -229,7 +229,7 @@ impl Play {
             to: to.map(|user| UserId::parse(user).unwrap()),
             echo: false,
         };
-        self.hub.handle(self.now, Input::Published { room: room(r), message });
+        self.hub.handle(self.now, Input::Published { room: room(r), message, except: None });
     }
 
     fn ask(&mut self, verb: &str, s: &str, rest: &[&str]) {

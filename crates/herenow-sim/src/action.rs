@@ -194,7 +194,7 @@ impl World {
         let (room, mut message) = (self.room(), self.message());
         message.echo = false;
         self.note(|| format!("the app says {} in {room}", message.data));
-        self.node.push(Node::partition_of(&room), Input::Published { room, message });
+        self.node.push(Node::partition_of(&room), Input::Published { room, message, except: None });
     }
 
     fn kick(&mut self, at: usize) {

@@ -158,7 +158,9 @@ impl Model {
                     room.quit(*session, Ending::Left, id, &mut self.due);
                 }
             }
-            Input::Published { room, message } => {
+            // Nothing that the model tells hangs on when somebody was last seen.
+            Input::Forgotten { user: _ } => {}
+            Input::Published { room, message, except: _ } => {
                 self.say(room, None, message);
             }
             Input::Asked { session, re, command } => {

@@ -118,7 +118,32 @@ pub fn error_text(problem: &Problem) -> &str {
         | Code::AuthUserChanged
         | Code::AuthUnavailable
         | Code::RateLimited
-        | Code::RateFlood => problem.message(),
+        | Code::RateFlood
+        | Code::HttpNotFound
+        | Code::HttpMethod
+        | Code::HttpBadPath
+        | Code::HttpBadQuery
+        | Code::HttpBadBody
+        | Code::HttpTooLarge
+        | Code::HttpContentType
+        | Code::KeyNeeded
+        | Code::KeyUnknown
+        | Code::KeyForbidden
+        | Code::AuthNotAdmin
+        | Code::ViewerTooMany
+        | Code::RateStreams
+        | Code::ServerStopping
+        | Code::ServerBusy
+        | Code::ServerNoRandom
+        | Code::WsNotAnUpgrade
+        | Code::WsVersion
+        | Code::WsKey
+        | Code::WsSubprotocol
+        | Code::WsBody
+        | Code::WsHeaderTwice
+        | Code::DevContentType
+        | Code::DevBody
+        | Code::DevUser => problem.message(),
     }
 }
 

@@ -28,6 +28,11 @@ macro_rules! codes {
                 }
             }
 
+            /// The code of this text.
+            pub fn named(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.as_str() == text)
+            }
+
             /// What to do about it.
             pub const fn hint(self) -> &'static str {
                 match self {
@@ -183,6 +188,106 @@ codes! {
     RateFlood = "rate.flood",
         "too many refused frames",
         "wait before connecting again, and heed the errors that came before";
+    /// Nothing is at the address that was asked for.
+    HttpNotFound = "http.not_found",
+        "there is nothing at this address",
+        "compare the address with those on /docs";
+    /// The address has no such method.
+    HttpMethod = "http.method",
+        "this address does not take this method",
+        "use one of the methods in the Allow header";
+    /// A part of the path cannot be what it stands for.
+    HttpBadPath = "http.bad_path",
+        "a part of the path is not what it has to be",
+        "encode the room and the user with percent signs, in UTF-8";
+    /// A parameter is unknown, there twice, or has a value that it cannot have.
+    HttpBadQuery = "http.bad_query",
+        "a parameter of the query is not what it has to be",
+        "change the parameter that the detail names";
+    /// The body is no JSON, or not what the call takes.
+    HttpBadBody = "http.bad_body",
+        "the body is not what it has to be",
+        "change the field that the detail names; /docs shows what the call takes";
+    /// The body has too many bytes.
+    HttpTooLarge = "http.too_large",
+        "the body is too large",
+        "send less at once; the detail names the limit";
+    /// The body is not said to be JSON.
+    HttpContentType = "http.content_type",
+        "the body has to be sent as JSON",
+        "send the header Content-Type: application/json";
+    /// A client token was sent where an API key is needed.
+    KeyNeeded = "key.needed",
+        "this call needs an API key, not a client token",
+        "send Authorization: Bearer with an API key; herenow key makes one";
+    /// The API key is none of those that are configured.
+    KeyUnknown = "key.unknown",
+        "the API key is not known here",
+        "add the key to auth.api_keys; herenow key prints the line";
+    /// The API key does not give the right that the call needs.
+    KeyForbidden = "key.forbidden",
+        "the API key does not give this right",
+        "give the key the right that the detail names, in auth.api_keys";
+    /// The call is for operators.
+    AuthNotAdmin = "auth.not_admin",
+        "this is for operators",
+        "use a token with the claim admin: true";
+    /// As many viewers without a connection are held as may be.
+    ViewerTooMany = "viewer.too_many",
+        "as many viewers without a connection are held as may be",
+        "delete viewers that are over, or give them a smaller ttl_ms";
+    /// The address has as many streams and polls open as it may.
+    RateStreams = "rate.streams",
+        "too many streams and polls are open from this address",
+        "close some of them; follow several rooms on one stream with /v1/events";
+    /// The server is about to stop.
+    ServerStopping = "server.stopping",
+        "the server is about to stop",
+        "connect again in a moment, to another node where there are several";
+    /// The server did not get to it in time.
+    ServerBusy = "server.busy",
+        "the server is too busy to answer in time",
+        "try again later";
+    /// The system gives no random bytes for a session.
+    ServerNoRandom = "server.no_random",
+        "no session id could be drawn",
+        "look at the log of the server";
+    /// A plain request came to an address of WebSocket.
+    WsNotAnUpgrade = "ws.not_an_upgrade",
+        "this address speaks WebSocket only",
+        "connect with a WebSocket client; a proxy must pass the Upgrade header on";
+    /// The client speaks another version of WebSocket.
+    WsVersion = "ws.version",
+        "only version 13 of WebSocket is spoken here",
+        "send Sec-WebSocket-Version: 13";
+    /// The handshake has no key, or a bad one.
+    WsKey = "ws.key",
+        "the header Sec-WebSocket-Key is missing or not 16 bytes in base64",
+        "use a WebSocket client; it makes the key";
+    /// The client offers only subprotocols that are not spoken here.
+    WsSubprotocol = "ws.subprotocol",
+        "none of the offered subprotocols is spoken here",
+        "offer herenow.v1 or board.v1, or none for the latter";
+    /// The handshake has a body.
+    WsBody = "ws.body",
+        "an upgrade has no body",
+        "leave Content-Length and Transfer-Encoding out";
+    /// The handshake has a header twice.
+    WsHeaderTwice = "ws.header_twice",
+        "a header is there twice",
+        "send each header of the handshake once";
+    /// A dev token was asked for in something else than JSON.
+    DevContentType = "dev.content_type",
+        "the body must be sent as JSON",
+        "send the header Content-Type: application/json";
+    /// A dev token was asked for with a body that cannot be read.
+    DevBody = "dev.body",
+        "no token for this request",
+        "send an object with userId and name";
+    /// A dev token was asked for a user that cannot be.
+    DevUser = "dev.user",
+        "no token for this user",
+        "send a userId of 1 to 128 bytes without control characters";
 }
 
 #[cfg(test)]

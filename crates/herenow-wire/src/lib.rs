@@ -16,4 +16,4 @@ mod raw;
 pub mod request;
 mod shapes;
 pub mod websocket;
-mod words;
+pub mod words;

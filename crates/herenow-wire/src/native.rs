@@ -10,7 +10,7 @@ use crate::{
 use herenow_core::{
     command::{Interest, Message, Reason},
     cursors::Point,
-    event::{CountView, DiffView, Event, LockView, RosterView, SessionView, Typist},
+    event::{CountView, DiffView, Event, LockView, RosterView, SessionView, Typist, Viewer},
     id::{RequestId, RoomId, SessionId, Target, UserId},
     people::Dot,
     profile::Profile,
@@ -221,6 +221,22 @@ pub fn roster_body(view: &RosterView) -> String {
     shapes::typing(&mut frame, &view.typing);
     shapes::locks(&mut frame, &view.locks);
     frame.finish()
+}
+
+/// Viewers as they stand in a roster, as a JSON array.
+pub fn viewers(viewers: &[Viewer]) -> String {
+    let mut list = Writer::body(VIEWER_BYTES * viewers.len());
+    shapes::viewer_list(&mut list, viewers);
+    list.finish_head()
+}
+
+/// Users as they stand in a count, as a JSON array.
+pub fn users<'a>(profiles: impl IntoIterator<Item = &'a Profile>) -> String {
+    let mut list = Writer::body(USER_BYTES);
+    list.array_value(|list| {
+        profiles.into_iter().for_each(|profile| list.item().object_value(|one| shapes::user(one, profile)))
+    });
+    list.finish_head()
 }
 
 /// An event as a whole frame; nothing for an event that is not told in this dialect. What many hear alike carries no

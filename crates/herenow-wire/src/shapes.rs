@@ -20,6 +20,13 @@ pub(crate) fn viewers(frame: &mut Writer, key: &'static str, viewers: &[Viewer])
     frame.list(key, viewers, |frame, viewer| frame.object_value(|frame| self::viewer(frame, viewer)));
 }
 
+/// A list of viewers that stands by itself.
+pub(crate) fn viewer_list(frame: &mut Writer, viewers: &[Viewer]) {
+    frame.array_value(|frame| {
+        viewers.iter().for_each(|viewer| frame.item().object_value(|one| self::viewer(one, viewer)))
+    });
+}
+
 /// The viewers, each with their sessions; `lists` is in the order of `viewers`.
 pub(crate) fn viewers_in_detail(frame: &mut Writer, viewers: &[Viewer], lists: &[Vec<SessionView>]) {
     frame.list("viewers", viewers.iter().enumerate(), |frame, (at, viewer)| {

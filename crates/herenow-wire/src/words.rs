@@ -5,7 +5,8 @@ use herenow_core::{
     profile::Status,
 };
 
-pub(crate) const fn reason(reason: Reason) -> &'static str {
+/// Why a user is no longer in a room.
+pub const fn reason(reason: Reason) -> &'static str {
     match reason {
         Reason::Left => "left",
         Reason::Closed => "closed",
@@ -17,7 +18,8 @@ pub(crate) const fn reason(reason: Reason) -> &'static str {
     }
 }
 
-pub(crate) const fn status(status: Status) -> &'static str {
+/// What a session, or a user in a room, is up to.
+pub const fn status(status: Status) -> &'static str {
     match status {
         Status::Active => "active",
         Status::Idle => "idle",
@@ -25,18 +27,20 @@ pub(crate) const fn status(status: Status) -> &'static str {
 }
 
 /// Of a user in whatever room or none; `None` is offline.
-pub(crate) const fn dot(of: Option<Status>) -> &'static str {
+pub const fn dot(of: Option<Status>) -> &'static str {
     match of {
         Some(online) => status(online),
         None => "offline",
     }
 }
 
-pub(crate) fn parse_status(word: &str) -> Option<Status> {
+/// The status of a word; `offline` is none.
+pub fn parse_status(word: &str) -> Option<Status> {
     [Status::Active, Status::Idle].into_iter().find(|&known| status(known) == word)
 }
 
-pub(crate) const fn gear(gear: Gear) -> &'static str {
+/// How a room tells its news.
+pub const fn gear(gear: Gear) -> &'static str {
     match gear {
         Gear::Live => "live",
         Gear::Batched => "batched",
@@ -44,7 +48,8 @@ pub(crate) const fn gear(gear: Gear) -> &'static str {
     }
 }
 
-pub(crate) const fn interest(interest: Interest) -> &'static str {
+/// How much of a room's news is heard.
+pub const fn interest(interest: Interest) -> &'static str {
     match interest {
         Interest::Auto => "auto",
         Interest::Full => "full",
@@ -55,6 +60,6 @@ pub(crate) const fn interest(interest: Interest) -> &'static str {
 }
 
 /// `listed` is no word of a client: the board dialect implies it.
-pub(crate) fn parse_interest(word: &str) -> Option<Interest> {
+pub fn parse_interest(word: &str) -> Option<Interest> {
     [Interest::Auto, Interest::Full, Interest::Count, Interest::None].into_iter().find(|&known| interest(known) == word)
 }

@@ -54,6 +54,26 @@ pub fn demo_pages() -> Router {
         .route("/demo/{file}", get(|Path(file): Path<String>, headers: HeaderMap| async move { page(&headers, &file) }))
 }
 
+/// The page that shows the document of the HTTP API. A debug build reads it from the source tree at each request.
+#[derive(RustEmbed)]
+#[folder = "../../web/docs"]
+struct DocsFiles;
+
+/// Serves `/docs`, which shows what `/openapi.json` says, and what it loads.
+pub fn docs_pages() -> Router {
+    Router::new().route("/docs", get(|headers: HeaderMap| async move { docs_page(&headers, "index.html") })).route(
+        "/docs/{file}",
+        get(|Path(file): Path<String>, headers: HeaderMap| async move { docs_page(&headers, &file) }),
+    )
+}
+
+fn docs_page(asked: &HeaderMap, name: &str) -> Response {
+    match DocsFiles::get(name) {
+        Some(file) => respond(asked, &file),
+        None => Problem::new(StatusCode::NOT_FOUND, "http.not_found", "there is no such page").into_response(),
+    }
+}
+
 fn page(asked: &HeaderMap, name: &str) -> Response {
     match DemoFiles::get(name) {
         Some(file) => respond(asked, &file),
@@ -109,7 +129,7 @@ const POLICY: &str =
 
 #[cfg(test)]
 mod tests {
-    use super::{DemoFiles, SdkFiles, demo_pages, sdk_scripts};
+    use super::{DemoFiles, DocsFiles, SdkFiles, demo_pages, sdk_scripts};
     use axum::{body::Body, response::Response};
     use http::{Request, StatusCode};
     use tower::ServiceExt;
@@ -204,8 +224,8 @@ mod tests {
 
     #[test]
     fn pages_hold_no_inline_script_or_style_and_name_no_other_site() {
-        for name in DemoFiles::iter() {
-            let file = DemoFiles::get(&name).unwrap();
+        let demo = DemoFiles::iter().map(|name| (DemoFiles::get(&name).unwrap(), name));
+        for (file, name) in demo.chain(DocsFiles::iter().map(|name| (DocsFiles::get(&name).unwrap(), name))) {
             let text = String::from_utf8_lossy(&file.data);
             assert!(!text.contains("style=\""), "{name} has a style attribute");
             assert!(!text.contains("<style"), "{name} has an inline style");

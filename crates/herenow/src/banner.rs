@@ -33,6 +33,7 @@ pub fn banner(facts: BannerFacts<'_>) -> String {
         row("Demo", &format!("{base}/demo"), "Alice and Bob side by side");
     }
     row("WebSocket", &format!("ws{}/ws", base.trim_start_matches("http")), "board.v1 or herenow.v1");
+    row("API", &format!("{base}/docs"), "HTTP, for backends and bots");
     row("Health", &format!("{base}/healthz"), "");
     if is_dev {
         text.push_str("\n  ! Dev mode hands a token to whoever asks on this machine. For everybody else:\n");

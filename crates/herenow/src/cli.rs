@@ -16,6 +16,7 @@ use crate::{
         values::{format_duration, parse_duration},
     },
     config_command::ConfigArgs,
+    key_command::KeyArgs,
     outcome::{FAILURE, Failure, Outcome, USAGE, file},
 };
 use clap::{Args, Parser, Subcommand};
@@ -45,6 +46,9 @@ pub enum Command {
     /// Write, check, show or explain the configuration.
     #[command(after_help = CONFIG_EXAMPLES)]
     Config(ConfigArgs),
+    /// Make an API key for a backend.
+    #[command(after_help = KEY_EXAMPLES)]
+    Key(KeyArgs),
 }
 
 /// How to run the server.
@@ -252,6 +256,10 @@ Examples:
   herenow config check -c /etc/herenow.toml
   herenow config print --effective               what holds, and where each value comes from
   herenow config explain presence.leave_grace";
+const KEY_EXAMPLES: &str = "\
+Examples:
+  herenow key --name backend --can read,write
+  herenow key --name operator --can read,write,admin";
 
 const NO_SECRET: &str = "no secret is configured, and dev mode's own is gone when the server stops
 

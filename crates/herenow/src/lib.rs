@@ -3,6 +3,7 @@
 //! Drivers around the hubs of `herenow-core`: sockets, timers, tokens, configuration. They carry; they decide nothing
 //! about presence.
 
+pub mod api;
 pub mod assemble;
 pub mod assets;
 pub mod auth;
@@ -18,6 +19,7 @@ pub mod fanout;
 pub mod guest_route;
 pub mod heartbeat;
 pub mod intake;
+pub mod key_command;
 pub mod outbox;
 pub mod outcome;
 pub mod outgoing;

@@ -36,6 +36,14 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => fail(&failure),
         },
+        Command::Key(arguments) => match arguments.run() {
+            Ok((key, note)) => {
+                print_line(&key);
+                eprintln!("{note}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&Failure { message: format!("no random bytes for a key: {error}"), code: FAILURE }),
+        },
         Command::Token(arguments) => {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             finish(arguments.run(variables, now.as_secs()))

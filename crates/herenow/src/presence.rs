@@ -8,17 +8,19 @@ use crate::{
     rechecks::Rechecks,
     resume::Resumes,
     rules::Rules,
-    shard::{NoticeSink, Partition, Shard, ShardLoad, ShardSetup, ToShard},
+    shard::{Look, NoticeSink, Partition, Shard, ShardLoad, ShardSetup, Sight, ToShard},
 };
 use herenow_core::{
     command::{Ending, Evictee, Message, Reason},
     explain::Explanation,
+    hub::Hub,
     id::{RoomId, SessionId, UserId},
     limits::Limits,
     version::Epoch,
 };
 use herenow_wire::{dialect::Dialect, message, native, problem::Problem, websocket::encoder};
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc, RwLock,
         atomic::{AtomicUsize, Ordering},
@@ -127,8 +129,48 @@ impl Presence {
     pub async fn publish(&self, room: RoomId, event: &str, data: &str) -> Result<(), Problem> {
         let (event, data) = (message::event_name(event)?, message::data(data)?);
         let message = Message { event, data, to: None, echo: false };
-        self.tell(self.shard_of(&room), ToShard::Publish { room, message }).await;
+        self.pass_on(room, message, None).await;
         Ok(())
+    }
+
+    /// As [`Self::publish`], for a message that was looked at; `except` is a session that is not told.
+    pub async fn pass_on(&self, room: RoomId, message: Message, except: Option<SessionId>) {
+        self.tell(self.shard_of(&room), ToShard::Publish { room, message, except }).await;
+    }
+
+    /// Looks at the hub that owns a partition, at the end of the turn in which everything before it is told; `None` where
+    /// the process ends.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        partition: Partition,
+        look: impl FnOnce(&Hub) -> T + Send + Sync + 'static,
+    ) -> Option<T> {
+        let (answer, seen) = oneshot::channel();
+        let look = move |sight: Sight<'_>| drop(answer.send(look(sight.hub(partition))));
+        self.tell(self.shard_owning(partition), ToShard::Look(Look(Box::new(look)))).await;
+        seen.await.ok()
+    }
+
+    /// Looks at every shard, as [`Self::look`] does at a hub.
+    pub async fn look_everywhere<T: Send + 'static>(
+        &self,
+        look: impl Fn(Sight<'_>) -> T + Clone + Send + Sync + 'static,
+    ) -> Vec<T> {
+        let mut all = Vec::with_capacity(self.0.shards.len());
+        for shard in 0..self.0.shards.len() {
+            let (answer, seen) = oneshot::channel();
+            let look = look.clone();
+            let look = move |sight: Sight<'_>| drop(answer.send(look(sight)));
+            self.tell(shard, ToShard::Look(Look(Box::new(look)))).await;
+            all.extend(seen.await);
+        }
+        all
+    }
+
+    /// The open connections that serve one of these sessions. O(connections).
+    pub fn connections_serving(&self, sessions: &BTreeSet<SessionId>) -> Vec<Arc<Connection>> {
+        let all = self.0.heartbeat.connections().into_iter();
+        all.filter(|connection| sessions.contains(&connection.session())).collect()
     }
 
     /// Puts a user out of a room, with all their sessions; they may come back after `block`, or at once without it.

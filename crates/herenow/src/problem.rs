@@ -1,9 +1,10 @@
 //! Errors of HTTP calls as `application/problem+json` (RFC 9457), with our stable `code` and a `hint` on what to do.
 //! Which codes there are is up to who refuses; error frames of WebSocket dialects are not made here.
 use axum::response::{IntoResponse, Response};
+use herenow_wire::code::Code;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 /// Why an HTTP call was refused, ready to be returned from a handler.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Problem {
     pub detail: Option<String>,
     /// What the caller can do about it.
     pub hint: Option<Cow<'static, str>>,
+    /// How long the caller should wait before trying again; also in `Retry-After`, in whole seconds.
+    pub retry_after: Option<Duration>,
 }
 
 impl Problem {
@@ -26,13 +29,20 @@ impl Problem {
 
     /// Makes a problem without detail and hint.
     pub fn new(status: StatusCode, code: &'static str, title: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, title: title.into(), detail: None, hint: None }
+        Self { status, code, title: title.into(), detail: None, hint: None, retry_after: None }
     }
 
     /// Says what is wrong with this very call.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
+        self
+    }
+
+    /// Says when to try again.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
         self
     }
 
@@ -44,10 +54,12 @@ impl Problem {
     }
 }
 
-/// The members of the body, in the order in which a person reads them. `type` is left out: RFC 9457 reads that as
-/// `about:blank`, and there is no page behind the codes yet.
+/// The members of the body, in the order in which a person reads them. `type` is the page of the code; where a code is
+/// none of the list it is left out, which RFC 9457 reads as `about:blank`.
 #[derive(Serialize)]
 struct Body<'a> {
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    page: Option<String>,
     title: &'a str,
     status: u16,
     code: &'a str,
@@ -55,25 +67,37 @@ struct Body<'a> {
     detail: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let wait = self.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         let body = Body {
+            page: Code::named(self.code).map(|code| format!("{HELP_PATH}/{}", code.as_str())),
             title: &self.title,
             status: self.status.as_u16(),
             code: self.code,
             detail: self.detail.as_deref(),
             hint: self.hint.as_deref(),
+            retry_after_ms: wait,
         };
         let json = serde_json::to_string(&body).expect("strings and a number always serialize");
         let headers = [
             (header::CONTENT_TYPE, HeaderValue::from_static(Self::CONTENT_TYPE)),
             (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         ];
-        (self.status, headers, json).into_response()
+        let mut response = (self.status, headers, json).into_response();
+        if let Some(wait) = wait {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.div_ceil(1000)));
+        }
+        response
     }
 }
+
+/// Where the pages of the codes are.
+pub const HELP_PATH: &str = "/help/errors";
 
 #[cfg(test)]
 mod tests {
@@ -103,6 +127,9 @@ mod tests {
     async fn leaves_out_what_it_does_not_know() {
         let response = Problem::new(StatusCode::FORBIDDEN, "origin.forbidden", "no").into_response();
         let body = response.into_body().collect().await.unwrap().to_bytes();
-        assert_eq!(body, r#"{"title":"no","status":403,"code":"origin.forbidden"}"#);
+        assert_eq!(
+            body,
+            r#"{"type":"/help/errors/origin.forbidden","title":"no","status":403,"code":"origin.forbidden"}"#
+        );
     }
 }

@@ -171,6 +171,18 @@ impl Resumes {
         self.forget(&mut table, now);
     }
 
+    /// Has nobody go on with a session of a user any more; the connections that served them. O(sessions).
+    pub fn forget_user(&self, user: &UserId) -> Vec<Arc<Connection>> {
+        let (mut table, number) = (self.table(), number_of(user));
+        let theirs: Vec<SessionId> =
+            table.records.iter().filter(|(_, record)| record.user == number).map(|(session, _)| *session).collect();
+        let forget = |session: &SessionId| {
+            table.rooms.remove(session);
+            table.records.remove(session).and_then(|record| record.connection.upgrade())
+        };
+        theirs.iter().filter_map(forget).collect()
+    }
+
     /// How many sessions are kept, those with a connection included.
     pub fn count(&self, now: Time) -> usize {
         let mut table = self.table();

@@ -1,5 +1,10 @@
 //! `herenow serve`: from a configuration to a running server, and to its end.
 use crate::{
+    api::{
+        self,
+        meters::Meters,
+        state::{Api, ApiSetup},
+    },
     assemble::{self, AssembleError, Surroundings},
     assets,
     auth::{authority::Authority, dev, mint::Signer},
@@ -20,7 +25,7 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use herenow_core::id::RoomId;
+use herenow_core::{event::Notice, id::RoomId, time::Time};
 use std::{fmt, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::mpsc};
 
@@ -51,6 +56,7 @@ pub struct Server {
     around: Surroundings,
     router: Router,
     demo: Option<Demo>,
+    api: Api,
     shutdown_grace: Duration,
 }
 
@@ -64,11 +70,19 @@ impl Server {
         let listen_error = |error| ServeError::Listen { address, error };
         let listener = TcpListener::bind(address).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
+        let meters = Arc::<Meters>::default();
+        let (counted, told) = (Arc::clone(&meters), notices);
+        let notices = Arc::new(move |now: Time, notice: &Notice| {
+            counted.note(notice);
+            told(now, notice);
+        });
         let around = Surroundings { clock: Clock::start(), revoked: Arc::default() };
         let authority = assemble::authority(config, mode, &around, None).map_err(ServeError::Assemble)?;
         let presence = presence(config, mode, Parts { authority, around: around.clone(), notices });
         let presence = presence.map_err(ServeError::Random)?;
+        let api = api(config, mode, (&presence, meters));
         let mut router = server::router(presence.clone()).merge(assets::sdk_scripts());
+        router = router.merge(api::routes::router(api.clone()));
         if mode.is_dev() {
             let policy = presence.origins();
             router = router.merge(dev::router(dev::DevTokens { signer: Arc::new(Signer::new(mode.secret())), policy }));
@@ -77,7 +91,7 @@ impl Server {
             router = router.merge(guest_route::router(guests, presence.clone()));
         }
         let shutdown_grace = config.server.shutdown_grace;
-        Ok(Self { listener, address, presence, around, router, demo: None, shutdown_grace })
+        Ok(Self { listener, address, presence, around, router, demo: None, api, shutdown_grace })
     }
 
     /// Where it listens: the port is the real one where 0 was asked for.
@@ -134,11 +148,12 @@ impl Server {
 
     /// Serves until `stop` is done, then drains: clients are told to come back, and given time to say goodbye.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let (demo, presence, grace) = (self.demo, self.presence.clone(), self.shutdown_grace);
+        let (demo, api, presence, grace) = (self.demo, self.api, self.presence.clone(), self.shutdown_grace);
         let stop = async move {
             stop.await;
             presence.end_requests(grace);
-            // Its streams would otherwise be waited for.
+            // Their streams would otherwise be waited for.
+            api.close();
             if let Some(demo) = demo {
                 demo.close();
             }
@@ -179,6 +194,18 @@ async fn guard_dev(State(presence): State<Presence>, request: Request, next: Nex
         Ok(()) => next.run(request).await,
         Err(error) => Problem::from(error).into_response(),
     }
+}
+
+fn api(config: &Config, mode: &Mode, (presence, meters): (&Presence, Arc<Meters>)) -> Api {
+    Api::new(ApiSetup {
+        presence: presence.clone(),
+        signer: Signer::new(mode.secret()),
+        keys: config.auth.api_keys.clone(),
+        has_public_metrics: config.api.public_metrics.unwrap_or(mode.is_dev()),
+        hosted_max: config.api.hosted_viewers,
+        streams_per_address: config.api.streams_per_address,
+        meters,
+    })
 }
 
 /// What a presence is made from besides the configuration.

@@ -1,57 +1,33 @@
 //! The HTTP side of the process: which routes there are, and the loop that accepts connections.
 use crate::{
-    auth::hook::HookHealth,
     cut::Cut,
     patience,
     presence::Presence,
     problem::Problem,
     transport::{debug, http as without_ws, ws},
 };
-use axum::{Json, Router, body::Body, extract::ConnectInfo, routing::any, routing::get};
+use axum::{Router, body::Body, extract::ConnectInfo, routing::any, routing::get};
 use http::{Request, StatusCode};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use serde_json::{Value, json};
 #[cfg(any(target_os = "android", target_os = "linux"))]
 use socket2::SockRef;
-use std::{future::Future, io, time::Duration};
+use std::{future::Future, io, net::IpAddr, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
 use tower::ServiceExt;
 
-/// The routes of presence: `/ws`, what speaks the same without WebSocket, `/healthz` and `/readyz`. Further routers are merged
-/// in by whoever builds the server.
+/// The routes of connections: `/ws`, what speaks the same without WebSocket, and what operators ask about them. Further routers are
+/// merged in by whoever builds the server.
 pub fn router(presence: Presence) -> Router {
-    let (health, readiness) = (presence.clone(), presence.clone());
     Router::new()
         .route("/ws", any(ws::upgrade))
         .route("/v1/debug/rooms/{room}/users/{user}", get(debug::explain))
         .with_state(presence.clone())
         .merge(without_ws::router(presence))
-        .route(
-            "/healthz",
-            get(move || async move { Json(json!({ "status": "ok", "connections": health.connections() })) }),
-        )
-        .route("/readyz", get(move || async move { ready(&readiness) }))
         .fallback(|| async {
             Problem::new(StatusCode::NOT_FOUND, "http.not_found", "there is nothing at this address")
                 .hint("the addresses of this server are printed when it starts")
         })
-}
-
-/// Whether clients can be let in; 503 where not. What those say that others are asked for is in it either way.
-fn ready(presence: &Presence) -> (StatusCode, Json<Value>) {
-    let health = presence.authority_health();
-    let now = presence.clock().now();
-    let jwks = health.jwks.as_ref().map(|jwks| {
-        let age_ms = jwks.good_at.map(|at| u64::try_from(now.since(at).as_millis()).unwrap_or(u64::MAX));
-        json!({ "good": jwks.is_good, "keys": jwks.keys, "age_ms": age_ms, "problem": jwks.problem, "tries": jwks.tries })
-    });
-    let hook = |hook: &HookHealth| json!({ "problem": hook.problem, "calls": hook.calls, "failures": hook.failures });
-    let (cookie_hook, room_hook) = (health.cookie_hook.as_ref().map(hook), health.room_hook.as_ref().map(hook));
-    let (status, word) =
-        if health.is_ready() { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not_ready") };
-    let body = json!({ "status": word, "jwks": jwks, "cookie_hook": cookie_hook, "room_hook": room_hook });
-    (status, Json(body))
 }
 
 /// Serves HTTP/1.1 with upgrades until `stop` is done; then takes no more connections, lets requests that are under way
@@ -81,6 +57,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
         let (routes, cut) = (router.clone(), Cut::default());
         let cutting = cut.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(PeerAddress(peer.ip()));
             request.extensions_mut().insert(cut.clone());
             request.extensions_mut().insert(ConnectInfo(peer));
             // A router is always ready.
@@ -126,6 +103,10 @@ async fn rest_after(error: &io::Error) {
     tracing::warn!(%error, "cannot accept connections for now; is the limit on open files (ulimit -n) reached?");
     tokio::time::sleep(ACCEPT_REST).await;
 }
+
+/// The address that a request came from, among the request's extensions: that of a proxy where there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PeerAddress(pub IpAddr);
 
 /// Unsent bytes that a socket takes, about. By itself the system takes megabytes for who reads slowly: they would be
 /// minutes old when read, where the outbox tells less and heals it by one roster; and it would say that there is room

@@ -17,7 +17,7 @@ use herenow_core::{
     version::Epoch,
 };
 use slab::Slab;
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -100,6 +100,13 @@ pub enum ToShard {
         room: RoomId,
         /// What.
         message: Message,
+        /// The session that is not told.
+        except: Option<SessionId>,
+    },
+    /// What is kept of a user who is gone is to be forgotten, by the shard that owns the user's home.
+    Forget {
+        /// Whom.
+        user: UserId,
     },
     /// Somebody with the right to do so puts a user out of a room.
     Evict {
@@ -134,6 +141,39 @@ pub enum ToShard {
     },
     /// Answers with how much the shard holds, once everything before it is done.
     Measure(oneshot::Sender<ShardLoad>),
+    /// Looks at what the shard holds at the end of the turn, when everything before it is told.
+    Look(Look),
+}
+
+/// Something that looks at a shard, and sends what it saw to whoever wants to know. Must be quick: the shard waits for it.
+pub struct Look(pub Box<dyn FnOnce(Sight<'_>) + Send + Sync>);
+
+impl fmt::Debug for Look {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Look")
+    }
+}
+
+/// What a shard holds, for who only looks.
+#[derive(Clone, Copy)]
+pub struct Sight<'a>(&'a Shard);
+
+impl<'a> Sight<'a> {
+    /// The hub of a partition that this shard owns.
+    pub fn hub(self, partition: Partition) -> &'a Hub {
+        &self.0.hubs[self.0.hub_of(partition)]
+    }
+
+    /// All hubs of the shard.
+    pub fn hubs(self) -> &'a [Hub] {
+        &self.0.hubs
+    }
+
+    /// The connections of a user that have asked for something in a room of this shard. O(connections).
+    pub fn connections_of(self, user: &UserId) -> Vec<Arc<Connection>> {
+        let theirs = self.0.seats.iter().filter(|(_, seat)| seat.profile.user == *user);
+        theirs.map(|(_, seat)| Arc::clone(&seat.connection)).collect()
+    }
 }
 
 /// How much a shard holds at a moment.
@@ -179,6 +219,8 @@ pub struct Shard {
     fanout: Fanout,
     /// Hubs with something to settle in this turn.
     touched: Vec<usize>,
+    /// Who wants to look at the end of this turn.
+    looks: Vec<Look>,
     clock: Clock,
     notices: NoticeSink,
 }
@@ -195,6 +237,7 @@ impl Shard {
             keys: HashMap::new(),
             fanout: Fanout::default(),
             touched: Vec::new(),
+            looks: Vec::new(),
             clock,
             notices,
         }
@@ -242,6 +285,9 @@ impl Shard {
                 }
             }
         }
+        for Look(look) in std::mem::take(&mut self.looks) {
+            look(Sight(self));
+        }
         for session in self.fanout.flush(&mut self.seats, now) {
             for at in self.hubs_of(session) {
                 // Changes no room, so there is nothing to settle.
@@ -274,9 +320,13 @@ impl Shard {
                 }
             }
             ToShard::Detach { connection, how } => self.detach(now, &connection, how),
-            ToShard::Publish { room, message } => {
+            ToShard::Publish { room, message, except } => {
                 let at = self.hub_of(Partition::of(&room));
-                self.tell(now, at, Input::Published { room, message });
+                self.tell(now, at, Input::Published { room, message, except });
+            }
+            ToShard::Forget { user } => {
+                let at = self.hub_of(Partition::of_user(&user));
+                self.tell(now, at, Input::Forgotten { user });
             }
             ToShard::Evict { room, whom, reason, block } => {
                 let at = self.hub_of(Partition::of(&room));
@@ -291,6 +341,7 @@ impl Shard {
                 // Who asked may have gone.
                 let _ = answer.send(self.hubs[at].explain(&room, &user));
             }
+            ToShard::Look(look) => self.looks.push(look),
             ToShard::Measure(answer) => {
                 // Who asked may have gone.
                 let _ = answer.send(self.load());

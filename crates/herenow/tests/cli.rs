@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic, as tests may")]
 
 use clap::{CommandFactory, Parser};
+use herenow::auth::api_key::ApiKey;
 use herenow::cli::{Cli, Command};
 use herenow::config::{load::Loaded, mode::Mode};
 use herenow::outcome::{FAILURE, Failure, Outcome, USAGE};
@@ -21,7 +22,7 @@ fn parse(args: &[&str]) -> Result<Command, clap::Error> {
 fn prepare(args: &[&str], variables: Vec<(String, String)>) -> Result<(Loaded, Mode), Failure> {
     match parse(args).expect("these arguments are good") {
         Command::Serve(serve) => serve.prepare(variables),
-        Command::Token(_) | Command::Config(_) => panic!("{args:?} is no serve"),
+        Command::Token(_) | Command::Config(_) | Command::Key(_) => panic!("{args:?} is no serve"),
     }
 }
 
@@ -32,13 +33,30 @@ fn token(args: &[&str], variables: Vec<(String, String)>) -> Result<Outcome, Fai
 fn token_at(args: &[&str], variables: Vec<(String, String)>, now: u64) -> Result<Outcome, Failure> {
     match parse(&[&["token"], args].concat()).expect("these arguments are good") {
         Command::Token(token) => token.run(variables, now),
-        Command::Serve(_) | Command::Config(_) => panic!("{args:?} is no token"),
+        Command::Serve(_) | Command::Config(_) | Command::Key(_) => panic!("{args:?} is no token"),
     }
 }
 
 #[test]
 fn the_definition_holds_together() {
     Cli::command().debug_assert();
+}
+
+#[test]
+fn a_key_comes_with_the_line_that_configures_it() {
+    let Ok(Command::Key(key)) = parse(&["key", "--name", "back-end", "--can", "read,admin"]) else { panic!("a key") };
+    let (key, note) = key.run().unwrap();
+    let line = note.lines().find_map(|line| line.trim().strip_prefix("HERENOW_AUTH__API_KEYS=")).unwrap();
+    let configured = ApiKey::parse(line).unwrap();
+    assert_eq!((configured.name.as_str(), configured.rights.to_string().as_str()), ("back-end", "read+admin"));
+    assert!(ApiKey::find(&[configured], &key).is_some() && !note.contains(&key));
+    let variables = vec![("HERENOW_AUTH__API_KEYS".to_owned(), line.to_owned())];
+    assert_eq!(prepare(&[], variables).unwrap().0.config.auth.api_keys.len(), 1);
+    let raw = prepare(&[], vec![("HERENOW_AUTH__API_KEYS".to_owned(), key.clone())]).unwrap_err();
+    assert!(!raw.message.contains(&key), "a key in the place of its hash is not shown: {raw}");
+    for bad in [&["key", "--name", "a b"][..], &["key", "--can", "fly"]] {
+        assert!(parse(bad).is_err(), "{bad:?}");
+    }
 }
 
 #[test]

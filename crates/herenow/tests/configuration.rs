@@ -85,6 +85,11 @@ fn each_key_can_be_set_in_a_file() {
         guest_rooms = ["lobby"]
         guest_rights = ["join"]
         guests_per_address = 3
+        api_keys = ["a:read:0000000000000000000000000000000000000000000000000000000000000000"]
+        [api]
+        public_metrics = true
+        hosted_viewers = 9
+        streams_per_address = 10
         [presence]
         leave_grace = "1s"
         drop_grace = "2s"

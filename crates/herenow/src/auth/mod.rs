@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod answers;
+pub mod api_key;
 pub mod authority;
 pub mod claims;
 pub mod dev;

@@ -6,6 +6,7 @@ use super::{
 use crate::{
     auth::{
         address::Network,
+        api_key::ApiKey,
         keys::KeySet,
         origin::Origin,
         rights::{Pattern, Rights},
@@ -34,6 +35,7 @@ type At<T> = fn(&mut Config) -> &mut T;
 #[derive(Debug)]
 enum Slot {
     Address(At<SocketAddr>),
+    ApiKeys(At<Vec<ApiKey>>),
     Bool(At<Option<bool>>),
     Switch(At<bool>),
     Texts(At<Vec<String>>),
@@ -74,6 +76,7 @@ impl Key {
     pub fn allowed(&self) -> Cow<'static, str> {
         match &self.slot {
             Slot::Address(_) => "an address and port such as 127.0.0.1:4280".into(),
+            Slot::ApiKeys(_) => "a list of lines as `herenow key` prints them, name:rights:hash".into(),
             Slot::Bool(_) | Slot::Switch(_) => "true or false".into(),
             Slot::Texts(_) => format!("a list of texts of 1 to {TEXT_BYTES_MAX} bytes").into(),
             Slot::Secrets(_) => format!("a list of texts of at least {} bytes", Secret::BYTES_MIN).into(),
@@ -114,6 +117,11 @@ impl Key {
         let unset = || self.unset.to_owned();
         match &self.slot {
             Slot::Address(at) => at(config).to_string(),
+            Slot::ApiKeys(at) if at(config).is_empty() => unset(),
+            Slot::ApiKeys(at) => {
+                let named = |key: &ApiKey| format!("{} ({})", key.name, key.rights);
+                at(config).iter().map(named).collect::<Vec<_>>().join(", ")
+            }
             Slot::Bool(at) => at(config).map_or_else(unset, |value| value.to_string()),
             Slot::Switch(at) => at(config).to_string(),
             Slot::Texts(at) if at(config).is_empty() => unset(),
@@ -188,6 +196,7 @@ impl Key {
             | Slot::Private(_)
             | Slot::Size { .. } => quoted(),
             Slot::Bool(_)
+            | Slot::ApiKeys(_)
             | Slot::Texts(_)
             | Slot::Secrets(_)
             | Slot::KeyFiles(_)
@@ -205,7 +214,7 @@ impl Key {
 
     /// Whether errors must not show what was written.
     pub fn is_secret(&self) -> bool {
-        matches!(self.slot, Slot::Secret(_) | Slot::Secrets(_))
+        matches!(self.slot, Slot::Secret(_) | Slot::Secrets(_) | Slot::ApiKeys(_))
     }
 
     /// Whether it has the same value in both.
@@ -213,6 +222,7 @@ impl Key {
         match &self.slot {
             Slot::Secret(at) => at(&mut one.clone()) == at(&mut other.clone()),
             Slot::Secrets(at) => at(&mut one.clone()) == at(&mut other.clone()),
+            Slot::ApiKeys(at) => at(&mut one.clone()) == at(&mut other.clone()),
             _ => self.shown(one) == self.shown(other),
         }
     }
@@ -223,6 +233,7 @@ impl Key {
         let from = &mut from.clone();
         match &self.slot {
             Slot::Address(at) => at(to).clone_from(at(from)),
+            Slot::ApiKeys(at) => at(to).clone_from(at(from)),
             Slot::Bool(at) => at(to).clone_from(at(from)),
             Slot::Switch(at) => at(to).clone_from(at(from)),
             Slot::Texts(at) => at(to).clone_from(at(from)),
@@ -258,6 +269,7 @@ impl Key {
     fn put(&self, config: &mut Config, raw: &Raw) -> Option<()> {
         match &self.slot {
             Slot::Address(at) => *at(config) = address(raw.text()?)?,
+            Slot::ApiKeys(at) => *at(config) = raw.list()?.into_iter().map(ApiKey::parse).collect::<Option<_>>()?,
             Slot::Bool(at) => *at(config) = Some(raw.bool()?),
             Slot::Switch(at) => *at(config) = raw.bool()?,
             Slot::Texts(at) => {
@@ -426,7 +438,7 @@ const LIVE: [&str; 28] = [
 const TEXT_BYTES_MAX: usize = 512;
 
 /// All keys, section by section.
-pub static KEYS: [Key; 54] = [
+pub static KEYS: [Key; 58] = [
     Key {
         name: "server.listen",
         doc: "Where the server listens; port 0 takes a free one. An address that others can reach needs `auth.secret`.",
@@ -610,6 +622,33 @@ pub static KEYS: [Key; 54] = [
         doc: "New guests that may come from one address in 10m. Behind a proxy, set `server.trusted_proxies`, or all count as one.",
         unset: "",
         slot: Slot::Count { at: |c| &mut c.auth.guests_per_address, min: 1, max: 1_000_000 },
+    },
+    Key {
+        name: "auth.api_keys",
+        doc: "Keys of backends for the HTTP API, hashed. `herenow key --name backend --can read,write` makes one and prints \
+              what to write here.",
+        unset: "none: in dev mode the API needs no key, otherwise only clients may read, with their tokens",
+        slot: Slot::ApiKeys(|c| &mut c.auth.api_keys),
+    },
+    Key {
+        name: "api.public_metrics",
+        doc: "Whether `/metrics` is for whoever asks, and not only for API keys with the right to read.",
+        unset: "true in dev mode, otherwise false",
+        slot: Slot::Bool(|c| &mut c.api.public_metrics),
+    },
+    Key {
+        name: "api.hosted_viewers",
+        doc: "Viewers without a connection (bots, clients of HTTP only) that are held at once. More: each costs some \
+              kilobytes of memory.",
+        unset: "",
+        slot: Slot::Count { at: |c| &mut c.api.hosted_viewers, min: 0, max: 1_000_000 },
+    },
+    Key {
+        name: "api.streams_per_address",
+        doc: "Streams and long polls that may be open from one address. Behind a proxy all clients have its address: set \
+              it to as many as all of them need.",
+        unset: "",
+        slot: Slot::Count { at: |c| &mut c.api.streams_per_address, min: 1, max: 1_000_000 },
     },
     Key {
         name: "presence.leave_grace",

@@ -2,6 +2,7 @@
 use crate::{
     auth::{
         address::Network,
+        api_key::ApiKey,
         origin::Origin,
         rights::{Grants, Pattern, Rights},
         secret::Secret,
@@ -25,6 +26,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// How clients prove who they are.
     pub auth: AuthConfig,
+    /// The HTTP API.
+    pub api: ApiConfig,
     /// When somebody counts as here, as typing, as gone.
     pub presence: PresenceConfig,
     /// How much one client may ask for.
@@ -103,6 +106,19 @@ pub struct AuthConfig {
     pub guest_rights: Rights,
     /// New guests of one address in 10 minutes. Default 20.
     pub guests_per_address: usize,
+    /// Keys of backends. Default none.
+    pub api_keys: Vec<ApiKey>,
+}
+
+/// The HTTP API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiConfig {
+    /// Whether metrics are for whoever asks; `None`: in dev mode only.
+    pub public_metrics: Option<bool>,
+    /// Viewers without a connection that are held at once. Default 10,000.
+    pub hosted_viewers: usize,
+    /// Streams and long polls from one address. Default 1,000.
+    pub streams_per_address: usize,
 }
 
 /// A file with a public key.
@@ -321,7 +337,14 @@ impl Default for AuthConfig {
             guest_rooms: Vec::new(),
             guest_rights: Rights::JOIN.union(Rights::TYPE),
             guests_per_address: 20,
+            api_keys: Vec::new(),
         }
+    }
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        Self { public_metrics: None, hosted_viewers: 10_000, streams_per_address: 1_000 }
     }
 }
 

@@ -1,0 +1,132 @@
+//! `GET /v1/rooms` and what is below it that answers at once: lists, a room, pages of its viewers.
+use crate::{
+    api::{
+        access::Caller,
+        calls::Asked,
+        input, json,
+        refusal::{refused, refused_for},
+        state::Api,
+    },
+    problem::Problem,
+    shard::Partition,
+};
+use axum::response::{IntoResponse, Response};
+use herenow_core::{
+    id::{RoomId, UserId},
+    look::{Page, Summary},
+    time::Time,
+};
+use herenow_wire::code::Code;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::json;
+
+/// Rooms that somebody is in, by name.
+///
+/// # Errors
+/// Where a parameter is wrong.
+pub async fn list(asked: Asked) -> Result<Response, Problem> {
+    let limit = limit(&asked)?;
+    let prefix = asked.query.text("prefix").unwrap_or_default().to_owned();
+    if prefix.len() > RoomId::BYTES_MAX {
+        let (bytes, bytes_max) = (prefix.len(), RoomId::BYTES_MAX);
+        let detail = format!("prefix has {bytes} bytes, at most {bytes_max} are allowed");
+        return Err(refused_for(Code::HttpBadQuery, detail));
+    }
+    let after = input::place(asked.query.text("cursor"), |text| RoomId::parse(text).ok())?;
+    let look = move |sight: crate::shard::Sight<'_>| {
+        let rooms = sight.hubs().iter().flat_map(|hub| hub.occupied_rooms(&prefix, after.as_ref()).take(limit + 1));
+        rooms.collect::<Vec<Summary>>()
+    };
+    let mut rooms: Vec<Summary> = asked.api.presence().look_everywhere(look).await.into_iter().flatten().collect();
+    rooms.sort_unstable_by(|one, other| one.room.cmp(&other.room));
+    let has_more = rooms.len() > limit;
+    rooms.truncate(limit);
+    let next = rooms.last().filter(|_| has_more).map(|last| input::cursor(last.room.as_str()));
+    let rooms: Vec<_> = rooms.iter().map(json::summary).collect();
+    Ok(json::answer(json!({ "rooms": rooms, "next": next }).to_string()))
+}
+
+/// A room with the first of its viewers. Its version is the `ETag`.
+///
+/// # Errors
+/// Where the room may not be read.
+pub async fn show(asked: Asked) -> Result<Response, Problem> {
+    let room = input::room(asked.part(0)?)?;
+    let Asked { api, caller, headers, .. } = asked;
+    let page = page((&api, &caller), &room, Wanted { after: None, viewers_max: FIRST_PAGE }).await?;
+    let etag = format!("\"{}\"", page.version);
+    let etag = HeaderValue::try_from(etag).expect("an epoch is letters and digits");
+    let mut response = if is_known(&headers, &etag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        json::answer(json::room(&room, &page, next_of(&page).as_deref()))
+    };
+    response.headers_mut().insert(header::ETAG, etag);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    Ok(response)
+}
+
+/// A page of a room's viewers.
+///
+/// # Errors
+/// Where the room may not be read, or a parameter is wrong.
+pub async fn viewers(asked: Asked) -> Result<Response, Problem> {
+    let room = input::room(asked.part(0)?)?;
+    let limit = limit(&asked)?;
+    let after = input::place(asked.query.text("cursor"), |text| {
+        let (at, user) = text.split_once('.')?;
+        Some((Time::from_millis(at.parse().ok()?), UserId::parse(user).ok()?))
+    })?;
+    let Asked { api, caller, .. } = asked;
+    let page = page((&api, &caller), &room, Wanted { after, viewers_max: limit }).await?;
+    Ok(json::answer(json::viewers(&room, &page, next_of(&page).as_deref())))
+}
+
+/// Which part of a room is wanted.
+struct Wanted {
+    after: Option<(Time, UserId)>,
+    viewers_max: usize,
+}
+
+async fn page((api, caller): (&Api, &Caller), room: &RoomId, wanted: Wanted) -> Result<Page, Problem> {
+    caller.may_read(room)?;
+    let presence = api.presence();
+    let (id, user) = (room.clone(), caller.identity().map(|identity| identity.profile.user.clone()));
+    let Wanted { after, viewers_max } = wanted;
+    let look = move |hub: &herenow_core::hub::Hub| {
+        let blocked = user.as_ref().and_then(|user| hub.blocked_until(&id, user));
+        (hub.page(&id, after.as_ref(), viewers_max), blocked)
+    };
+    let seen = presence.look(Partition::of(room), look).await;
+    let (page, blocked) = seen.ok_or_else(|| refused(Code::ServerStopping))?;
+    let now = presence.clock().now();
+    match blocked.filter(|until| *until > now) {
+        // Whoever was put out sees no more of the room than before they were let in.
+        Some(until) => Err(refused(Code::RoomBlocked).retry_after(until.since(now))),
+        None => Ok(page),
+    }
+}
+
+/// Where the page after one begins.
+fn next_of(page: &Page) -> Option<String> {
+    let last = page.viewers.last().filter(|_| page.has_more)?;
+    Some(input::cursor(&format!("{}.{}", last.joined_at.as_millis(), last.profile.user)))
+}
+
+fn limit(asked: &Asked) -> Result<usize, Problem> {
+    let limit = asked.query.number("limit", 1..=LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT);
+    Ok(usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
+fn is_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut tags = known.flat_map(|value| value.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));
+    tags.any(|tag| etag == tag || tag == "*")
+}
+
+/// Viewers that come with a room.
+const FIRST_PAGE: usize = 100;
+/// Things on a page where nobody says how many.
+const LIMIT_DEFAULT: u64 = 100;
+/// Things on a page at the most.
+pub const LIMIT_MAX: u64 = 1000;

@@ -1,0 +1,210 @@
+//! Users over all rooms: where they are, whether they are online, forgetting them, and tokens for them.
+use crate::{
+    api::{
+        calls::Asked,
+        hosts::Order,
+        input::{self, Whole},
+        json,
+        refusal::{refused, refused_for},
+    },
+    auth::{
+        claims::is_avatar,
+        mint::TokenRequest,
+        name::shown_name,
+        rights::{Grants, Pattern, Rights},
+        token::Verifier,
+    },
+    presence::Presence,
+    problem::Problem,
+    shard::{Partition, Sight, ToShard},
+};
+use axum::response::{IntoResponse, Response};
+use herenow_core::{
+    command::{Ending, Evictee, HomeNews, Reason},
+    hub::Hub,
+    id::{RoomId, SessionId, UserId},
+    people::Dot,
+    roster::EntryFact,
+};
+use herenow_wire::{code::Code, words};
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// Where a user is.
+///
+/// # Errors
+/// Where this cannot be a user.
+pub async fn show(asked: Asked) -> Result<Response, Problem> {
+    let user = input::user(asked.part(0)?)?;
+    let api = asked.api;
+    let presence = api.presence();
+    let now = presence.clock().now();
+    let of = user.clone();
+    let look = move |hub: &Hub| (hub.dot(&of, now), hub.online_sessions(&of));
+    let seen = presence.look(Partition::of_user(&user), look).await;
+    let (dot, sessions) = seen.ok_or_else(|| refused(Code::ServerStopping))?;
+    let mut places = places_of(presence, &user).await;
+    places.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    let entry = |fact: &EntryFact| json!({ "id": fact.session.to_string(), "status": words::status(fact.status), "connected": fact.grace.is_none() });
+    let room = |(room, entries): &(RoomId, Vec<EntryFact>)| json!({ "room": room.as_str(), "sessions": entries.iter().map(entry).collect::<Vec<_>>() });
+    let mut answer = shown(&dot);
+    answer["id"] = json!(user.as_str());
+    answer["sessions"] = json!(sessions.iter().map(ToString::to_string).collect::<Vec<_>>());
+    answer["rooms"] = json!(places.iter().map(room).collect::<Vec<_>>());
+    Ok(json::answer(answer.to_string()))
+}
+
+/// Puts a user out of all rooms, closes their connections, and forgets what is kept of them.
+///
+/// # Errors
+/// Where this cannot be a user.
+pub async fn forget(asked: Asked) -> Result<Response, Problem> {
+    let user = input::user(asked.part(0)?)?;
+    let api = asked.api;
+    let presence = api.presence();
+    let now = presence.clock().now();
+    for place in api.hosts().places_of(&user) {
+        // One that has just ended by itself is what is wanted.
+        let _ = api.hosts().tell(&place, Order::Leave).await;
+    }
+    let of = user.clone();
+    let sessions = presence.look(Partition::of_user(&user), move |hub: &Hub| hub.online_sessions(&of)).await;
+    let sessions: BTreeSet<SessionId> = sessions.unwrap_or_default().into_iter().collect();
+    let of = user.clone();
+    let seated = presence.look_everywhere(move |sight: Sight<'_>| sight.connections_of(&of)).await;
+    let mut connections = presence.resumes().forget_user(&user);
+    connections.extend(seated.into_iter().flatten());
+    connections.extend(presence.connections_serving(&sessions));
+    for (room, _) in places_of(presence, &user).await {
+        let (shard, whom) = (presence.shard_of(&room), Evictee::User(user.clone()));
+        presence.tell(shard, ToShard::Evict { room, whom, reason: Reason::Kicked, block: None }).await;
+    }
+    for connection in connections {
+        connection.close(FORBIDDEN, "disconnected by the operator", Ending::Kicked, now);
+    }
+    let home = presence.shard_owning(Partition::of_user(&user));
+    for session in sessions {
+        // Their connections will say so as well, when they have ended.
+        let (user, news) = (user.clone(), HomeNews::Departed(Ending::Kicked));
+        presence.tell(home, ToShard::Home { user, session, news }).await;
+    }
+    presence.tell(home, ToShard::Forget { user: user.clone() }).await;
+    // Tokens that were made before now bring nobody back.
+    presence.disconnect_user(&user).await;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn places_of(presence: &Presence, user: &UserId) -> Vec<(RoomId, Vec<EntryFact>)> {
+    let of = user.clone();
+    let look = move |sight: Sight<'_>| sight.hubs().iter().flat_map(|hub| hub.places(&of)).collect::<Vec<_>>();
+    presence.look_everywhere(look).await.into_iter().flatten().collect()
+}
+
+#[derive(Deserialize)]
+struct Ids {
+    ids: Vec<String>,
+}
+
+/// Whether users are online.
+///
+/// # Errors
+/// Where the body is wrong, or a token does not let a user be watched.
+pub async fn statuses(asked: Asked) -> Result<Response, Problem> {
+    let Ids { ids } = input::body(&asked.headers, asked.body, asked.body_bytes_max).await?;
+    if ids.is_empty() || ids.len() > IDS_MAX {
+        let detail = format!("ids has {} ids, 1 to {IDS_MAX} are allowed", ids.len());
+        return Err(refused_for(Code::HttpBadBody, detail));
+    }
+    let presence = asked.api.presence();
+    let now = presence.clock().now();
+    let mut homes: BTreeMap<usize, (Partition, Vec<UserId>)> = BTreeMap::new();
+    for id in &ids {
+        let user = input::user_in("ids has an id that", id)?;
+        asked.caller.may_watch(&user)?;
+        let home = Partition::of_user(&user);
+        homes.entry(home.index()).or_insert_with(|| (home, Vec::new())).1.push(user);
+    }
+    let mut users = Map::new();
+    for (home, theirs) in homes.into_values() {
+        let look = move |hub: &Hub| theirs.iter().map(|user| hub.dot(user, now)).collect::<Vec<Dot>>();
+        let dots = presence.look(home, look).await.ok_or_else(|| refused(Code::ServerStopping))?;
+        users.extend(dots.iter().map(|dot| (dot.user.as_str().to_owned(), shown(dot))));
+    }
+    Ok(json::answer(json!({ "users": users }).to_string()))
+}
+
+fn shown(dot: &Dot) -> Value {
+    let mut shown = json!({ "status": words::dot(dot.status) });
+    if let Some(at) = dot.last_seen {
+        shown["last_seen_ms"] = json!(at.as_millis());
+    }
+    shown
+}
+
+#[derive(Deserialize)]
+struct Wanted {
+    user: String,
+    name: Option<String>,
+    avatar: Option<String>,
+    rooms: Option<BTreeMap<String, Vec<String>>>,
+    ttl_ms: Option<Whole>,
+}
+
+/// Makes a token for a client.
+///
+/// # Errors
+/// Where the body is wrong.
+pub async fn token(asked: Asked) -> Result<Response, Problem> {
+    let bad = |detail: String| refused_for(Code::HttpBadBody, detail);
+    let wanted: Wanted = input::body(&asked.headers, asked.body, asked.body_bytes_max).await?;
+    let user = input::user_in("user", &wanted.user)?;
+    let ttl_ms = wanted.ttl_ms.map_or(TOKEN_TTL_DEFAULT_MS, |Whole(ttl_ms)| ttl_ms);
+    if !(TOKEN_TTL_MIN_MS..=TOKEN_TTL_MAX_MS).contains(&ttl_ms) {
+        return Err(bad(format!("ttl_ms is {ttl_ms}, it must be from {TOKEN_TTL_MIN_MS} to {TOKEN_TTL_MAX_MS}")));
+    }
+    if wanted.avatar.as_deref().is_some_and(|text| !is_avatar(text)) {
+        return Err(bad("avatar must be an http or https address of at most 2048 bytes".to_owned()));
+    }
+    let rooms = wanted.rooms.map(|rooms| grants_of(&rooms)).transpose().map_err(bad)?;
+    let now_unix_s = asked.api.presence().clock().now().as_millis() / 1000;
+    let name = wanted.name.map(|name| shown_name(&name, user.as_str()));
+    let ttl = Duration::from_millis(ttl_ms);
+    let request = TokenRequest { user, name, avatar: wanted.avatar, rooms, now_unix_s, ttl };
+    let token = asked.api.signer().mint(&request);
+    if token.len() > Verifier::TOKEN_BYTES_MAX {
+        let (bytes, bytes_max) = (token.len(), Verifier::TOKEN_BYTES_MAX);
+        return Err(bad(format!("the token would have {bytes} bytes, at most {bytes_max} are allowed")));
+    }
+    let expires_at_ms = (now_unix_s + ttl.as_secs()) * 1000;
+    Ok(json::answer(json!({ "token": token, "expires_at_ms": expires_at_ms }).to_string()))
+}
+
+fn grants_of(rooms: &BTreeMap<String, Vec<String>>) -> Result<Vec<(Pattern, Rights)>, String> {
+    if rooms.len() > Grants::PATTERNS_MAX {
+        return Err(format!("rooms has {} patterns, at most {} are allowed", rooms.len(), Grants::PATTERNS_MAX));
+    }
+    let right = |name: &String| {
+        let known = Rights::named(name);
+        known.ok_or_else(|| "rooms must list rights out of join, observe, type, message and update".to_owned())
+    };
+    let grant = |(pattern, names): (&String, &Vec<String>)| {
+        let pattern = Pattern::parse(pattern).map_err(|error| error.to_string())?;
+        let rights = names.iter().try_fold(Rights::NONE, |all, name| Ok::<_, String>(all.union(right(name)?)))?;
+        Ok((pattern, rights))
+    };
+    rooms.iter().map(grant).collect()
+}
+
+/// Users that one call asks about.
+pub const IDS_MAX: usize = 1000;
+/// Shortest life of a token.
+pub const TOKEN_TTL_MIN_MS: u64 = 1_000;
+/// Longest life of a token: 30 days.
+pub const TOKEN_TTL_MAX_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+const TOKEN_TTL_DEFAULT_MS: u64 = 60 * 60 * 1000;
+const FORBIDDEN: u16 = 4403;
