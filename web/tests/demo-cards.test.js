@@ -108,6 +108,8 @@ test("a look at another frame ends no editing; what is done next on the page doe
   await alice.locator('[data-task="task-1"]').getByTestId("card-title").click();
   await alice.getByTestId("card-edit").fill("Sing the announcement");
   const his = bob.locator('[data-task="task-1"]');
+  // Of two who begin at once either may have the card: here it is to be Alice.
+  await bob.locator('[data-task="task-1"].held').waitFor();
   await his.getByTestId("card-title").click();
   await his.getByTestId("watch").filter({ hasText: "You can watch" }).waitFor();
   assert.equal(await alice.getByTestId("card-edit").count(), 1);
