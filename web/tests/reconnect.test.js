@@ -129,10 +129,11 @@ test("latency delays what is heard and said, and loses nothing", async () => {
   await alice.getByTestId("lab-latency").click();
   await alice.getByTestId("lab-latency").filter({ hasText: "Remove" }).waitFor();
   const shown = heldAt(bob, 'document.getElementById("typing").dataset.sentence');
-  await composer(alice, "list-todo").press("x");
+  // From before the key: when the press is reported, some of the delay may be over.
   const pressedAt = Date.now();
+  await composer(alice, "list-todo").press("x");
   const late = (await shown) - pressedAt;
-  assert.ok(late > 400 && late < 1_500, `it came after ${late} ms`);
+  assert.ok(late > 400 && late < 2_500, `it came after ${late} ms`);
   await alice.getByTestId("lab-latency").click();
   await composer(alice, "list-todo").press("Escape");
   await bob.locator('[data-testid="typing"][data-sentence=""]').waitFor();
