@@ -85,9 +85,16 @@ impl Hub {
         // One text for all who are in the room, instead of one a connection.
         let interned = self.rooms.get_key_value(&id).map(|(key, _)| key.clone());
         let id = interned.unwrap_or_else(|| {
-            self.rooms.insert(id.clone(), Box::new(Room::new(id.clone(), self.floor)));
+            let mut room = Box::new(Room::new(id.clone(), self.floor));
+            if let Some(member) = &self.cluster {
+                room.roster.among(member.me);
+            }
+            self.rooms.insert(id.clone(), room);
             id
         });
+        if let Some(member) = &mut self.cluster {
+            member.open(now, &id);
+        }
         let re = entrance.re.clone();
         if !known {
             if held.rooms.is_empty() {
@@ -103,7 +110,7 @@ impl Hub {
         });
         if refused && !known {
             self.forget_room_of(session, &id);
-            if self.rooms.get(&id).is_some_and(|room| room.is_idle()) {
+            if self.cluster.is_none() && self.rooms.get(&id).is_some_and(|room| room.is_idle()) {
                 self.rooms.remove(&id);
             }
         }

@@ -1,5 +1,6 @@
 //! What a hub is told. A `Command` is believed: the driver checked who asks, and their rights.
 use crate::{
+    cluster::door::Heard,
     cursors::Point,
     id::{ConnectionKey, LockName, RequestId, RoomId, SessionId, Target, UserId},
     profile::{Profile, Status},
@@ -86,6 +87,8 @@ pub enum Input {
         /// Whom.
         user: UserId,
     },
+    /// Something from the store of a cluster, or from the node's registry; ignored by a hub that is alone.
+    Cluster(Heard),
     /// The app sends an event to who is in a room.
     Published {
         /// Which room.
@@ -284,6 +287,8 @@ pub enum Reason {
     Expired,
     /// Their node stopped and they did not come back within grace.
     Drained,
+    /// Their node gives no sign of life any more, and they did not come back within grace.
+    NodeLost,
 }
 
 impl Ending {
@@ -310,7 +315,7 @@ impl Reason {
     /// How long an entry outlives a connection that ended for this reason.
     pub const fn grace(self, limits: &crate::limits::Limits) -> Duration {
         match self {
-            Self::Left | Self::TimedOut | Self::Kicked | Self::Expired => Duration::ZERO,
+            Self::Left | Self::TimedOut | Self::Kicked | Self::Expired | Self::NodeLost => Duration::ZERO,
             Self::Closed => limits.grace_closed,
             Self::Lost => limits.grace_lost,
             Self::Drained => limits.grace_drained,

@@ -1,5 +1,6 @@
 //! What a hub says: to whom, and what.
 use crate::{
+    cluster::door::Ask,
     command::{Interest, Message, Reason},
     cursors::Point,
     id::{ConnectionKey, LockName, RequestId, RoomId, SessionId, Target, UserId},
@@ -23,6 +24,8 @@ pub enum Output {
     },
     /// Something happened that others than clients may want to know.
     Notice(Notice),
+    /// Ask this of the store of the cluster; only from a hub that is one among several.
+    Cluster(Ask),
 }
 
 /// Who hears an event.

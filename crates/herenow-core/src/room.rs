@@ -291,7 +291,7 @@ impl Room {
             self.listeners.remove(*session);
             deliver(desk, *session, Event::Removed { room: self.id.clone(), reason, block });
         }
-        for session in self.roster.sessions(user).into_iter().filter(|session| meant(*session)) {
+        for session in self.roster.own_sessions(user).into_iter().filter(|session| meant(*session)) {
             self.stop_session(desk, user, session);
             self.exit(desk, user, session, reason);
         }
@@ -415,20 +415,23 @@ impl Room {
     }
 
     /// Takes a session's entry away with all that hangs on it: locks and pointer.
-    fn exit(&mut self, desk: &mut Desk<'_>, user: &UserId, session: SessionId, reason: Reason) {
+    pub(crate) fn exit(&mut self, desk: &mut Desk<'_>, user: &UserId, session: SessionId, reason: Reason) {
         let Some(profile) = self.profile(user) else { return };
         for name in self.locks.of_session(session) {
             self.pass_lock(desk, &name, session);
         }
         self.hide_cursor(desk, session);
         self.keep(desk, user, session, reason);
-        let effect = self.roster.exit(user, session);
+        let effect = self.roster.exit(user, session, reason);
         self.touch(desk, user);
         self.note(desk, &profile, effect, reason);
     }
 
     /// Keeps what a session shared, in case it comes back.
     fn keep(&self, desk: &mut Desk<'_>, user: &UserId, session: SessionId, reason: Reason) {
+        if !self.roster.is_own(user, session) {
+            return;
+        }
         let Some(span) = kept_for(reason, desk.limits) else { return };
         let (key, until) = ((session, self.id.clone()), desk.now + span);
         let state = self.roster.state_of(user, session);
@@ -438,7 +441,7 @@ impl Room {
     }
 
     /// Remembers that a user's sessions are to be told anew.
-    fn touch(&mut self, desk: &mut Desk<'_>, user: &UserId) {
+    pub(crate) fn touch(&mut self, desk: &mut Desk<'_>, user: &UserId) {
         if self.tells_sessions {
             self.turn(desk);
             self.touched.insert(user.clone());
@@ -446,7 +449,7 @@ impl Room {
     }
 
     /// Gives a change its version. A user who came and went within the turn leaves no trace.
-    fn note(&mut self, desk: &mut Desk<'_>, profile: &Arc<Profile>, effect: Effect, reason: Reason) {
+    pub(crate) fn note(&mut self, desk: &mut Desk<'_>, profile: &Arc<Profile>, effect: Effect, reason: Reason) {
         let (profile, kind) = match effect {
             Effect::Nothing => return,
             Effect::Joined => (Arc::clone(profile), Kind::Joined),

@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod calm;
+pub mod cluster;
 mod check;
 pub mod client;
 pub mod dots;

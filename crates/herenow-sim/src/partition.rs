@@ -169,6 +169,8 @@ impl Partition {
                     turn.told.push(Told { event, to });
                 }
                 Output::Notice(notice) => turn.notices.push(notice),
+                // Only hubs that are several ask a store; this one is alone.
+                Output::Cluster(_) => {}
             }
         }
         tamper.outputs(&mut turn.told, &self.model);

@@ -156,5 +156,6 @@ fn left(reason: Reason) -> &'static str {
         Reason::Kicked => "left: kicked",
         Reason::Expired => "left: expired",
         Reason::Drained => "left: drained",
+        Reason::NodeLost => "left: node lost",
     }
 }

@@ -282,6 +282,8 @@ impl Shard {
                 match output {
                     Output::Deliver { to, event } => self.fanout.deliver(hub, &mut self.seats, &to, &event),
                     Output::Notice(notice) => (self.notices)(now, &notice),
+                    // Only hubs that are several ask a store; these are alone.
+                    Output::Cluster(_) => {}
                 }
             }
         }

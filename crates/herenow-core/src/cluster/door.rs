@@ -69,8 +69,9 @@ pub struct SectionEntry {
     pub since: Time,
     /// Whether it is active.
     pub status: Status,
-    /// What it shares: key, value as raw JSON, and its stamp; by key.
-    pub state: Vec<(Arc<str>, Arc<str>, ValueStamp)>,
+    /// What it shares: key, value as raw JSON, and the number of its last write; by key. Of two values of one key the one
+    /// with the higher number counts, else the one of the greater node.
+    pub state: Vec<(Arc<str>, Arc<str>, u64)>,
     /// Locks that it holds or waits for, by name.
     pub locks: Vec<(LockName, LockSeat)>,
 }
@@ -340,8 +341,6 @@ pub enum Outcome {
 pub enum Held {
     /// A section, as of a stamp.
     Live(Stamp),
-    /// A section of which parts are missing still: it counts as none.
-    Partial(Stamp),
     /// The section ended because the node was claimed, up to this incarnation.
     Tomb(u64),
 }

@@ -4,6 +4,12 @@
 //! [`door`] is what is said between the pure half and whoever carries it to a store.
 
 pub mod door;
+mod edits;
+mod hear;
+pub(crate) mod member;
+mod own;
 pub mod registry;
+pub mod replicas;
 pub mod signs;
 pub mod timing;
+mod work;

@@ -169,6 +169,7 @@ fn diff_frames() -> Vec<(&'static str, String)> {
         Reason::Kicked,
         Reason::Expired,
         Reason::Drained,
+        Reason::NodeLost,
     ];
     let all_left = (1..).zip(reasons).map(|(number, reason)| (user(&format!("u{number}")), reason)).collect();
     let mixed = DiffView {
@@ -179,7 +180,7 @@ fn diff_frames() -> Vec<(&'static str, String)> {
         ..no_change()
     };
     let joined = DiffView { version: version(43), joined: vec![bob_viewing()], ..no_change() };
-    let reasons = DiffView { version: version(49), left: all_left, count: NOBODY, ..no_change() };
+    let reasons = DiffView { version: version(50), left: all_left, count: NOBODY, ..no_change() };
     let missed = DiffView { from: 41, updated: vec![bob_viewing()], ..no_change() };
     let answer = Event::Diff {
         re: re("\"j-1\""),
