@@ -92,9 +92,10 @@ impl Hub {
             self.rooms.insert(id.clone(), room);
             id
         });
-        if let Some(member) = &mut self.cluster {
+        let stale_since = self.cluster.as_mut().and_then(|member| {
             member.open(now, &id);
-        }
+            member.stale_since(&id)
+        });
         let re = entrance.re.clone();
         if !known {
             if held.rooms.is_empty() {
@@ -106,6 +107,9 @@ impl Hub {
         self.in_room_as(now, session, &id, re, |room, desk, guest| {
             let joined = room.join(desk, guest, entrance);
             refused = joined.is_err();
+            if joined.is_ok() && stale_since.is_some() {
+                room.say_stale(desk, guest, stale_since);
+            }
             joined.map(|()| None)
         });
         if refused && !known {
@@ -125,6 +129,9 @@ impl Hub {
             return self.say(session, Event::WatchRefused { re, refusal });
         }
         held.watched.extend(users.iter().cloned());
+        if let Some(member) = &mut self.cluster {
+            users.iter().for_each(|user| member.open(now, &RoomId::of_user(user)));
+        }
         let dots: Arc<[Dot]> = users.iter().map(|user| self.people.watch(user, session, (now, &self.limits))).collect();
         self.say(session, Event::Statuses(dots));
         if let Some(re) = re {

@@ -9,6 +9,8 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
+pub use crate::{message::Message, reason::Reason};
+
 /// One thing that happened.
 #[derive(Clone, Debug)]
 pub enum Input {
@@ -238,19 +240,6 @@ pub enum Interest {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Patch(pub Vec<(Arc<str>, Option<Arc<str>>)>);
 
-/// A passing event of the app or of a viewer; never stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// Its name.
-    pub event: Arc<str>,
-    /// What it carries, as raw JSON.
-    pub data: Arc<str>,
-    /// Only to this user's sessions.
-    pub to: Option<UserId>,
-    /// Also to the session that sent it.
-    pub echo: bool,
-}
-
 /// How the connection of a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -270,27 +259,6 @@ pub enum Ending {
     Drained,
 }
 
-/// Why a user is no longer in a room, as others are told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
-    /// They left, by `leave` or by a close that meant it.
-    Left,
-    /// Their page went away and did not come back within grace.
-    Closed,
-    /// Their connection broke and did not come back within grace.
-    Lost,
-    /// They did not answer a ping.
-    TimedOut,
-    /// They were put out.
-    Kicked,
-    /// Their token expired.
-    Expired,
-    /// Their node stopped and they did not come back within grace.
-    Drained,
-    /// Their node gives no sign of life any more, and they did not come back within grace.
-    NodeLost,
-}
-
 impl Ending {
     /// What others are told, once the entry is gone.
     pub const fn reason(self) -> Reason {
@@ -308,17 +276,5 @@ impl Ending {
     /// How long an entry outlives a connection that ended so.
     pub const fn grace(self, limits: &crate::limits::Limits) -> Duration {
         self.reason().grace(limits)
-    }
-}
-
-impl Reason {
-    /// How long an entry outlives a connection that ended for this reason.
-    pub const fn grace(self, limits: &crate::limits::Limits) -> Duration {
-        match self {
-            Self::Left | Self::TimedOut | Self::Kicked | Self::Expired | Self::NodeLost => Duration::ZERO,
-            Self::Closed => limits.grace_closed,
-            Self::Lost => limits.grace_lost,
-            Self::Drained => limits.grace_drained,
-        }
     }
 }

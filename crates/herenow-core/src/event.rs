@@ -169,6 +169,13 @@ pub enum Event {
         /// The number of whoever holds it.
         fence: u64,
     },
+    /// What the node knows of a room may be old, because it is cut off from the other nodes of its cluster; or is no more.
+    Stale {
+        /// Where.
+        room: RoomId,
+        /// Since when; `None`: it is fresh again.
+        since: Option<Time>,
+    },
     /// A passing event.
     Message {
         /// Where.

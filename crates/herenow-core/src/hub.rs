@@ -5,7 +5,7 @@
 //! output is for, and last [`Hub::poll_timeout`].
 use crate::{
     cluster::{
-        door::NodeId,
+        door::{NodeId, Passing},
         member::Member,
         replicas::Counters,
         timing::Timing,
@@ -92,7 +92,9 @@ impl Hub {
     /// An empty hub that is one among several: what it hears of other nodes is in its rosters as well, and what it holds
     /// itself it asks the store to keep. All hubs of a node have the same `node`.
     pub fn among(epoch: Epoch, limits: Limits, node: NodeId, timing: Timing) -> Self {
-        Self { cluster: Some(Box::new(Member::new(node, timing))), ..Self::new(epoch, limits) }
+        let mut hub = Self { cluster: Some(Box::new(Member::new(node, timing))), ..Self::new(epoch, limits) };
+        hub.people.among();
+        hub
     }
 
     /// Takes one input in. Never fails: a refusal is an answer, not an error. Commands of a session that is not
@@ -117,13 +119,20 @@ impl Hub {
                     self.in_room(now, &id, |room, desk| room.catch_up(desk, session));
                 }
             }
-            Input::Evicted { room, whom, reason, block } => self.evict(now, &room, whom, (reason, block)),
+            Input::Evicted { room, whom, reason, block } => {
+                if let Evictee::User(user) = &whom {
+                    self.pass_on(&room, Passing::Evict { user: user.clone(), reason, block });
+                }
+                self.put_out(now, &room, whom, (reason, block));
+            }
             Input::Unclaimed { room, user, session, since } => {
                 self.in_room(now, &room, |room, desk| room.end_unclaimed(desk, &user, session, since));
             }
             Input::Cluster(heard) => self.hear(now, heard),
             Input::Forgotten { user } => self.people.forget(&user),
             Input::Published { room, message, except } => {
+                let message = Arc::new(message);
+                self.pass_on(&room, Passing::Message { from: None, message: Arc::clone(&message), except });
                 self.in_room(now, &room, |room, desk| room.publish(desk, message, except));
             }
         }
@@ -291,7 +300,7 @@ impl Hub {
         }
     }
 
-    fn evict(&mut self, now: Time, id: &RoomId, whom: Evictee, why: (Reason, Option<Duration>)) {
+    pub(crate) fn put_out(&mut self, now: Time, id: &RoomId, whom: Evictee, why: (Reason, Option<Duration>)) {
         let (user, only) = match whom {
             Evictee::User(user) => (user, None),
             Evictee::Session(session) => match self.sessions.get(&session) {

@@ -3,6 +3,7 @@
 //! Roster changes of one turn go out together, when the turn settles: the others get one diff, and those who joined
 //! get the roster as of then. Everything else that the room says waits in order around that diff.
 use crate::{
+    cluster::holdings::Holdings,
     command::{Ending, Interest, Patch, Reason},
     cursors::Cursors,
     deadlines::{Deadlines, Timer},
@@ -36,6 +37,8 @@ pub struct Room {
     pub(crate) typing: TypingSet,
     pub(crate) listeners: Listeners,
     pub(crate) locks: Locks,
+    /// Where the node is one among several: whose the locks are.
+    pub(crate) holdings: Holdings,
     pub(crate) cursors: Cursors,
     /// Users whose sessions have changed since that was told; kept only where somebody asked for sessions.
     pub(crate) touched: BTreeSet<UserId>,
@@ -158,6 +161,7 @@ impl Room {
             typing: TypingSet::default(),
             listeners: Listeners::default(),
             locks: Locks::default(),
+            holdings: Holdings::default(),
             cursors: Cursors::default(),
             touched: BTreeSet::new(),
             tells_sessions: false,
@@ -248,6 +252,7 @@ impl Room {
         self.listeners.remove(session);
         self.stop_session(desk, user, session);
         self.locks.stop_waiting(session);
+        self.holdings.stop_waiting(session);
         self.hide_cursor(desk, session);
         let grace = how.grace(desk.limits);
         if unanswered || grace.is_zero() {
@@ -417,6 +422,7 @@ impl Room {
     /// Takes a session's entry away with all that hangs on it: locks and pointer.
     pub(crate) fn exit(&mut self, desk: &mut Desk<'_>, user: &UserId, session: SessionId, reason: Reason) {
         let Some(profile) = self.profile(user) else { return };
+        self.release_all(desk, session);
         for name in self.locks.of_session(session) {
             self.pass_lock(desk, &name, session);
         }

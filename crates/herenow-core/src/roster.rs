@@ -1,16 +1,18 @@
 //! Who is here: each user once, however many sessions they have. Knows entries and their seats; versions, timers and
 //! who is told belong to the room.
-pub(crate) mod section;
+mod section;
 
 use crate::{
-    cluster::door::{NodeId, ValueStamp},
+    cluster::{
+        changes::OwnChanges,
+        door::{NodeId, ValueStamp},
+    },
     command::{Patch, Reason},
     event::{Count, SessionView, State, Viewer},
     id::{SessionId, UserId},
     limits::Limits,
     profile::{Profile, Status},
     refusal::Refusal,
-    roster::section::OwnChanges,
     time::Time,
 };
 use std::{
@@ -63,7 +65,16 @@ struct Entry {
     /// Each key with the stamp of its last write.
     state: BTreeMap<Arc<str>, (u64, Arc<str>)>,
     /// Where another node has it: which, and what that says of the user.
-    distant: Option<Box<section::Distant>>,
+    distant: Option<Box<Distant>>,
+}
+
+/// What another node says of an entry that it has.
+#[derive(Debug)]
+struct Distant {
+    node: NodeId,
+    profile: Arc<Profile>,
+    profile_stamp: ValueStamp,
+    since: Time,
 }
 
 /// Whether an entry has a connection.

@@ -510,6 +510,7 @@ fn show(event: &Event) -> String {
             let handed = sessions.map_or(String::new(), |sessions| format!(", {sessions} sessions"));
             format!("re {}: done{handed}", re.0)
         }
+        Event::Stale { room, since } => format!("{room}: stale since {since:?}"),
         Event::Statuses(dots) => {
             let one = |dot: &Dot| match (dot.status, dot.last_seen) {
                 (Some(Status::Active), _) => format!("{} active", dot.user),

@@ -205,7 +205,10 @@ impl Tab {
             Event::LockAnswer { re, .. } | Event::WatchRefused { re: Some(re), .. } => {
                 return self.answered(&re.0).map(|_| ());
             }
-            Event::Refused { re: None, .. } | Event::WatchRefused { re: None, .. } | Event::Message { .. } => {
+            Event::Refused { re: None, .. }
+            | Event::WatchRefused { re: None, .. }
+            | Event::Stale { .. }
+            | Event::Message { .. } => {
                 return Ok(());
             }
             Event::Refused { re: Some(re), .. } => return self.refused(&re.0),
@@ -367,6 +370,7 @@ impl Seat {
             Event::Message { .. }
             | Event::Removed { .. }
             | Event::Statuses(_)
+            | Event::Stale { .. }
             | Event::LockAnswer { .. }
             | Event::Ack { .. }
             | Event::WatchRefused { .. }

@@ -6,9 +6,9 @@
 
 pub mod action;
 pub mod calm;
-pub mod cluster;
 mod check;
 pub mod client;
+pub mod cluster;
 pub mod dots;
 pub mod due;
 mod hear;

@@ -54,7 +54,8 @@ fn main() -> ExitCode {
 }
 
 fn read(arguments: &[String]) -> Option<Asked> {
-    let mut asked = Asked { seeds: 0..100, one: false, steps: 1_000, jobs: 1, trace: false, mutants: false, cluster: false };
+    let mut asked =
+        Asked { seeds: 0..100, one: false, steps: 1_000, jobs: 1, trace: false, mutants: false, cluster: false };
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         match argument.as_str() {

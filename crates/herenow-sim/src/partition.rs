@@ -242,6 +242,7 @@ impl Partition {
                 | Event::Cursors { .. }
                 | Event::Lock { .. }
                 | Event::Statuses(_)
+                | Event::Stale { .. }
                 | Event::LockAnswer { .. }
                 | Event::Message { .. }
                 | Event::Removed { .. }

@@ -15,10 +15,11 @@
 //! - News of a room are handed in as they came. Where one could have been lost (connection, `sunsubscribe`, READONLY,
 //!   MOVED), it says [`Heard::Unsubscribed`].
 use crate::{
-    command::{Message, Reason},
     cursors::Point,
     id::{LockName, RoomId, SessionId, UserId},
+    message::Message,
     profile::{Profile, Status},
+    reason::Reason,
     time::Time,
     typing::Place,
 };
@@ -202,7 +203,8 @@ pub enum Ask {
         name: LockName,
         /// Who had it.
         session: SessionId,
-        /// Under which number; the store forgets the holder only where it is this one, and never the number.
+        /// Under which number, or 0 for whichever; the store forgets the holder only where it is this session, and never
+        /// the number.
         fence: u64,
     },
     /// The store said of a write that this incarnation is fenced. To be told to the node's

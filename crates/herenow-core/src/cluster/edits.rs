@@ -1,9 +1,11 @@
 //! What other nodes say of their entries, taken into a room: who comes and goes is seen as by any other change, so that
 //! joined and left alternate for whoever looks on, however the news came.
 use crate::{
+    cluster::door::SectionEntry,
     cluster::replicas::Edit,
     command::Reason,
     id::{SessionId, UserId},
+    locks::Holder,
     room::{Desk, Room},
 };
 use std::collections::BTreeMap;
@@ -30,6 +32,9 @@ impl Room {
                     self.touch(desk, user);
                     let profile = self.profile(user).unwrap_or_else(|| entry.profile.clone());
                     self.note(desk, &profile, effect, Reason::Left);
+                    if self.roster.is_of(user, entry.session, node) {
+                        self.put_locks(desk, &Holder { session: entry.session, profile }, &entry.locks);
+                    }
                 }
                 Edit::Remove(node, user, session, reason) => {
                     if self.roster.is_of(&user, session, node) {
@@ -44,11 +49,24 @@ impl Room {
     fn exit_distant(&mut self, desk: &mut Desk<'_>, user: &UserId, session: SessionId, reason: Reason) {
         self.stop_session(desk, user, session);
         self.exit(desk, user, session, reason);
+        self.cursors.forget_distant(session);
         if reason == Reason::Left {
             for closed in self.roster.closed_behind(user) {
                 self.exit(desk, user, closed, reason);
             }
         }
+    }
+
+    /// An entry of this node, as others are told of it.
+    pub(crate) fn own_entry(&self, user: &UserId, session: SessionId) -> Option<SectionEntry> {
+        let entry = self.roster.own_entry(user, session)?;
+        Some(SectionEntry { locks: self.holdings.of(session), ..entry })
+    }
+
+    /// All entries of this node.
+    pub(crate) fn own_entries(&self) -> Vec<SectionEntry> {
+        let entries = self.roster.own_entries().into_iter();
+        entries.map(|entry| SectionEntry { locks: self.holdings.of(entry.session), ..entry }).collect()
     }
 
     /// Whether nobody of this node is in it or hears it.

@@ -1,7 +1,7 @@
 //! What a hub makes of what it hears from the store.
 use crate::{
     cluster::{
-        door::{Ask, Heard, Held, NodeId, Outcome, Snapshot, Stamp, Tag},
+        door::{Ask, Heard, Held, NodeId, Outcome, Passing, Snapshot, Stamp, Tag},
         member::{Member, Subscription},
         replicas::Edit,
     },
@@ -31,13 +31,23 @@ impl Hub {
                 member.touched.insert(room);
             }
             Heard::News { room, news } => {
-                if let Some(place) = member.places.get_mut(&room).filter(|place| place.subscription != Subscription::None) {
+                if let Some(place) =
+                    member.places.get_mut(&room).filter(|place| place.subscription != Subscription::None)
+                {
                     let edits = place.replicas.hear(member.me, news, &mut member.counters);
                     self.edit(now, &room, edits);
                     member.touched.insert(room);
                 }
             }
-            Heard::Passing { .. } | Heard::Lock { .. } => {}
+            Heard::Passing { room, from, passing } => {
+                let me = member.me;
+                self.cluster = Some(member);
+                return self.hear_passing(now, me, (from, &room), passing);
+            }
+            Heard::Lock { room, name, session, decision } => {
+                self.lock_decided(now, &room, (name, session), decision);
+                member.touched.insert(room);
+            }
             Heard::Subscribed { room, generation } => {
                 if let Some(place) = member.places.get_mut(&room)
                     && matches!(place.subscription, Subscription::Asked { generation: asked, .. } if asked == generation)
@@ -106,7 +116,7 @@ impl Hub {
     }
 
     fn audited(&mut self, now: Time, member: &mut Member, id: &RoomId, (tag, held): (Option<Tag>, Option<Held>)) {
-        let is_empty = self.rooms.get(id).is_none_or(|room| !room.roster.has_own());
+        let is_empty = !self.has_own(id);
         let Some(place) = member.places.get_mut(id) else { return };
         if place.audit_asked.take().is_none() {
             return;
@@ -127,7 +137,8 @@ impl Hub {
         if place.suspected == Some(cursor) {
             place.suspected = None;
             member.counters.missed_news += 1;
-            place.replicas.lose();
+            // Perhaps it is the subscription that does not hold any more, and nobody was told.
+            place.unsubscribed();
         } else {
             // The news may be on their way: look again before thinking that they are lost.
             place.suspected = Some(cursor);
@@ -159,7 +170,8 @@ impl Hub {
         if member.noticed.get(&node).is_some_and(|(known, _)| *known <= inc) {
             member.noticed.remove(&node);
         }
-        let has_section = |stamps: Vec<(NodeId, Stamp)>| stamps.iter().any(|(of, stamp)| *of == node && stamp.inc <= inc);
+        let has_section =
+            |stamps: Vec<(NodeId, Stamp)>| stamps.iter().any(|(of, stamp)| *of == node && stamp.inc <= inc);
         let rooms = member.places.iter().filter(|(_, place)| has_section(place.replicas.stamps()));
         let rooms: Vec<RoomId> = rooms.map(|(id, _)| id.clone()).collect();
         for room in rooms {
@@ -176,7 +188,7 @@ impl Hub {
         (member.inc, member.is_fenced) = (inc.max(member.inc), false);
         let rooms: BTreeSet<RoomId> = member.places.keys().cloned().collect();
         for (id, place) in &mut member.places {
-            if place.own.acked() > 0 || self.rooms.get(id).is_some_and(|room| room.roster.has_own()) {
+            if place.own.acked() > 0 || self.has_own(id) {
                 place.own.doubt();
             }
         }
@@ -185,9 +197,23 @@ impl Hub {
 
     /// Changes the roster of a room by what other nodes say.
     pub(crate) fn edit(&mut self, now: Time, id: &RoomId, edits: Vec<Edit>) {
-        if !edits.is_empty() {
-            self.in_room(now, id, |room, desk| room.take_edits(desk, edits));
+        if edits.is_empty() {
+            return;
         }
+        if let Some(user) = id.user() {
+            return self.people.take_edits(&user, edits);
+        }
+        // Who is kept out of the room may have come by a node that did not hear of that.
+        for edit in &edits {
+            if let Edit::Put(_, entry) = edit
+                && let Some(until) = self.blocked_until(id, &entry.profile.user).filter(|until| *until > now)
+            {
+                let (user, block) = (entry.profile.user.clone(), Some(until.since(now)));
+                let passing = Passing::Evict { user, reason: Reason::Kicked, block };
+                self.ask_store(Ask::Publish { room: id.clone(), passing });
+            }
+        }
+        self.in_room(now, id, |room, desk| room.take_edits(desk, edits));
     }
 }
 

@@ -58,10 +58,16 @@ pub(crate) struct Place {
     pub(crate) audit_asked: Option<Time>,
     /// Where the last audit found another write than this node knew of: what it knew of.
     pub(crate) suspected: Option<Option<Tag>>,
+    /// Whether its news are to be heard.
+    pub(crate) is_wanted: bool,
     /// Since when nobody here is in the room or hears it.
     pub(crate) idle_since: Option<Time>,
     /// Until when the first who joined waits for what other nodes know.
     pub(crate) first_look_until: Option<Time>,
+    /// Since when it is not known what others say of the room.
+    pub(crate) doubted_since: Option<Time>,
+    /// Since when its view is told to be old.
+    pub(crate) stale_since: Option<Time>,
     /// When the room is looked at next.
     pub(crate) look_at: Option<Time>,
 }
@@ -113,7 +119,8 @@ impl Member {
         if self.places.contains_key(id) {
             return;
         }
-        let first_look_until = self.is_up().then(|| now + self.timing.first_look);
+        let waits = self.is_up() && id.user().is_none();
+        let first_look_until = waits.then(|| now + self.timing.first_look);
         let audit_at = now + self.audit_period(id);
         let own = Own::new(self.seq_floor);
         let place = Place {
@@ -125,8 +132,11 @@ impl Member {
             audit_at,
             audit_asked: None,
             suspected: None,
+            is_wanted: false,
             idle_since: None,
             first_look_until,
+            doubted_since: None,
+            stale_since: None,
             look_at: None,
         };
         self.places.insert(id.clone(), place);
@@ -135,6 +145,11 @@ impl Member {
     /// Whether what a room has to say waits for what other nodes know of it.
     pub(crate) fn waits(&self, id: &RoomId, now: Time) -> bool {
         self.places.get(id).and_then(|place| place.first_look_until).is_some_and(|until| now < until)
+    }
+
+    /// Since when the view of a room is told to be old.
+    pub(crate) fn stale_since(&self, id: &RoomId) -> Option<Time> {
+        self.places.get(id).and_then(|place| place.stale_since)
     }
 
     /// Has a room looked at by `at`.

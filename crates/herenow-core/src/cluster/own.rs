@@ -1,10 +1,12 @@
 //! What this node says of one room, and how far the store has acknowledged it. One write at a time is on its way; what
 //! it holds is never sent again: where nobody knows what became of it, the whole section follows under a later stamp.
 use crate::{
-    cluster::door::{Held, Outcome, SectionChange, SectionEntry, Stamp},
+    cluster::{
+        changes::OwnChanges,
+        door::{Held, Outcome, SectionChange, SectionEntry, Stamp},
+    },
     command::Reason,
     id::{SessionId, UserId},
-    roster::section::OwnChanges,
     time::Time,
 };
 use std::collections::BTreeMap;
@@ -174,3 +176,81 @@ impl Own {
 
 /// Changes in one write; the rest goes with the next.
 pub(crate) const CHANGES_PER_WRITE_MAX: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use super::{CHANGES_PER_WRITE_MAX, Own, Write};
+    use crate::{
+        cluster::door::{Held, Outcome, Stamp},
+        command::Reason,
+        id::{SessionId, UserId},
+        time::Time,
+    };
+
+    const NOW: Time = Time::from_millis(1_000);
+
+    fn own(gone: u64) -> Own {
+        let mut own = Own::new(0);
+        change(&mut own, 0..gone);
+        own
+    }
+
+    fn change(own: &mut Own, sessions: std::ops::Range<u64>) {
+        let user = UserId::parse("u").unwrap();
+        own.change(sessions.map(|session| (SessionId(session), (user.clone(), Some(Reason::Left)))).collect());
+    }
+
+    fn write(own: &mut Own) -> Option<Write> {
+        own.write(NOW, 1, |_, _| None)
+    }
+
+    fn stamp(seq: u64) -> Stamp {
+        Stamp { inc: 1, seq }
+    }
+
+    #[test]
+    fn one_write_is_on_its_way_and_what_changes_meanwhile_goes_with_the_next() {
+        let mut own = own(1);
+        assert!(matches!(write(&mut own), Some(Write::Changes(at, changes)) if at == stamp(1) && changes.len() == 1));
+        change(&mut own, 5..7);
+        assert!(write(&mut own).is_none());
+        assert!(own.written(stamp(1), Outcome::Done));
+        assert!(matches!(write(&mut own), Some(Write::Changes(at, changes)) if at == stamp(2) && changes.len() == 2));
+    }
+
+    #[test]
+    fn after_an_unknown_outcome_everything_is_written_under_a_later_stamp() {
+        let mut own = own(2);
+        write(&mut own);
+        assert!(own.written(stamp(1), Outcome::Unknown));
+        assert!(!own.written(stamp(1), Outcome::Done), "an answer that comes late is not heard");
+        assert!(matches!(write(&mut own), Some(Write::Whole(at, gone)) if at == stamp(2) && gone.len() == 2));
+        assert!(own.written(stamp(2), Outcome::Stale(stamp(9))));
+        assert!(matches!(write(&mut own), Some(Write::Whole(at, _)) if at == stamp(10)));
+    }
+
+    #[test]
+    fn an_audit_finds_what_the_store_has_lost_unless_a_write_is_on_its_way() {
+        let mut own = own(1);
+        write(&mut own);
+        own.written(stamp(1), Outcome::Done);
+        own.wrote_since_audit = false;
+        assert!(!own.audit(1, Some(Held::Live(stamp(1))), false));
+        assert!(!own.audit(1, None, true), "nobody misses an empty section");
+        assert!(own.audit(1, None, false));
+        assert!(!own.audit(1, None, false), "it is known already");
+        assert!(matches!(write(&mut own), Some(Write::Whole(..))));
+    }
+
+    #[test]
+    fn a_write_holds_so_many_changes_at_most() {
+        let mut own = own(CHANGES_PER_WRITE_MAX as u64 + 1);
+        let changes = |write| match write {
+            Some(Write::Changes(_, changes)) => changes.len(),
+            Some(Write::Whole(..)) | None => 0,
+        };
+        assert_eq!(changes(write(&mut own)), CHANGES_PER_WRITE_MAX);
+        own.written(stamp(1), Outcome::Done);
+        assert_eq!(changes(write(&mut own)), 1);
+    }
+}

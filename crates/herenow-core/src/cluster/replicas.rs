@@ -243,3 +243,102 @@ const FIRST: Stamp = Stamp { inc: 1, seq: 1 };
 /// News of one room that wait for a snapshot; when more come, those before them are forgotten, and what they brought is
 /// found by the audit.
 pub(crate) const NEWS_BUFFERED_MAX: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::{Counters, Edit, NEWS_BUFFERED_MAX, Replicas};
+    use crate::{
+        cluster::door::{Held, News, NodeId, SectionChange, SectionEntry, Snapshot, Stamp, Tag, ValueStamp, Written},
+        command::Reason,
+        id::{SessionId, UserId},
+        profile::{Profile, Status},
+        time::Time,
+    };
+    use std::sync::Arc;
+
+    const ME: NodeId = NodeId(1);
+    const OTHER: NodeId = NodeId(2);
+    const NOW: Time = Time::from_millis(1_000);
+
+    fn entry(session: u64) -> SectionEntry {
+        let user = UserId::parse("u").unwrap();
+        SectionEntry {
+            session: SessionId(session),
+            profile: Arc::new(Profile { user, name: "U".into(), avatar: None }),
+            profile_stamp: ValueStamp::default(),
+            since: NOW,
+            status: Status::Active,
+            state: Vec::new(),
+            locks: Vec::new(),
+        }
+    }
+
+    fn tag(number: u64) -> Option<Tag> {
+        (number > 0).then_some(Tag { node: OTHER, number })
+    }
+
+    fn put(number: u64, session: u64) -> News {
+        let what = Written::Changes(vec![SectionChange::Put(entry(session))]);
+        let (before, stamp) = (tag(number - 1), Stamp { inc: 1, seq: number });
+        News { before, tag: tag(number).unwrap(), node: OTHER, stamp, what }
+    }
+
+    fn known(sessions: u64) -> Replicas {
+        let (mut replicas, mut counters) = (Replicas::default(), Counters::default());
+        replicas.look(ME, NOW, Snapshot::default(), &mut counters);
+        for number in 1..=sessions {
+            replicas.hear(ME, put(number, number), &mut counters);
+        }
+        replicas
+    }
+
+    #[test]
+    fn news_that_follow_are_taken_in_and_a_gap_asks_for_a_snapshot() {
+        let (mut replicas, mut counters) = (known(1), Counters::default());
+        assert_eq!(replicas.hear(ME, put(2, 7), &mut counters), [Edit::Put(OTHER, entry(7))]);
+        assert_eq!(replicas.hear(ME, put(4, 9), &mut counters), []);
+        assert!(!replicas.is_whole());
+        assert_eq!(counters.chain_breaks, 1);
+        // The snapshot holds what was missed; what was heard after that follows on it.
+        let entries = Some(vec![entry(1), entry(7), entry(8)]);
+        let sections = vec![(OTHER, Held::Live(Stamp { inc: 1, seq: 3 }), entries)];
+        let edits = replicas.look(ME, NOW, Snapshot { tag: tag(3), sections, fence: 0 }, &mut counters);
+        assert_eq!(edits.last(), Some(&Edit::Put(OTHER, entry(9))));
+        assert_eq!(replicas.cursor(), Some(tag(4)));
+    }
+
+    #[test]
+    fn what_the_store_has_lost_is_held_and_what_it_has_of_before_is_not_believed() {
+        let (mut replicas, mut counters) = (known(2), Counters::default());
+        assert_eq!(replicas.look(ME, NOW, Snapshot::default(), &mut counters), []);
+        assert_eq!(replicas.held_since(), [(OTHER, NOW)]);
+        let sections = vec![(OTHER, Held::Live(Stamp { inc: 1, seq: 1 }), Some(vec![entry(1)]))];
+        assert_eq!(replicas.look(ME, NOW, Snapshot { tag: tag(1), sections, fence: 0 }, &mut counters), []);
+        assert_eq!(replicas.held_since(), [(OTHER, NOW)]);
+        // Its owner writes it anew: nothing was lost, and nobody is told anything.
+        let sections = vec![(OTHER, Held::Live(Stamp { inc: 1, seq: 3 }), Some(vec![entry(1), entry(2)]))];
+        let edits = replicas.look(ME, NOW, Snapshot { tag: tag(9), sections, fence: 0 }, &mut counters);
+        assert!(edits.iter().all(|edit| matches!(edit, Edit::Put(..))), "{edits:?}");
+        assert!(replicas.held_since().is_empty());
+    }
+
+    #[test]
+    fn a_reap_ends_a_section_and_not_that_of_a_later_incarnation() {
+        let (mut replicas, mut counters) = (known(1), Counters::default());
+        let reap = |inc| News { stamp: Stamp { inc, seq: 0 }, what: Written::Reaped, ..put(2, 1) };
+        assert_eq!(replicas.hear(ME, reap(0), &mut counters), []);
+        let mut replicas = known(1);
+        let user = UserId::parse("u").unwrap();
+        let removed = Edit::Remove(OTHER, user, SessionId(1), Reason::NodeLost);
+        assert_eq!(replicas.hear(ME, reap(1), &mut counters), [removed]);
+    }
+
+    #[test]
+    fn news_that_wait_for_a_snapshot_are_bounded() {
+        let (mut replicas, mut counters) = (Replicas::default(), Counters::default());
+        for number in 1..=3 * NEWS_BUFFERED_MAX as u64 {
+            replicas.hear(ME, put(number, number), &mut counters);
+            assert!(replicas.buffer.len() <= NEWS_BUFFERED_MAX);
+        }
+    }
+}

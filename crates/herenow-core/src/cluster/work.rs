@@ -7,7 +7,7 @@ use crate::{
         own::Write,
         timing::AUDIT_BATCH,
     },
-    event::Output,
+    event::{Audience, Event, Except, Hearing, Mark, Output},
     hub::Hub,
     id::RoomId,
     time::Time,
@@ -18,6 +18,13 @@ impl Hub {
     /// Does the cluster's part of the end of a turn.
     pub(crate) fn settle_cluster(&mut self, now: Time) {
         let Some(mut member) = self.cluster.take() else { return };
+        for (user, changes) in self.people.take_changed() {
+            let id = RoomId::of_user(&user);
+            member.open(now, &id);
+            if let Some(place) = member.places.get_mut(&id) {
+                place.own.change(changes);
+            }
+        }
         for id in std::mem::take(&mut member.touched) {
             self.look(now, &mut member, &id);
         }
@@ -39,10 +46,15 @@ impl Hub {
             audit(now, member, id);
             self.notice_nodes(now, member, id);
         }
+        self.ask_locks(now, member, id);
+        self.tell_doubt(now, member, id);
         if self.may_forget(now, member, id) {
             member.forget(id);
         } else {
             plan(now, member, id);
+            if let Some(at) = self.rooms.get(id).and_then(|room| room.locks_at()).filter(|_| member.is_up()) {
+                member.look_by(id, at.max(now + Duration::from_millis(1)));
+            }
         }
     }
 
@@ -50,21 +62,26 @@ impl Hub {
     /// is not shown any more.
     fn note_use(&mut self, now: Time, member: &mut Member, id: &RoomId) {
         let Some(place) = member.places.get_mut(id) else { return };
-        let room = self.rooms.get_mut(id);
-        let is_used = match room {
-            Some(room) => {
+        let user = id.user();
+        let is_used = match (&user, self.rooms.get_mut(id)) {
+            (Some(user), _) => self.people.is_watched(user),
+            (None, Some(room)) => {
                 place.own.change(room.roster.take_changed());
                 !room.is_unused()
             }
-            None => false,
+            (None, None) => false,
         };
         if is_used {
-            place.idle_since = None;
+            (place.idle_since, place.is_wanted) = (None, true);
             return;
         }
         let since = *place.idle_since.get_or_insert(now);
-        if now.since(since) < member.timing.linger || !self.rooms.contains_key(id) {
+        if now.since(since) < member.timing.linger || !place.is_wanted {
             return;
+        }
+        place.is_wanted = false;
+        if let Some(user) = &user {
+            self.people.drop_distant(user);
         }
         if let Some(room) = self.rooms.remove(id) {
             self.floor = self.floor.max(room.history.number());
@@ -76,9 +93,30 @@ impl Hub {
         }
     }
 
+    /// Tells who is in a room that what they see may be old, or is no more.
+    fn tell_doubt(&mut self, now: Time, member: &mut Member, id: &RoomId) {
+        let is_up = member.is_up();
+        let Some(place) = member.places.get_mut(id).filter(|place| place.is_wanted && id.user().is_none()) else {
+            return;
+        };
+        let since = if is_up && place.replicas.is_whole() {
+            place.doubted_since = None;
+            None
+        } else {
+            let since = *place.doubted_since.get_or_insert(now);
+            (now.since(since) >= member.timing.stale_after).then_some(since)
+        };
+        if place.stale_since != since {
+            place.stale_since = since;
+            let (event, room) = (Event::Stale { room: id.clone(), since }, id.clone());
+            let (hearing, except, before) = (Hearing::Everybody, Except::Nobody, Mark(u64::MAX));
+            self.outputs.push_back(Output::Deliver { to: Audience::Room { room, hearing, except, before }, event });
+        }
+    }
+
     fn subscribe(&mut self, now: Time, member: &mut Member, id: &RoomId) {
         let Some(place) = member.places.get_mut(id) else { return };
-        if place.subscription == Subscription::None && self.rooms.contains_key(id) {
+        if place.subscription == Subscription::None && place.is_wanted {
             member.generation += 1;
             let generation = member.generation;
             place.subscription = Subscription::Asked { generation, at: now };
@@ -109,15 +147,21 @@ impl Hub {
         if now < place.own.write_at {
             return;
         }
-        let room = self.rooms.get(id);
-        let write = place.own.write(now, member.inc, |user, session| room?.roster.own_entry(user, session));
+        let (room, people, is_room) = (self.rooms.get(id), &self.people, id.user().is_none());
+        let write = place.own.write(now, member.inc, |user, session| {
+            if is_room { room?.own_entry(user, session) } else { people.own_entry(user, session) }
+        });
         let Some(write) = write else { return };
         place.own.write_at = now + member.timing.tick;
         let (room, tag) = (id.clone(), member.next_tag());
         self.ask_store(match write {
             Write::Changes(stamp, changes) => Ask::Apply { room, stamp, tag, changes },
             Write::Whole(stamp, gone) => {
-                let entries = self.rooms.get(id).map(|room| room.roster.own_entries()).unwrap_or_default();
+                let entries = match (id.user(), self.rooms.get(id)) {
+                    (Some(user), _) => self.people.own_entries(&user),
+                    (None, Some(room)) => room.own_entries(),
+                    (None, None) => Vec::new(),
+                };
                 Ask::Sync { room, stamp, tag, section: Section { entries, gone } }
             }
         });
@@ -143,7 +187,15 @@ impl Hub {
         let Some(place) = member.places.get(id) else { return true };
         let idle = place.idle_since.map(|since| now.since(since));
         let is_over = idle.is_some_and(|idle| idle >= member.timing.empty || place.own.acked() == 0);
-        is_over && place.own.is_settled() && !self.rooms.contains_key(id)
+        is_over && place.own.is_settled() && !place.is_wanted && !self.has_own(id)
+    }
+
+    /// Whether this node has an entry in a room.
+    pub(crate) fn has_own(&self, id: &RoomId) -> bool {
+        match id.user() {
+            Some(user) => self.people.has_own(&user),
+            None => self.rooms.get(id).is_some_and(|room| room.roster.has_own()),
+        }
     }
 
     pub(crate) fn ask_store(&mut self, ask: Ask) {
@@ -213,7 +265,8 @@ fn plan(now: Time, member: &mut Member, id: &RoomId) {
         place.audit_asked.is_none().then_some(place.audit_at),
     ];
     let idle = place.idle_since.into_iter().flat_map(|since| [since + timing.linger, since + timing.empty]);
-    let due = asked.chain(subscription).chain(place.first_look_until).chain(idle.filter(|at| *at > now));
+    let doubt = place.doubted_since.map(|since| since + timing.stale_after).filter(|at| *at > now);
+    let due = asked.chain(subscription).chain(doubt).chain(place.first_look_until).chain(idle.filter(|at| *at > now));
     let due = due.chain(work.into_iter().flatten().filter(|_| is_up));
     if let Some(at) = due.min() {
         member.look_by(id, at.max(now + Duration::from_millis(1)));

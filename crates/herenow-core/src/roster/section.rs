@@ -1,31 +1,24 @@
 //! The roster as a union of sections: what this node tells others of its own entries, and the entries of others.
 use crate::{
-    cluster::door::{NodeId, SectionEntry, ValueStamp},
+    cluster::{
+        changes::OwnChanges,
+        door::{NodeId, SectionEntry, ValueStamp},
+    },
     command::Reason,
     id::{SessionId, UserId},
-    profile::Profile,
-    roster::{Effect, Entry, Member, Roster, Seat},
-    time::Time,
+    roster::{Distant, Effect, Entry, Member, Roster, Seat},
 };
-use std::{collections::BTreeMap, sync::Arc};
-
-/// Sessions of this node whose entries have changed since that was asked last: whose they are, and for those that are
-/// gone, why.
-pub(crate) type OwnChanges = BTreeMap<SessionId, (UserId, Option<Reason>)>;
-
-/// What another node says of an entry that it has.
-#[derive(Debug)]
-pub(super) struct Distant {
-    pub(super) node: NodeId,
-    profile: Arc<Profile>,
-    profile_stamp: ValueStamp,
-    since: Time,
-}
+use std::sync::Arc;
 
 impl Roster {
     /// Has the roster note from now on what changes of this node's entries. Called before anybody is in it.
     pub(crate) fn among(&mut self, me: NodeId) {
         (self.me, self.changed) = (me, Some(Box::default()));
+    }
+
+    /// Whether the node is one among several.
+    pub(crate) const fn is_among(&self) -> bool {
+        self.changed.is_some()
     }
 
     /// Whether there is something for [`Self::take_changed`].
@@ -162,6 +155,13 @@ impl Roster {
     pub(super) fn note_own(&mut self, user: &UserId, session: SessionId, gone: Option<Reason>) {
         if let Some(changed) = self.changed.as_mut() {
             changed.insert(session, (user.clone(), gone));
+        }
+    }
+
+    /// Notes that the locks of an entry of this node have changed.
+    pub(crate) fn note_locks(&mut self, user: &UserId, session: SessionId) {
+        if self.is_own(user, session) {
+            self.note_own(user, session, None);
         }
     }
 

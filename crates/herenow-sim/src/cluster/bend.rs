@@ -24,8 +24,8 @@ impl World {
     }
 
     /// What a node hears in a wrong world.
-    pub(super) fn bend(&mut self, node: usize, heard: Heard) -> Heard {
-        let Some(wrong) = self.wrong else { return heard };
+    pub(super) fn bend(&mut self, node: usize, heard: Heard) -> Option<Heard> {
+        let Some(wrong) = self.wrong else { return Some(heard) };
         let believed = |world: &Self, room| world.beliefs.get(&(node, room)).copied().unwrap_or_default();
         let bent = match (wrong, heard) {
             (Wrong::NoAudit, Heard::Audited { room, .. }) => Heard::AuditFailed { room },
@@ -40,6 +40,15 @@ impl World {
             (Wrong::UnknownIsDone, Heard::Written { room, stamp, outcome: Outcome::Unknown }) => {
                 Heard::Written { room, stamp, outcome: Outcome::Done }
             }
+            (Wrong::PlainVersion, Heard::News { room, mut news }) => {
+                let known = believed(self, room.clone()).0;
+                if known.is_some_and(|known| news.tag.number <= known.number) {
+                    return None;
+                }
+                news.before =
+                    if known.is_some_and(|known| known.number + 1 == news.tag.number) { known } else { news.before };
+                Heard::News { room, news }
+            }
             (Wrong::GapsIgnored, Heard::News { room, mut news }) => {
                 news.before = believed(self, room.clone()).0;
                 Heard::News { room, news }
@@ -51,7 +60,7 @@ impl World {
             let belief = self.beliefs.entry((node, room.clone())).or_default();
             belief.0 = Some(news.tag);
         }
-        bent
+        Some(bent)
     }
 
     pub(super) fn bend_snapshot(&self, mut snapshot: Snapshot, known: &[(NodeId, Stamp)]) -> Snapshot {

@@ -1,8 +1,8 @@
 //! What must hold in a cluster: at each edge that an observer is told, and at rest.
 use crate::cluster::{
-    faults::user_id,
+    faults::{USERS, user_id},
     node::Client,
-    watch::Edge,
+    watch::{Edge, Watcher},
     world::World,
 };
 use herenow_core::{
@@ -98,6 +98,9 @@ impl World {
                 }
                 for watcher in node.watchers.values().filter(|watcher| watcher.room == *room) {
                     let told = watcher.roster.as_ref().map(|told| told.keys().cloned().collect::<BTreeSet<_>>());
+                    if let Some(unrest) = self.unrest_of_belongings(at, watcher) {
+                        return Some(unrest);
+                    }
                     if told.as_ref() != Some(&truth) {
                         return Some(format!("{room} at node {at} was told as {told:?}, there are {truth:?}"));
                     }
@@ -114,9 +117,41 @@ impl World {
         self.unrest_of_store()
     }
 
+    /// Locks are held by who is there, by the same at all nodes; dots are those of the users.
+    fn unrest_of_belongings(&self, at: usize, watcher: &Watcher) -> Option<String> {
+        let room = &watcher.room;
+        for (name, (session, fence)) in &watcher.locks {
+            let is_there = |client: &Client| client.session == *session && client.is_open;
+            if !self.clients.iter().any(is_there) {
+                return Some(format!("lock {name} of {room} at node {at} is with {session}, which is gone"));
+            }
+            let stored = self.store.rooms.get(room).and_then(|stored| stored.locks.get(name));
+            if stored.is_some_and(|stored| (stored.1, stored.2) != (*session, *fence)) {
+                return Some(format!(
+                    "lock {name} of {room} at node {at} is with {session} under {fence}, not {stored:?}"
+                ));
+            }
+        }
+        let others = self.nodes.iter().filter(|node| node.is_up).flat_map(|node| node.watchers.values());
+        let mut others = others.filter(|other| other.room == *room);
+        if let Some(other) = others.find(|other| other.locks != watcher.locks) {
+            return Some(format!("locks of {room} at node {at}: {:?}, elsewhere {:?}", watcher.locks, other.locks));
+        }
+        for user in (0..USERS).map(user_id) {
+            let is_online = self.clients.iter().any(|client| client.is_open && user_id(client.user) == user);
+            if watcher.dots.get(&user).is_none_or(|dot| dot.is_some() != is_online) {
+                return Some(format!(
+                    "{user} is shown as {:?} at node {at}, online: {is_online}",
+                    watcher.dots.get(&user)
+                ));
+            }
+        }
+        None
+    }
+
     /// Nothing is left of dead nodes, and what is there is what is true.
     fn unrest_of_store(&self) -> Option<String> {
-        for (room, stored) in &self.store.rooms {
+        for (room, stored) in self.store.rooms.iter().filter(|(room, _)| self.rooms.contains(room)) {
             for (node, mark) in &stored.marks {
                 let at = self.nodes.iter().position(|held| held.is_up && held.id == *node);
                 let sessions: BTreeSet<_> = stored.sections.get(node).into_iter().flat_map(BTreeMap::keys).collect();

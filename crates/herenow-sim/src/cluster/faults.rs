@@ -8,11 +8,11 @@ use crate::cluster::{
 };
 use herenow_core::{
     cluster::door::NodeId,
-    command::{Command, Ending, Input, Interest, Patch},
-    id::{ConnectionKey, RoomId, SessionId, UserId},
+    command::{Command, Ending, HomeNews, Input, Interest, Patch},
+    id::{ConnectionKey, LockName, RoomId, SessionId, UserId},
     profile::{Profile, Status},
 };
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 impl World {
     /// One thing that somebody does, or that goes wrong.
@@ -87,7 +87,13 @@ impl World {
             grace_until: 0,
         });
         self.input(node, Input::Attached { session, profile, connection });
+        self.home(node, user, session, HomeNews::Arrived(Status::Active));
         self.input(node, join(session, room, false));
+    }
+
+    /// Says to the hub of a node what counts for a user's green dot.
+    pub(super) fn home(&mut self, node: usize, user: usize, session: SessionId, news: HomeNews) {
+        self.input(node, Input::Home { user: user_id(user), session, news });
     }
 
     fn open_client(&mut self) -> Option<usize> {
@@ -97,7 +103,8 @@ impl World {
 
     fn disconnect(&mut self) {
         let Some(at) = self.open_client() else { return };
-        let how = *self.rng.pick(&[Ending::Left, Ending::Closed, Ending::Lost, Ending::Kicked]).unwrap_or(&Ending::Left);
+        let how =
+            *self.rng.pick(&[Ending::Left, Ending::Closed, Ending::Lost, Ending::Kicked]).unwrap_or(&Ending::Left);
         if how == Ending::Closed && self.rng.percent(50) {
             // A reload, on whatever node.
             self.reload(at);
@@ -115,6 +122,7 @@ impl World {
         let client = Client { session, user, room: room.clone(), node, since: now, ..self.clients[at].clone() };
         self.clients.push(client);
         self.input(node, Input::Attached { session, profile, connection });
+        self.home(node, user, session, HomeNews::Arrived(Status::Active));
         self.input(node, join(session, room, false));
     }
 
@@ -131,6 +139,7 @@ impl World {
         let (node, session, user) = (client.node, client.session, client.user);
         self.say(|| format!("u{user} goes from node {node}, session {session}: {how:?}"));
         self.input(node, Input::Detached { session, how });
+        self.home(node, user, session, HomeNews::Departed(how));
     }
 
     fn vanish(&mut self) {
@@ -156,8 +165,18 @@ impl World {
             }
             1 | 2 => {
                 let status = if self.rng.percent(50) { Status::Idle } else { Status::Active };
+                self.home(node, user, session, HomeNews::Status(status));
                 Command::SetStatus { status }
             }
+            3 | 4 => {
+                let name = LockName::parse(["x", "y"][self.rng.index(2)]).unwrap_or_else(|_| unreachable!("a letter"));
+                if self.rng.percent(60) {
+                    Command::Lock { room, name, wait: self.rng.percent(50) }
+                } else {
+                    Command::Unlock { room, name }
+                }
+            }
+            5 => Command::StartTyping { room, target: None },
             _ => {
                 let key: Arc<str> = ["a", "b", "c"][self.rng.index(3)].into();
                 let value = self.rng.percent(75).then(|| self.rng.below(100).to_string().into());
@@ -179,12 +198,21 @@ impl World {
         let session = SessionId(self.rng.word());
         self.watchers += 1;
         let connection = ConnectionKey(WATCHERS_FROM + self.watchers);
-        let watcher = Watcher { room: room.clone(), session, roster: None, version: 0 };
+        let watcher = Watcher {
+            room: room.clone(),
+            session,
+            roster: None,
+            version: 0,
+            locks: BTreeMap::new(),
+            dots: BTreeMap::new(),
+        };
         self.nodes[node].watchers.insert(connection, watcher);
         let user = user_id(USERS + 1);
         let profile = Arc::new(Profile { user, name: "watcher".into(), avatar: None });
         self.input(node, Input::Attached { session, profile, connection });
         self.input(node, join(session, room, true));
+        let users = (0..USERS).map(user_id).collect();
+        self.input(node, Input::Asked { session, re: None, command: Command::Watch { users } });
     }
 
     fn unwatch(&mut self) {

@@ -81,7 +81,8 @@ impl World {
     fn new(plan: Plan) -> Self {
         let mut rng = Rng::new(plan.seed);
         let (nodes, rooms) = (rng.between(2, 4), rng.between(1, 3));
-        let room = |at: u64| RoomId::parse(&format!("room-{at}")).unwrap_or_else(|_| unreachable!("letters and digits"));
+        let room =
+            |at: u64| RoomId::parse(&format!("room-{at}")).unwrap_or_else(|_| unreachable!("letters and digits"));
         let store = Store { wrong: plan.wrong, ..Store::default() };
         let mut world = Self {
             now: 0,
@@ -120,14 +121,21 @@ impl World {
     fn calm(&mut self) {
         self.say(|| "nothing goes wrong any more".into());
         (self.is_calm, self.slow, self.swallow, self.lose_answers) = (true, 0, 0, 0);
+        let was_away = self.away_until > self.now;
         self.away_until = self.away_until.min(self.now);
         for at in 0..self.nodes.len() {
             let now = self.now;
             let node = &mut self.nodes[at];
             node.paused_until = node.paused_until.min(now);
+            let was_cut = node.is_up && node.link.cut_until > now;
             node.link.cut_until = node.link.cut_until.min(now);
+            if was_cut {
+                self.reconnect(at);
+            }
         }
-        self.break_links();
+        if was_away {
+            self.break_links();
+        }
     }
 
     /// Nothing is told while nothing happens.

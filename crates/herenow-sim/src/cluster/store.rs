@@ -2,7 +2,10 @@
 use crate::cluster::wrong::Wrong;
 use herenow_core::{
     cluster::{
-        door::{Held, LockDecision, News, NodeId, Outcome, Section, SectionChange, SectionEntry, Snapshot, Stamp, Tag, Written},
+        door::{
+            Held, LockDecision, News, NodeId, Outcome, Section, SectionChange, SectionEntry, Snapshot, Stamp, Tag,
+            Written,
+        },
         signs::Sign,
     },
     id::{LockName, RoomId, SessionId},
@@ -64,7 +67,9 @@ impl Store {
             Some(Held::Tomb(inc)) if stamp.inc <= *inc => return (Outcome::Fenced(*inc), None),
             Some(Held::Tomb(_)) => return (Outcome::Resync, None),
             Some(Held::Live(held)) if *held == stamp => return (Outcome::Done, None),
-            Some(Held::Live(held)) if held.inc != stamp.inc || held.seq + 1 != stamp.seq => return (Outcome::Resync, None),
+            Some(Held::Live(held)) if held.inc != stamp.inc || held.seq + 1 != stamp.seq => {
+                return (Outcome::Resync, None);
+            }
             None if !is_first => return (Outcome::Resync, None),
             Some(Held::Live(_)) | None => {}
         }
@@ -105,7 +110,9 @@ impl Store {
         let stored = self.rooms.get_mut(room)?;
         match stored.marks.get(&node)? {
             Held::Tomb(_) => return None,
-            Held::Live(held) if held.inc > stamp.inc && self.wrong != Some(Wrong::ReapIgnoresIncarnation) => return None,
+            Held::Live(held) if held.inc > stamp.inc && self.wrong != Some(Wrong::ReapIgnoresIncarnation) => {
+                return None;
+            }
             Held::Live(_) => {}
         }
         stored.sections.remove(&node);
@@ -195,7 +202,8 @@ impl Store {
     /// UNLOCK.
     pub fn free_lock(&mut self, room: &RoomId, name: &LockName, who: (NodeId, SessionId), fence: u64) {
         let Some(stored) = self.rooms.get_mut(room) else { return };
-        if stored.locks.get(name) == Some(&(who.0, who.1, fence)) {
+        let is_it = |held: &&(NodeId, SessionId, u64)| (held.0, held.1) == who && (fence == 0 || held.2 == fence);
+        if stored.locks.get(name).filter(is_it).is_some() {
             stored.locks.remove(name);
         }
     }

@@ -1,7 +1,8 @@
 //! Who looks on: what an observer at a node is told of a room must fit together, whatever happens to the store.
 use herenow_core::{
     event::{Event, Viewer},
-    id::{RoomId, SessionId, UserId},
+    id::{LockName, RoomId, SessionId, UserId},
+    profile::Status,
 };
 use std::collections::BTreeMap;
 
@@ -13,6 +14,10 @@ pub(super) struct Watcher {
     /// Who is there, as it was told; nothing before the first roster.
     pub(super) roster: Option<BTreeMap<UserId, Viewer>>,
     pub(super) version: u64,
+    /// Who holds which lock, as it was told.
+    pub(super) locks: BTreeMap<LockName, (SessionId, u64)>,
+    /// Who is online, as it was told.
+    pub(super) dots: BTreeMap<UserId, Option<Status>>,
 }
 
 /// A user came or went, as an observer was told.
@@ -33,6 +38,11 @@ impl Watcher {
             Event::Roster { view, .. } if view.room == self.room => {
                 let roster = view.viewers.iter().map(|viewer| (viewer.profile.user.clone(), viewer.clone()));
                 self.roster = Some(roster.collect());
+                let held = view
+                    .locks
+                    .iter()
+                    .filter_map(|lock| Some((lock.name.clone(), (lock.holder.as_ref()?.1, lock.fence))));
+                self.locks = held.collect();
                 self.version = view.version.number;
             }
             Event::Diff { view, .. } if view.room == self.room => {
@@ -59,6 +69,17 @@ impl Watcher {
                     }
                     edges.push(Edge { room: self.room.clone(), user: user.clone(), joined: true });
                 }
+            }
+            Event::Lock { room, lock } if *room == self.room => match &lock.holder {
+                Some((_, session)) => {
+                    self.locks.insert(lock.name.clone(), (*session, lock.fence));
+                }
+                None => {
+                    self.locks.remove(&lock.name);
+                }
+            },
+            Event::Statuses(dots) => {
+                self.dots.extend(dots.iter().map(|dot| (dot.user.clone(), dot.status)));
             }
             _ => {}
         }

@@ -14,7 +14,7 @@ use herenow_core::{
         signs::{RegistryAsk, RegistryHeard, RegistrySays, Sign},
         timing::Timing,
     },
-    command::{Ending, Input},
+    command::{Ending, HomeNews, Input},
     event::Output,
     id::RoomId,
     time::Time,
@@ -128,8 +128,9 @@ impl World {
 
     /// Hands something to a node's hub, at its next turn.
     pub(super) fn tell(&mut self, node: usize, heard: Heard) {
-        let heard = self.bend(node, heard);
-        self.input(node, Input::Cluster(heard));
+        if let Some(heard) = self.bend(node, heard) {
+            self.input(node, Input::Cluster(heard));
+        }
     }
 
     pub(super) fn input(&mut self, node: usize, input: Input) {
@@ -267,9 +268,10 @@ impl World {
         let client = &mut self.clients[at];
         if client.is_believed && !client.is_open {
             client.is_believed = false;
-            let (node, session) = (client.node, client.session);
+            let (node, session, user) = (client.node, client.session, client.user);
             client.grace_until = self.now;
             self.input(node, Input::Detached { session, how: Ending::TimedOut });
+            self.home(node, user, session, HomeNews::Departed(Ending::TimedOut));
         }
     }
 
@@ -296,7 +298,8 @@ impl World {
         let link = &mut self.nodes[at].link;
         link.numbers += 1;
         let (number, connection) = (link.numbers, link.connection);
-        let is_answered = !matches!(ask, Ask::Reap { .. } | Ask::Publish { .. } | Ask::Unsubscribe { .. } | Ask::FreeLock { .. });
+        let is_answered =
+            !matches!(ask, Ask::Reap { .. } | Ask::Publish { .. } | Ask::Unsubscribe { .. } | Ask::FreeLock { .. });
         if is_answered {
             link.open.insert(number, ask.clone());
             self.agenda.set(self.now + TIME_OVER_MS, Happening::TimeOver { node: at, connection, number });

@@ -249,6 +249,8 @@ fn detail_frames() -> Vec<(&'static str, String)> {
         ("lock_free", changed(lock("card-3", None, 8))),
         ("statuses", dots(&[("u1", Some(Status::Active)), ("u2", Some(Status::Idle)), ("u\"9", None)])),
         ("statuses_change", dots(&[("u1", None)])),
+        ("stale", encoded(&Event::Stale { room: room(), since: Some(Time::from_millis(1_767_225_600_000)) })),
+        ("fresh", encoded(&Event::Stale { room: room(), since: None })),
     ]
 }
 
@@ -292,6 +294,7 @@ fn answers() -> Vec<(&'static str, String)> {
         ("error", refused("9", Refusal::StateTooLarge { bytes: 5000, bytes_max: 4096 })),
         ("error_blocked", refused("7", Refusal::Blocked { retry_after: Duration::from_secs(60) })),
         ("error_lock", refused("16", Refusal::LockNotHeld)),
+        ("error_lock_unavailable", refused("16", Refusal::LockUnavailable)),
         ("error_locks", refused("14", Refusal::TooManyLocks { locks_max: 32 })),
         ("error_watch", encoded(&unwatched)),
         ("error_retry", native::error(&retry)),
