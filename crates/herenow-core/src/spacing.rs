@@ -38,15 +38,12 @@ impl Spacing {
         } else if was_quiet {
             first
         } else {
-            // Beyond the tick as well, which grows with the room; yet not for ever.
-            self.span.saturating_mul(2).clamp(first, SPAN_MAX)
+            // Beyond the tick as well, which grows with the room.
+            self.span.saturating_mul(2).max(first)
         };
         self.next = now + self.span.min(tick);
     }
 }
-
-/// More than any tick.
-const SPAN_MAX: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {
