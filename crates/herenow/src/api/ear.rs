@@ -2,8 +2,9 @@
 //! hears is bounded as for a slow client; whoever holds it takes frames away in their own time.
 use crate::{
     connection::{Connection, ConnectionSetup, Socket},
+    partition::Partition,
     presence::{Admission, Presence},
-    shard::{Partition, ToShard},
+    shard::ToShard,
 };
 use bytes::{Buf, Bytes};
 use herenow_core::{
