@@ -21,9 +21,10 @@ use crate::{
     },
     guest_route,
     heartbeat::Rhythm,
+    partition::Partition,
     presence::{Presence, PresenceSetup, Settings},
     server,
-    shard::{NoticeSink, Partition},
+    shard::NoticeSink,
 };
 use axum::Router;
 use herenow_core::{
@@ -33,7 +34,7 @@ use herenow_core::{
 };
 use herenow_wire::problem::Problem;
 use serde::Serialize;
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 use tokio::sync::broadcast;
 
 pub mod event;
@@ -68,6 +69,8 @@ pub enum StartError {
     Random(getrandom::Error),
     /// The configuration cannot be gone by.
     Assemble(AssembleError),
+    /// The system gives no random bytes or no thread. Trying again later may help.
+    System(io::Error),
 }
 
 /// Why the app's event was not told.
@@ -137,8 +140,9 @@ impl Embedded {
         let authority = assemble::authority(config, mode, &around, None).map_err(StartError::Assemble)?;
         let Surroundings { clock, revoked } = around.clone();
         let origins = assemble::origins(config, mode);
-        let setup = PresenceSetup { settings: settings(config), authority, revoked, origins, clock, notices };
-        let presence = Presence::start(setup).map_err(StartError::Random)?;
+        let cluster = assemble::cluster(config).map_err(StartError::Assemble)?;
+        let setup = PresenceSetup { settings: settings(config), authority, revoked, origins, clock, notices, cluster };
+        let presence = Presence::start(setup).map_err(StartError::System)?;
         let api = api(config, mode, (&presence, meters));
         let signer = Arc::new(Signer::new(mode.secret()));
         let mut router = server::router(presence.clone()).merge(assets::sdk_scripts());
@@ -279,6 +283,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Secret(error) => write!(f, "{error}"),
             Self::Random(_) => write!(f, "the system gives no random bytes"),
+            Self::System(_) => write!(f, "the system gives no random bytes or no thread"),
             Self::Assemble(error) => write!(f, "{error}"),
         }
     }
@@ -289,6 +294,7 @@ impl std::error::Error for StartError {
         match self {
             Self::Secret(_) => None,
             Self::Random(error) => Some(error),
+            Self::System(error) => Some(error),
             Self::Assemble(error) => std::error::Error::source(error),
         }
     }

@@ -141,7 +141,7 @@ fn answers() -> Value {
         })),
         "Token": object(&["token", "expires_at_ms"], json!({ "token": { "type": "string" }, "expires_at_ms": whole() })),
         "Health": object(&["status", "connections"], json!({ "status": { "const": "ok" }, "connections": whole() })),
-        "Ready": object(&["status"], json!({ "status": { "const": "ready" } })),
+        "Ready": object(&["status"], json!({ "status": { "enum": ["ready", "degraded"] } })),
         "Version": object(&["version", "node"], json!({ "version": { "type": "string" }, "node": { "type": "string" } })),
     })
 }
