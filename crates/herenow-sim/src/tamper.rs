@@ -1,6 +1,6 @@
 //! The hand that plants faults between the world and the hubs. The hubs themselves are what they are: a fault changes
 //! what goes in, or what comes out.
-use crate::{model::Model, mutation::Mutation, net::Frame, told::Told};
+use crate::{model::Model, mutation::Mutation, net::Frame, node::Forgets, told::Told};
 use herenow_core::{
     command::{Command, Evictee, Input, Reason},
     cursors::Point,
@@ -104,6 +104,11 @@ impl Tamper {
         }
     }
 
+    /// What the driver forgets of sessions that go on.
+    pub fn forgets(&self) -> Forgets {
+        Forgets { status: self.is(Mutation::StatusForgotten), watches: self.is(Mutation::WatchesForgotten) }
+    }
+
     /// Whether the driver forgets to say that somebody fell behind.
     pub fn forgets_behind(&mut self) -> bool {
         self.is(Mutation::BehindUnmarked) && self.strikes()
@@ -200,6 +205,8 @@ impl Tamper {
             | Mutation::TickIgnored
             | Mutation::WaiterSkipped
             | Mutation::BlockForgotten
+            | Mutation::WatchesForgotten
+            | Mutation::StatusForgotten
             | Mutation::FrameLost => {}
         }
     }
@@ -363,6 +370,8 @@ fn is_chance(mutation: Mutation, told: &Told) -> bool {
         | Mutation::TickIgnored
         | Mutation::WaiterSkipped
         | Mutation::BlockForgotten
+        | Mutation::WatchesForgotten
+        | Mutation::StatusForgotten
         | Mutation::FrameLost => false,
     }
 }

@@ -224,7 +224,7 @@ fn presence(config: &Config, mode: &Mode, parts: Parts) -> Result<Presence, getr
             pong_timeout: config.presence.pong_timeout,
             request_lease: config.presence.request_lease,
             auth_timeout: config.auth.first_frame_timeout,
-            drain_timeout: DRAIN_TIMEOUT,
+            drain_timeout: config.limits.drain_timeout,
         },
         frame_bytes_max: u32::try_from(config.limits.frame_bytes).unwrap_or(u32::MAX),
         outbox_bytes_max: config.limits.outbox_bytes,
@@ -269,5 +269,3 @@ impl std::error::Error for ServeError {
 
 /// Changes of the demo that wait to be told in their rooms.
 const DEMO_CHANGES_MAX: usize = 1024;
-/// How long a client may take nothing of what waits for it.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);

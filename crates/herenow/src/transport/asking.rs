@@ -72,21 +72,16 @@ impl Conversation {
 
     pub(super) fn watch(&mut self, re: Option<RequestId>, users: Vec<UserId>, inputs: &mut Inputs) {
         let watched_max = self.presence.settings().limits.watched_per_session_max;
-        let watched = &mut self.rare().watched;
-        let fresh: Vec<UserId> = users.iter().filter(|user| !watched.contains(*user)).cloned().collect();
-        if watched.len() + fresh.len() > watched_max {
+        if !self.presence.resumes().watch(&self.connection, &users, watched_max) {
             let refusal = Refusal::TooManyWatched { watched_max };
             return self.complain(&Problem { re, ..Problem::from(refusal) });
         }
-        watched.extend(fresh);
         self.ask_homes(users, |users| Command::Watch { users }, inputs);
         self.acknowledge(re);
     }
 
     pub(super) fn unwatch(&mut self, re: Option<RequestId>, users: Vec<UserId>, inputs: &mut Inputs) {
-        if let Some(rare) = &mut self.rare {
-            rare.watched.retain(|user| !users.contains(user));
-        }
+        self.presence.resumes().unwatch(&self.connection, &users);
         self.ask_homes(users, |users| Command::Unwatch { users }, inputs);
         self.acknowledge(re);
     }
@@ -146,6 +141,7 @@ impl Conversation {
     /// Tells the user's home, and every hub that knows the session, that it is active or idle.
     pub(super) fn set_status(&mut self, status: Status, re: Option<RequestId>, inputs: &mut Inputs) {
         self.status = status;
+        self.presence.resumes().set_status(&self.connection, status);
         if let Some(held) = self.rare.as_mut().and_then(|rare| rare.held.as_mut()) {
             held.status = None;
         }

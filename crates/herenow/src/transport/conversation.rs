@@ -29,7 +29,7 @@ use herenow_wire::{
         incoming::{CloseFrame, Incoming},
     },
 };
-use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc, time::Duration};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 /// One connection's side of the talk.
 ///
@@ -54,8 +54,6 @@ pub struct Conversation {
 /// What only some connections need, and most of these not for long.
 #[derive(Default)]
 pub(super) struct Rare {
-    /// Users of whose green dots the client is told.
-    pub(super) watched: BTreeSet<UserId>,
     pub(super) held: Option<Held>,
     /// The session to go on with that the request named, until the client has said who it is.
     pub(super) resume: Option<Box<str>>,

@@ -6,8 +6,8 @@ use crate::{
     transport::conversation::{Contest, Conversation, Inputs, Membership, Place, bits, problem_of},
 };
 use herenow_core::{
-    command::{Ending, Evictee, HomeNews, Reason},
-    id::RequestId,
+    command::{Command, Ending, Evictee, HomeNews, Reason},
+    id::{RequestId, UserId},
 };
 use herenow_wire::{
     board,
@@ -56,14 +56,19 @@ impl Conversation {
 
     pub(super) fn welcome(&mut self, identity: Identity, resumed: Option<Claimed>, inputs: &mut Inputs) {
         self.connection.note_known(&identity.profile.user, identity.ends_at());
+        if identity.ends_at() < self.now() + self.presence.settings().rhythm.auth_timeout {
+            // Where the token came in a frame, the next look at the connection is planned for the end of that time.
+            self.presence.watch_expiry(&self.connection);
+        }
         let resumed = resumed.filter(|claimed| self.presence.resumes().take(claimed, &self.connection));
         if let Some(claimed) = &resumed {
             self.connection.go_on_with(claimed.session);
-        }
-        self.is_unconfirmed = resumed.is_some();
-        if let Some(claimed) = &resumed {
             self.presence.end_unclaimed_later(claimed.session, &identity.profile.user);
         }
+        self.is_unconfirmed = resumed.is_some();
+        let (status, watched) =
+            resumed.as_ref().map(|claimed| self.presence.resumes().luggage(claimed.session)).unwrap_or_default();
+        self.status = status;
         let text = match self.connection.dialect() {
             Dialect::Native => {
                 let resume = self.presence.resumes().hold(&self.connection, &identity.profile.user, resumed.as_ref());
@@ -82,6 +87,20 @@ impl Conversation {
         }
         self.identity = Some(identity);
         self.say(&text);
+        self.watch_on(watched, inputs);
+    }
+
+    /// Has a session that goes on be told of those whom it watches, as far as its token lets it still.
+    fn watch_on(&mut self, watched: Vec<UserId>, inputs: &mut Inputs) {
+        let (watched, forbidden) = self.may_watch(watched);
+        self.presence.resumes().unwatch(&self.connection, &forbidden);
+        self.ask_homes(watched, |users| Command::Watch { users }, inputs);
+    }
+
+    /// Those of some users who may be watched, and those who may not.
+    fn may_watch(&self, users: Vec<UserId>) -> (Vec<UserId>, Vec<UserId>) {
+        let grants = self.identity.as_ref().map(|identity| &identity.grants);
+        users.into_iter().partition(|user| grants.is_some_and(|grants| grants.may_watch(user)))
     }
 
     fn welcome_frame(&self, identity: &Identity, handed: &Handed) -> String {
@@ -145,6 +164,11 @@ impl Conversation {
             Dialect::Board => board::connected(&identity.profile),
         };
         self.identity = Some(identity);
+        let (_, watched) = self.presence.resumes().luggage(session);
+        let (_, forbidden) = self.may_watch(watched);
+        if !forbidden.is_empty() {
+            self.unwatch(None, forbidden, inputs);
+        }
         self.say(&text);
     }
 }

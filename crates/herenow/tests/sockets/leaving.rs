@@ -256,6 +256,21 @@ async fn an_expired_token_ends_the_connection_with_the_reason_expired() {
     assert_eq!(alice.close_code().await, Some(4001));
 }
 
+#[tokio::test]
+async fn a_token_in_the_first_frame_ends_to_the_second_as_well() {
+    // The next look at a connection that has not said who it is would come after a minute.
+    let (server, mut bob) = watched(|config| config.auth.first_frame_timeout = Duration::from_secs(60)).await;
+    let claims =
+        Claims { now_unix_s: crate::common::now_unix_s() - 14, ttl: Duration::from_secs(10), ..Claims::of("x") };
+    let mut alice = Peer(raw::connect(&server.url()).open().await.unwrap());
+    alice.say(json!({"type":"auth","token":claims.sign("alice")})).await;
+    assert_eq!(alice.hear().await["type"], "connected");
+    alice.join(ROOM).await;
+    assert_eq!(bob.hear().await["type"], "user_joined");
+    assert!(hears_left(&mut bob, "alice", "expired").await < Duration::from_secs(4));
+    assert_eq!(alice.close_code().await, Some(4001));
+}
+
 /// The one test of the numbers themselves: 6 s of typing, 5 s after a closed page, 10 s after a lost connection.
 #[tokio::test]
 async fn the_default_times_are_those_promised() {
