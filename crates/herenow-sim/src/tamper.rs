@@ -434,6 +434,7 @@ fn second_tab_joined(told: &mut Vec<Told>, at: usize, model: &Model) {
         left: Vec::new(),
         updated: Vec::new(),
         count: view.count,
+        gear: view.gear,
     };
     told.push(Told { event: Event::Diff { re: None, view: Arc::new(diff), typing: None, locks: None }, to });
 }

@@ -102,6 +102,7 @@ async fn t_01_a_peer_that_answers_nothing_is_told_gone_by_timeout_and_one_that_a
     .await;
     let alice = joined(&server, &mut bob, "alice").await;
     let took = hears_left(&mut bob, "alice", "timeout").await;
+    println!("half-open: left after {:.1} s, of 0.5 s to the next ping and 0.5 s for its answer", took.as_secs_f64());
     assert!(took > Duration::from_millis(500) && took < Duration::from_millis(2500), "{took:?}");
     // Bob has said nothing since he joined, and was pinged more than once.
     server.mark(ROOM, 1).await;

@@ -11,6 +11,7 @@ mod churn;
 mod common;
 mod detail;
 mod dots;
+mod files;
 mod gears;
 mod leaving;
 mod long;
