@@ -261,4 +261,12 @@ pub(crate) const PLANTS: &[Plant] = &[
         build: SOCKETS,
         test: "whom_a_new_token_does_not_let_be_watched_is_told_no_more",
     },
+    Plant {
+        rule: "Who turns invisible stays in the rooms",
+        file: "crates/herenow/src/transport/opening.rs",
+        find: "            let command = Command::Join { room, interest, observe: true,",
+        replace: "            let command = Command::Join { room, interest, observe: false,",
+        build: SOCKETS,
+        test: "t_29_who_turns_invisible_is_told_as_gone_once_everywhere_and_nothing_of_them_stays",
+    },
 ];

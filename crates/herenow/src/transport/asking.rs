@@ -22,17 +22,22 @@ impl Conversation {
             _ => {}
         }
         match &command {
-            Command::Join { state, observe, .. } => {
+            Command::Join { state, observe, interest, sessions, .. } => {
                 let place = if *observe { Place::Observer } else { Place::Viewer };
+                let (interest, sessions) = (*interest, *sessions);
                 match self.rooms.iter_mut().find(|held| held.room == room) {
-                    Some(held) => (held.place, held.is_departed) = (place, false),
+                    Some(held) => {
+                        (held.place, held.interest, held.sessions, held.is_departed) =
+                            (place, interest, sessions, false);
+                    }
                     None => {
                         // What the hub would refuse must not count as a room of the session.
                         if let Err(refusal) = self.admit_room(state.as_ref()) {
                             return self.complain(&Problem::refused(re, room, refusal));
                         }
                         self.rooms.reserve_exact(1);
-                        self.rooms.push(Membership { room: room.clone(), place, is_departed: false });
+                        let room = room.clone();
+                        self.rooms.push(Membership { room, place, interest, sessions, is_departed: false });
                     }
                 }
             }

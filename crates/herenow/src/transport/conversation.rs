@@ -10,7 +10,7 @@ use crate::{
     shard::{Partition, ToShard},
 };
 use herenow_core::{
-    command::{Command, Ending, HomeNews, Patch},
+    command::{Command, Ending, HomeNews, Interest, Patch},
     cursors::Point,
     id::{RequestId, RoomId, SessionId, UserId},
     profile::{Profile, Status},
@@ -98,6 +98,10 @@ pub(super) struct Held {
 pub(super) struct Membership {
     pub(super) room: RoomId,
     pub(super) place: Place,
+    /// What it hears there.
+    pub(super) interest: Interest,
+    /// Of single sessions as well.
+    pub(super) sessions: bool,
     /// It was refused, or put out since.
     pub(super) is_departed: bool,
 }

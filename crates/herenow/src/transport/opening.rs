@@ -2,7 +2,7 @@
 use crate::{
     auth::{rights::Rights, token::Identity},
     resume::{Claim, Claimed},
-    shard::ToShard,
+    shard::{Partition, ToShard},
     transport::conversation::{Contest, Conversation, Inputs, Membership, Place, bits, problem_of},
 };
 use herenow_core::{
@@ -16,6 +16,7 @@ use herenow_wire::{
     native::{self, Welcome, WelcomeLimits},
     problem::Problem,
 };
+use std::sync::Arc;
 
 impl Conversation {
     /// Begins with a new session, or goes on with an old one. Where another connection seems to hold that one, the answer
@@ -84,6 +85,9 @@ impl Conversation {
         self.is_online = !identity.grants.is_invisible();
         if self.is_online {
             inputs.push(self.home_news(&identity.profile.user, HomeNews::Arrived(self.status)));
+        } else if self.is_unconfirmed {
+            // It may have been seen on its last connection.
+            inputs.push(self.home_news(&identity.profile.user, HomeNews::Departed(Ending::Left)));
         }
         self.identity = Some(identity);
         self.say(&text);
@@ -95,6 +99,29 @@ impl Conversation {
         let (watched, forbidden) = self.may_watch(watched);
         self.presence.resumes().unwatch(&self.connection, &forbidden);
         self.ask_homes(watched, |users| Command::Watch { users }, inputs);
+    }
+
+    /// Has the session be seen from now on, or not. Who is not seen any more leaves all rosters, and hears the rooms on; who
+    /// is seen again is a viewer where they join again.
+    fn be_seen(&mut self, is_seen: bool, inputs: &mut Inputs) {
+        let Some(profile) = self.identity.as_ref().map(|identity| Arc::clone(&identity.profile)) else { return };
+        if self.is_online == is_seen {
+            return;
+        }
+        self.is_online = is_seen;
+        if is_seen {
+            return inputs.push(self.home_news(&profile.user, HomeNews::Arrived(self.status)));
+        }
+        inputs.push(self.home_news(&profile.user, HomeNews::Departed(Ending::Left)));
+        let session = self.connection.session();
+        let (presence, rooms) = (&self.presence, self.rooms.iter_mut());
+        for held in rooms.filter(|held| held.place == Place::Viewer && !held.is_departed) {
+            held.place = Place::Observer;
+            let (room, interest, sessions) = (held.room.clone(), held.interest, held.sessions);
+            let (shard, partition) = (presence.shard_of(&room), Partition::of(&room));
+            let command = Command::Join { room, interest, observe: true, state: None, since: None, sessions };
+            inputs.push((shard, ToShard::Ask { session, partition, re: None, command }));
+        }
     }
 
     /// Those of some users who may be watched, and those who may not.
@@ -163,7 +190,9 @@ impl Conversation {
             Dialect::Native => native::renewed(re.as_ref(), Some(identity.expires_at)),
             Dialect::Board => board::connected(&identity.profile),
         };
+        let is_seen = !identity.grants.is_invisible();
         self.identity = Some(identity);
+        self.be_seen(is_seen, inputs);
         let (_, watched) = self.presence.resumes().luggage(session);
         let (_, forbidden) = self.may_watch(watched);
         if !forbidden.is_empty() {

@@ -123,3 +123,21 @@ async fn who_takes_what_waits_for_it_and_never_answers_is_gone_after_ten_rounds_
     assert!(took > Duration::from_millis(3500), "{took:?}");
     println!("silent reader: gone {:.1} s after its last word, ten rounds of pings", took.as_secs_f64());
 }
+
+#[tokio::test]
+async fn who_takes_nothing_is_cut_off_after_the_time_that_is_set_though_it_speaks() {
+    let (server, leaving, mut silent) = room(Duration::from_millis(500)).await;
+    publish(&server, 20).await;
+    let began = Instant::now();
+    while !leaving.is_finished() {
+        assert!(began.elapsed() < STEP, "still alive");
+        // It may be cut off meanwhile.
+        let mut bytes = Vec::new();
+        ClientFrame::text(&json!({"type":"ping"}).to_string(), [1, 2, 3, 4]).put(&mut bytes);
+        let _ = silent.0.write_all(&bytes).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let took = began.elapsed();
+    assert_eq!(leaving.await.unwrap(), "lost", "after {took:?}");
+    assert!(took > Duration::from_millis(2900), "{took:?}");
+}
