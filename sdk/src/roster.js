@@ -120,7 +120,7 @@ function takeRoster(roster, frame, keeps) {
 
 /** @type {(roster: Roster, frame: Frame) => Applied | undefined} */
 function takeDiff(roster, frame) {
-  const { v, from, count, joined = [], left = [], updated = [] } = frame;
+  const { v, from, count, gear = "live", joined = [], left = [], updated = [] } = frame;
   const have = roster.version;
   const isAnswer = frame.typing || frame.locks;
   const isKnown = isSame(have, v);
@@ -148,7 +148,7 @@ function takeDiff(roster, frame) {
       viewers.set(id, viewer);
       noteChange(changes, before, viewer);
     }
-    next = { ...roster, version: v, viewers: inOrder([...viewers.values()]), count, typing, sessions };
+    next = { ...roster, version: v, viewers: joined.length ? inOrder([...viewers.values()]) : viewers, count, gear, typing, sessions };
   }
   return isAnswer ? whole(next, frame, changes) : { roster: next, changes };
 }
