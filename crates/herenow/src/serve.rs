@@ -18,6 +18,7 @@ use crate::{
     problem::Problem,
     server,
     shard::NoticeSink,
+    webhooks::handle::{Start, WebhookError, Webhooks},
 };
 use axum::{
     Router,
@@ -44,6 +45,8 @@ pub enum ServeError {
     Random(getrandom::Error),
     /// The configuration cannot be gone by.
     Assemble(AssembleError),
+    /// Webhooks cannot be kept.
+    Webhooks(WebhookError),
     /// Signals cannot be listened to.
     Signal(io::Error),
 }
@@ -57,6 +60,7 @@ pub struct Server {
     router: Router,
     demo: Option<Demo>,
     api: Api,
+    webhooks: Webhooks,
     shutdown_grace: Duration,
 }
 
@@ -71,16 +75,19 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         let meters = Arc::<Meters>::default();
-        let (counted, told) = (Arc::clone(&meters), notices);
+        let webhooks = Webhooks::new(meters.webhooks.clone());
+        let (counted, posted, told) = (Arc::clone(&meters), webhooks.clone(), notices);
         let notices = Arc::new(move |now: Time, notice: &Notice| {
             counted.note(notice);
+            posted.note(now, notice);
             told(now, notice);
         });
         let around = Surroundings { clock: Clock::start(), revoked: Arc::default() };
         let authority = assemble::authority(config, mode, &around, None).map_err(ServeError::Assemble)?;
         let presence = presence(config, mode, Parts { authority, around: around.clone(), notices });
         let presence = presence.map_err(ServeError::Random)?;
-        let api = api(config, mode, (&presence, meters));
+        start_webhooks(config, &webhooks, &presence)?;
+        let api = api(config, mode, (&presence, meters, webhooks.clone()));
         let mut router = server::router(presence.clone()).merge(assets::sdk_scripts());
         router = router.merge(api::routes::router(api.clone()));
         if mode.is_dev() {
@@ -91,7 +98,7 @@ impl Server {
             router = router.merge(guest_route::router(guests, presence.clone()));
         }
         let shutdown_grace = config.server.shutdown_grace;
-        Ok(Self { listener, address, presence, around, router, demo: None, api, shutdown_grace })
+        Ok(Self { listener, address, presence, around, router, demo: None, api, webhooks, shutdown_grace })
     }
 
     /// Where it listens: the port is the real one where 0 was asked for.
@@ -107,6 +114,11 @@ impl Server {
     /// What stays the same while its configuration changes.
     pub fn around(&self) -> &Surroundings {
         &self.around
+    }
+
+    /// Its webhooks.
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.webhooks
     }
 
     /// Adds routes.
@@ -160,6 +172,7 @@ impl Server {
         };
         server::serve(self.listener, self.router, stop).await;
         self.presence.drain(self.shutdown_grace).await;
+        self.webhooks.close().await;
     }
 }
 
@@ -196,7 +209,14 @@ async fn guard_dev(State(presence): State<Presence>, request: Request, next: Nex
     }
 }
 
-fn api(config: &Config, mode: &Mode, (presence, meters): (&Presence, Arc<Meters>)) -> Api {
+fn start_webhooks(config: &Config, webhooks: &Webhooks, presence: &Presence) -> Result<(), ServeError> {
+    let Some(settings) = assemble::webhooks(config).map_err(ServeError::Assemble)? else { return Ok(()) };
+    let (spool, events_max) = (config.webhooks.spool_path(), config.webhooks.spool_events);
+    let start = Start { settings, spool, events_max, presence: presence.downgrade() };
+    webhooks.start(start).map_err(ServeError::Webhooks)
+}
+
+fn api(config: &Config, mode: &Mode, (presence, meters, webhooks): (&Presence, Arc<Meters>, Webhooks)) -> Api {
     Api::new(ApiSetup {
         presence: presence.clone(),
         signer: Signer::new(mode.secret()),
@@ -205,6 +225,7 @@ fn api(config: &Config, mode: &Mode, (presence, meters): (&Presence, Arc<Meters>
         hosted_max: config.api.hosted_viewers,
         streams_per_address: config.api.streams_per_address,
         meters,
+        webhooks,
     })
 }
 
@@ -251,6 +272,7 @@ impl fmt::Display for ServeError {
             }
             Self::Random(_) => write!(f, "the system gives no random bytes"),
             Self::Assemble(error) => write!(f, "{error}"),
+            Self::Webhooks(error) => write!(f, "{error}"),
             Self::Signal(_) => write!(f, "cannot listen to signals"),
         }
     }
@@ -263,6 +285,7 @@ impl std::error::Error for ServeError {
             Self::Listen { error, .. } | Self::Signal(error) => Some(error),
             Self::Random(error) => Some(error),
             Self::Assemble(error) => std::error::Error::source(error),
+            Self::Webhooks(error) => std::error::Error::source(error),
         }
     }
 }
