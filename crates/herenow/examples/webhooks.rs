@@ -5,10 +5,13 @@ use aws_lc_rs::hmac;
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, http::StatusCode, routing::post};
 use std::{collections::HashSet, sync::Arc, sync::Mutex, time::SystemTime};
 
+/// Takes calls, and tells each event once.
 pub struct Receiver {
+    /// What signs them.
     pub secret: String,
-    /// Yours: a unique column of the table that the events change.
+    /// Keys that came. Yours: a unique column of the table that the events change.
     pub seen: Mutex<HashSet<String>>,
+    /// Hears each event.
     pub hear: fn(&str),
 }
 
@@ -40,6 +43,7 @@ async fn take(State(receiver): State<Arc<Receiver>>, headers: HeaderMap, body: B
     StatusCode::NO_CONTENT
 }
 
+/// Its route.
 pub fn router(receiver: Receiver) -> Router {
     Router::new().route("/", post(take)).with_state(Arc::new(receiver))
 }
