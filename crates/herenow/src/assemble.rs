@@ -17,6 +17,7 @@ use crate::{
         settings::{ClusterConfig, Config},
     },
     outgoing::{Outgoing, OutgoingSetup, WebAddress},
+    webhooks::settings::{Settings as WebhookSettings, receiver},
 };
 use herenow_core::cluster::timing::Timing;
 use std::{fmt, fs, io, path::PathBuf, sync::Arc, time::Duration};
@@ -55,6 +56,8 @@ pub enum AssembleError {
         /// Why.
         error: io::Error,
     },
+    /// There is an address for webhooks, but nothing to sign with.
+    NoWebhookSecret,
     /// The system gives no random bytes.
     Random(getrandom::Error),
 }
@@ -103,6 +106,27 @@ pub fn cluster(config: &Config) -> Result<Option<ClusterSetup>, AssembleError> {
     let roots = redis_ca.as_ref().map(read).transpose()?;
     let route = Route { address, roots, answer_timeout: REDIS_TIMEOUT };
     Ok(Some(ClusterSetup { route, keys: name.clone(), timing: Timing::default() }))
+}
+
+/// Who is told of joins and leaves by HTTP, if anybody is.
+///
+/// # Errors
+/// See [`AssembleError`].
+pub fn webhooks(config: &Config) -> Result<Option<Arc<WebhookSettings>>, AssembleError> {
+    let webhooks = &config.webhooks;
+    let Some(address) = webhooks.url.clone() else { return Ok(None) };
+    let first = webhooks.secret.clone().ok_or(AssembleError::NoWebhookSecret)?;
+    let receiver = receiver(address, webhooks.reach(), webhooks.timeout);
+    let outgoing = receiver.map_err(|error| AssembleError::Certificates { key: "webhooks.url", error })?;
+    Ok(Some(Arc::new(WebhookSettings {
+        outgoing,
+        secrets: [first].into_iter().chain(webhooks.second_secret.clone()).collect(),
+        kinds: webhooks.events,
+        rooms: webhooks.rooms.clone(),
+        retry_max: webhooks.retry_max,
+        give_up: webhooks.give_up,
+        return_grace: webhooks.return_grace,
+    })))
 }
 
 /// Which pages may connect, as a configuration says.
@@ -223,6 +247,11 @@ impl fmt::Display for AssembleError {
                 "{key} cannot be asked by https, since this system has no certificates to trust; install \
                  ca-certificates, or name a file of them in SSL_CERT_FILE"
             ),
+            Self::NoWebhookSecret => write!(
+                f,
+                "webhooks.url is set, but webhooks.secret is not, so that your app could not know who calls it; set \
+                 HERENOW_WEBHOOKS__SECRET"
+            ),
             Self::Random(_) => write!(f, "the system gives no random bytes"),
         }
     }
@@ -233,7 +262,7 @@ impl std::error::Error for AssembleError {
         match self {
             Self::KeyFile { error, .. } | Self::Certificates { error, .. } | Self::RedisCa { error, .. } => Some(error),
             Self::Random(error) => Some(error),
-            Self::Key { .. } | Self::Keys(_) => None,
+            Self::Key { .. } | Self::Keys(_) | Self::NoWebhookSecret => None,
         }
     }
 }

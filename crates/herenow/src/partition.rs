@@ -20,13 +20,9 @@ impl Partition {
         Self((xxh3_64(user.as_str().as_bytes()) % Self::COUNT as u64) as u8)
     }
 
-    /// The partition of a number.
-    ///
-    /// # Panics
-    /// Where the number is not below [`Self::COUNT`].
-    pub fn numbered(index: usize) -> Self {
-        assert!(index < Self::COUNT, "there is no partition {index}");
-        Self(index as u8)
+    /// The partition of a number below [`Self::COUNT`].
+    pub fn at(index: usize) -> Option<Self> {
+        u8::try_from(index).ok().filter(|_| index < Self::COUNT).map(Self)
     }
 
     /// A number below [`Self::COUNT`].

@@ -287,7 +287,8 @@ impl Shard {
                     Output::Notice(notice) => (self.notices)(now, &notice),
                     Output::Cluster(ask) => {
                         if let Some(seat) = &self.cluster {
-                            seat.asks.ask(Partition::numbered(self.index + at * self.count), ask);
+                            let partition = Partition::at(self.index + at * self.count);
+                            seat.asks.ask(partition.expect("a hub is that of a partition"), ask);
                         }
                     }
                 }

@@ -1,5 +1,8 @@
 //! Numbers for Prometheus. Sums only: nothing is labelled by user or room, so that a scrape tells nobody who is where.
-use crate::cluster::status::{ClusterStatus, LinkState};
+use crate::{
+    cluster::status::{ClusterStatus, LinkState},
+    webhooks::meters::WebhookMeters,
+};
 use herenow_core::{cluster::replicas::Counters, command::Reason, event::Notice};
 use herenow_wire::words;
 use http::StatusCode;
@@ -20,6 +23,8 @@ pub struct Meters {
     joins: Counter,
     leaves: Family<LeaveLabels, Counter>,
     typing: Counter,
+    /// What webhooks count.
+    pub webhooks: WebhookMeters,
 }
 
 /// What is measured when somebody asks.
@@ -64,6 +69,7 @@ impl Meters {
             Notice::Joined { .. } => drop(self.joins.inc()),
             Notice::Left { reason, .. } => drop(self.leave(*reason).inc()),
             Notice::Typing { .. } => drop(self.typing.inc()),
+            Notice::Updated { .. } => {}
         }
     }
 
@@ -94,6 +100,7 @@ impl Meters {
         if let Some((status, counters)) = cluster {
             register_cluster(&mut registry, status, counters);
         }
+        self.webhooks.register(&mut registry);
         let mut text = String::new();
         // Writing into a `String` cannot fail; the result is there for other sinks.
         let _ = encode(&mut text, &registry);
@@ -146,6 +153,8 @@ mod tests {
             "herenow_rooms 2",
             "herenow_hosted_viewers 7",
             "herenow_joins_total 0",
+            "herenow_webhook_notices_dropped_total 0",
+            "herenow_webhook_events_pending 0",
             "# EOF",
         ] {
             assert!(text.lines().any(|said| said == line), "{line} is not in\n{text}");
