@@ -61,6 +61,12 @@ for (const colorScheme of ["light", "dark"]) {
     await alice.getByTestId("watch").and(alice.locator(":visible")).waitFor();
     await look(alice, "watching");
     await look(bob, "editing");
+    await alice.getByTestId("board-name").getByRole("button").click();
+    await bob.getByTestId("board-name").getByTestId("chip").waitFor();
+    await look(alice, "naming the board");
+    await look(bob, "somebody names the board");
+    await alice.keyboard.press("Escape");
+    await alice.getByTestId("board-name").getByRole("button").waitFor();
     await composer(alice, "list-todo").focus();
     await look(alice, "writing a task");
     for (const tab of ["wire", "lab", "use"]) {
