@@ -1,5 +1,22 @@
 //! A presence server inside another program: its routes for the program's router, its rooms for the program's code. Has no
 //! listener and prints nothing; that is for the program, or for [`crate::serve`].
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let herenow = herenow::embed::Embedded::builder().start()?;
+//! let routes = axum::Router::<()>::new().nest("/presence", herenow.router());
+//! // For the page of a user whom the program knows, with `connect` of `/presence/sdk.js`: `connect({ auth: async () => token })`.
+//! let token = herenow.token("alice").name("Alice").room("board-*").mint()?;
+//! let (viewers, count) = herenow.viewers("board-1", 100).await?;
+//! assert_eq!((viewers.len(), count.users), (0, 0), "nobody has come yet");
+//! herenow.publish("board-1", "task_created", &["Ship it"]).await?;
+//! # drop((routes, token));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A whole app is the example `axum_app`.
 use crate::{
     api::{
         self,
@@ -155,7 +172,7 @@ impl Embedded {
     }
 
     /// All routes: `/ws` and what speaks the same without WebSocket, `/sdk.js`, the HTTP API. To merge into the program's own,
-    /// or to nest below a path, which `connect({ url })` in a page then names. Its fallback answers 404 as a problem.
+    /// or to nest below a path: the `sdk.js` below it knows where it is. Its fallback answers 404 as a problem.
     ///
     /// What is counted by address needs the addresses: serve the program's router with
     /// `into_make_service_with_connect_info::<SocketAddr>()`.
