@@ -81,13 +81,7 @@ export class Card {
     this.#task = task;
     this.#menuButton.setAttribute("aria-label", t("moreFor", { title: task.title }));
     this.#drawTexts();
-    const { assigneeId: id } = task;
-    if (this.#assignee.dataset.user === (id ?? undefined)) return;
-    if (!id) return void (delete this.#assignee.dataset.user, this.#assignee.replaceChildren());
-    this.#assignee.dataset.user = id;
-    const name = capitalized(id);
-    this.#assignee.title = t("assigned", { name });
-    this.#assignee.replaceChildren(avatar({ id, name }, "tiny"), make("bdi", {}, name));
+    this.#drawAssignee();
   }
 
   /**
@@ -106,6 +100,7 @@ export class Card {
     if (isOther || typists.length > 0) this.#movedAt = performance.now();
     this.#draft = this.#holder ? draft : null;
     this.#drawTexts();
+    this.#drawAssignee();
     const seen = watchers.filter(({ id }) => id !== this.#holder?.user.id).slice(0, DOTS_MAX);
     const key = seen.map(({ id }) => id).join();
     if (this.#watchers.dataset.who !== key) {
@@ -165,6 +160,20 @@ export class Card {
     this.#title.textContent = title;
     this.#description.textContent = text;
     this.#description.hidden = text === "" || this.#field !== null;
+  }
+
+  #drawAssignee() {
+    const id = this.#task?.assigneeId;
+    if (!id) return void (delete this.#assignee.dataset.user, this.#assignee.replaceChildren());
+    // Who has not been here yet is known by the id only.
+    const here = this.#acts.room.viewers.get().find(({ user }) => user.id === id)?.user;
+    if (!here && this.#assignee.dataset.user === id) return;
+    const user = here ?? { id, name: capitalized(id) };
+    const sentence = t("assigned", { name: user.name });
+    if (this.#assignee.dataset.user === id && this.#assignee.title === sentence) return;
+    this.#assignee.dataset.user = id;
+    this.#assignee.title = sentence;
+    this.#assignee.replaceChildren(avatar(user, "tiny"), make("bdi", {}, user.name));
   }
 
   async #acquire() {

@@ -140,3 +140,33 @@ test("a reset brings the board back for everybody", async () => {
   }
   await alice.getByTestId("feed").getByText("Bob\u2069 reset the board").waitFor();
 });
+
+test("names of people and of the board are text, whatever is in them", async () => {
+  const alice = await people.board("alice");
+  const strange = await people.board("mallory", { name: STRANGE.markup });
+  await people.board("fox", { name: STRANGE.emoji });
+  await see(alice, "alice", "mallory", "fox");
+  for (const [label, shown] of [[STRANGE.markup, STRANGE.markup], ["🦊", STRANGE.emoji]]) {
+    await alice.locator('[data-task="task-2"]').getByTestId("card-menu").click();
+    await alice.getByRole("menuitem").filter({ hasText: "Assign to" }).filter({ hasText: label }).click();
+    await alice.locator('[data-task="task-2"] .assignee').getByText(shown, { exact: true }).waitFor();
+  }
+  await strange.getByTestId("board-name").getByRole("button").click();
+  await strange.getByTestId("board-name-edit").pressSequentially("x");
+  await alice.getByTestId("board-name").getByTestId("chip").getByText(STRANGE.markup).waitFor();
+  for (const name of [STRANGE.markup, STRANGE.override]) {
+    await strange.getByTestId("board-name-edit").or(strange.getByTestId("board-name").getByRole("button")).click();
+    await strange.getByTestId("board-name-edit").fill(name);
+    await strange.getByTestId("board-name-edit").press("Enter");
+    await alice.getByTestId("board-name").getByRole("button", { name, exact: true }).waitFor();
+    await alice.getByTestId("feed").getByText("renamed the board").first().waitFor();
+  }
+  assert.equal(await alice.locator("img").count(), 0);
+  const isolated = await alice.getByTestId("board-name").getByRole("button").evaluate((button) => getComputedStyle(button).display);
+  assert.equal(isolated, "block", "a box of its own keeps its writing direction to itself");
+  await startRenaming(strange, "Write the announcement");
+  await alice.locator('[data-task="task-1"]').getByTestId("chip").getByText(STRANGE.markup).waitFor();
+  await alice.locator('[data-task="task-1"]').getByTestId("card-title").click();
+  await alice.locator('[data-task="task-1"]').getByTestId("watch").getByText(STRANGE.markup).waitFor();
+  assert.equal(await alice.locator("img").count(), 0);
+});
