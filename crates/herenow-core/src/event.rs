@@ -366,8 +366,19 @@ pub enum Notice {
         room: RoomId,
         /// Who.
         profile: Arc<Profile>,
+        /// The version that this took.
+        version: Version,
         /// How many are there now.
         count: Count,
+    },
+    /// The name, status or state of a user in a room changed.
+    Updated {
+        /// Where.
+        room: RoomId,
+        /// Who.
+        profile: Arc<Profile>,
+        /// The version that this took.
+        version: Version,
     },
     /// A user is no longer in a room.
     Left {
@@ -377,6 +388,8 @@ pub enum Notice {
         profile: Arc<Profile>,
         /// Why.
         reason: Reason,
+        /// The version that this took.
+        version: Version,
         /// How many are there now.
         count: Count,
         /// When they came.

@@ -187,12 +187,13 @@ impl Room {
     fn notice(&self, desk: &mut Desk<'_>, from: u64) {
         let count = self.roster.count();
         let Some(changes) = self.history.since(from) else { return };
-        for (_, change) in changes {
+        for (number, change) in changes {
             let (room, profile) = (self.id.clone(), Arc::clone(&change.profile));
+            let version = Version { epoch: desk.epoch.clone(), number };
             let notice = match change.kind {
-                Kind::Joined => Notice::Joined { room, profile, count },
-                Kind::Updated => continue,
-                Kind::Left { reason, joined_at } => Notice::Left { room, profile, reason, count, joined_at },
+                Kind::Joined => Notice::Joined { room, profile, version, count },
+                Kind::Updated => Notice::Updated { room, profile, version },
+                Kind::Left { reason, joined_at } => Notice::Left { room, profile, reason, version, count, joined_at },
             };
             desk.outputs.push_back(Output::Notice(notice));
         }

@@ -220,7 +220,9 @@ impl Partition {
                     (&profile.user, here.insert(profile.user.clone()))
                 }
                 Notice::Left { room, profile, .. } if room == id => (&profile.user, here.remove(&profile.user)),
-                Notice::Joined { .. } | Notice::Left { .. } | Notice::Typing { .. } => continue,
+                Notice::Joined { .. } | Notice::Left { .. } | Notice::Updated { .. } | Notice::Typing { .. } => {
+                    continue;
+                }
             };
             if !fits {
                 return Err(format!("a notice of {id} says twice that {user} joined or left"));

@@ -41,6 +41,7 @@ use crate::{
     presence::{Presence, PresenceSetup, Settings},
     server,
     shard::{NoticeSink, Partition},
+    webhooks::handle::{Start, WebhookError, Webhooks},
 };
 use axum::Router;
 use herenow_core::{
@@ -62,6 +63,7 @@ pub struct Embedded {
     presence: Presence,
     around: Surroundings,
     api: Api,
+    webhooks: Webhooks,
     signer: Arc<Signer>,
     events: broadcast::Sender<Event>,
     router: Router,
@@ -85,6 +87,8 @@ pub enum StartError {
     Random(getrandom::Error),
     /// The configuration cannot be gone by.
     Assemble(AssembleError),
+    /// Webhooks cannot be kept.
+    Webhooks(WebhookError),
 }
 
 /// Why the app's event was not told.
@@ -141,13 +145,17 @@ impl Embedded {
     pub fn start(config: &Config, mode: &Mode, notices: NoticeSink) -> Result<Self, StartError> {
         let meters = Arc::<Meters>::default();
         let (events, _) = broadcast::channel(event::UNHEARD_MAX);
-        let (counted, told, teller) = (Arc::clone(&meters), notices, events.clone());
+        let webhooks = Webhooks::new(meters.webhooks.clone());
+        let (counted, told, teller, posted) = (Arc::clone(&meters), notices, events.clone(), webhooks.clone());
         let notices = Arc::new(move |now: Time, notice: &Notice| {
             counted.note(notice);
             told(now, notice);
-            if teller.receiver_count() > 0 {
+            posted.note(now, notice);
+            if teller.receiver_count() > 0
+                && let Some(event) = Event::of(notice)
+            {
                 // It fails only where the last one has just stopped listening.
-                let _ = teller.send(Event::from(notice));
+                let _ = teller.send(event);
             }
         });
         let around = Surroundings { clock: Clock::start(), revoked: Arc::default() };
@@ -156,7 +164,8 @@ impl Embedded {
         let origins = assemble::origins(config, mode);
         let setup = PresenceSetup { settings: settings(config), authority, revoked, origins, clock, notices };
         let presence = Presence::start(setup).map_err(StartError::Random)?;
-        let api = api(config, mode, (&presence, meters));
+        start_webhooks(config, &webhooks, &presence)?;
+        let api = api(config, mode, (&presence, meters, webhooks.clone()));
         let signer = Arc::new(Signer::new(mode.secret()));
         let mut router = server::router(presence.clone()).merge(assets::sdk_scripts());
         router = router.merge(api::routes::router(api.clone()));
@@ -168,7 +177,7 @@ impl Embedded {
             router = router.merge(guest_route::router(guests, presence.clone()));
         }
         let shutdown_grace = config.server.shutdown_grace;
-        Ok(Self { presence, around, api, signer, events, router, shutdown_grace })
+        Ok(Self { presence, around, api, webhooks, signer, events, router, shutdown_grace })
     }
 
     /// All routes: `/ws` and what speaks the same without WebSocket, `/sdk.js`, the HTTP API. To merge into the program's own,
@@ -241,11 +250,17 @@ impl Embedded {
     /// The second half of [`Self::stop`].
     pub(crate) async fn drain(&self) {
         self.presence.drain(self.shutdown_grace).await;
+        self.webhooks.close().await;
     }
 
     /// Its presence, for what is not offered here.
     pub fn presence(&self) -> &Presence {
         &self.presence
+    }
+
+    /// Who is told of joins and leaves by HTTP.
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.webhooks
     }
 
     /// What stays the same while its configuration changes.
@@ -254,7 +269,14 @@ impl Embedded {
     }
 }
 
-fn api(config: &Config, mode: &Mode, (presence, meters): (&Presence, Arc<Meters>)) -> Api {
+fn start_webhooks(config: &Config, webhooks: &Webhooks, presence: &Presence) -> Result<(), StartError> {
+    let Some(settings) = assemble::webhooks(config).map_err(StartError::Assemble)? else { return Ok(()) };
+    let (spool, events_max) = (config.webhooks.spool_path(), config.webhooks.spool_events);
+    let start = Start { settings, spool, events_max, presence: presence.downgrade() };
+    webhooks.start(start).map_err(StartError::Webhooks)
+}
+
+fn api(config: &Config, mode: &Mode, (presence, meters, webhooks): (&Presence, Arc<Meters>, Webhooks)) -> Api {
     Api::new(ApiSetup {
         presence: presence.clone(),
         signer: Signer::new(mode.secret()),
@@ -263,6 +285,7 @@ fn api(config: &Config, mode: &Mode, (presence, meters): (&Presence, Arc<Meters>
         hosted_max: config.api.hosted_viewers,
         streams_per_address: config.api.streams_per_address,
         meters,
+        webhooks,
     })
 }
 
@@ -297,6 +320,7 @@ impl fmt::Display for StartError {
             Self::Secret(error) => write!(f, "{error}"),
             Self::Random(_) => write!(f, "the system gives no random bytes"),
             Self::Assemble(error) => write!(f, "{error}"),
+            Self::Webhooks(error) => write!(f, "{error}"),
         }
     }
 }
@@ -307,6 +331,7 @@ impl std::error::Error for StartError {
             Self::Secret(_) => None,
             Self::Random(error) => Some(error),
             Self::Assemble(error) => std::error::Error::source(error),
+            Self::Webhooks(error) => std::error::Error::source(error),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Drivers around the hubs of `herenow-core`: sockets, timers, tokens, configuration. They carry; they decide nothing
 //! about presence.
 
+pub mod address_kind;
 pub mod api;
 pub mod assemble;
 pub mod assets;
@@ -36,3 +37,4 @@ pub mod serve;
 pub mod server;
 pub mod shard;
 pub mod transport;
+pub mod webhooks;

@@ -9,6 +9,7 @@ use crate::{
     problem::Problem,
     server,
     shard::NoticeSink,
+    webhooks::handle::Webhooks,
 };
 use axum::{
     Router,
@@ -74,6 +75,11 @@ impl Server {
     /// What stays the same while its configuration changes.
     pub fn around(&self) -> &Surroundings {
         self.embedded.around()
+    }
+
+    /// Its webhooks.
+    pub fn webhooks(&self) -> &Webhooks {
+        self.embedded.webhooks()
     }
 
     /// Adds routes.

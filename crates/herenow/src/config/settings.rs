@@ -1,4 +1,5 @@
 //! The settings themselves, each with its default. What may be written for each is in [`super::keys`].
+use super::webhooks::WebhookConfig;
 use crate::{
     auth::{
         address::Network,
@@ -30,6 +31,8 @@ pub struct Config {
     pub api: ApiConfig,
     /// When somebody counts as here, as typing, as gone.
     pub presence: PresenceConfig,
+    /// Who is told of joins and leaves by HTTP.
+    pub webhooks: WebhookConfig,
     /// How much one client may ask for.
     pub limits: LimitsConfig,
     /// The task board that comes with the server.
