@@ -298,7 +298,7 @@ fn settings(config: &Config) -> Settings {
             pong_timeout: config.presence.pong_timeout,
             request_lease: config.presence.request_lease,
             auth_timeout: config.auth.first_frame_timeout,
-            drain_timeout: DRAIN_TIMEOUT,
+            drain_timeout: config.limits.drain_timeout,
         },
         frame_bytes_max: u32::try_from(config.limits.frame_bytes).unwrap_or(u32::MAX),
         outbox_bytes_max: config.limits.outbox_bytes,
@@ -354,6 +354,3 @@ impl std::error::Error for PublishError {
         }
     }
 }
-
-/// How long a client may take nothing of what waits for it.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);

@@ -458,7 +458,7 @@ const LIVE: [&str; 37] = [
 const TEXT_BYTES_MAX: usize = 512;
 
 /// All keys, section by section.
-pub static KEYS: [Key; 70] = [
+pub static KEYS: [Key; 71] = [
     Key {
         name: "server.listen",
         doc: "Where the server listens; port 0 takes a free one. An address that others can reach needs `auth.secret`.",
@@ -832,6 +832,14 @@ pub static KEYS: [Key; 70] = [
               more memory.",
         unset: "",
         slot: Slot::Size { at: |c| &mut c.limits.outbox_bytes, min: 16 << 10, max: 64 << 20 },
+    },
+    Key {
+        name: "limits.drain_timeout",
+        doc: "How long a client may take nothing of what waits for it. Looked at with each ping. As long as it takes \
+              something, it may leave ten rounds of pings unanswered, because it has to read what came before them \
+              first. Longer: memory is held for longer for who does not read; shorter: people on slow networks are cut off.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.limits.drain_timeout, min: ms(100), max: minutes(10) },
     },
     Key {
         name: "limits.rooms_per_connection",

@@ -188,6 +188,8 @@ pub struct LimitsConfig {
     pub state_bytes: usize,
     /// Bytes that may wait for a slow client. Default 256 KiB.
     pub outbox_bytes: usize,
+    /// How long a client may take nothing of that. Default 30 s.
+    pub drain_timeout: Duration,
     /// Rooms that one connection may be in. Default 50.
     pub rooms_per_connection: usize,
     /// Users that may be in one room; 0: no limit. Default 0.
@@ -376,6 +378,7 @@ impl Default for LimitsConfig {
             frame_bytes: 16 << 10,
             state_bytes: core.state_bytes_max,
             outbox_bytes: 256 << 10,
+            drain_timeout: Duration::from_secs(30),
             rooms_per_connection: core.rooms_per_session_max,
             viewers_per_room: 0,
             rates: RateLimits::default(),
