@@ -10,6 +10,8 @@ use std::{
 pub struct BannerFacts<'a> {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Whether it speaks TLS.
+    pub is_tls: bool,
     /// Whether tokens are free.
     pub is_dev: bool,
     /// Whether the demo is served.
@@ -20,8 +22,8 @@ pub struct BannerFacts<'a> {
 
 /// The lines printed at start; the last says that the server is ready.
 pub fn banner(facts: BannerFacts<'_>) -> String {
-    let BannerFacts { address, is_dev, has_demo, file } = facts;
-    let base = format!("http://{}:{}", host(address), address.port());
+    let BannerFacts { address, is_tls, is_dev, has_demo, file } = facts;
+    let base = format!("http{}://{}:{}", if is_tls { "s" } else { "" }, host(address), address.port());
     let mode = if is_dev { "dev mode" } else { "production mode" };
     let file = file.map_or_else(|| "no config file".to_owned(), |file| format!("config {file}"));
     let mut text = format!("\n  herenow {}  {mode} · memory only · {file}\n\n", env!("CARGO_PKG_VERSION"));
@@ -85,13 +87,20 @@ mod tests {
 
     #[test]
     fn names_the_address_to_open() {
-        let facts =
-            BannerFacts { address: "127.0.0.1:4280".parse().unwrap(), is_dev: true, has_demo: true, file: None };
+        let facts = BannerFacts {
+            address: "127.0.0.1:4280".parse().unwrap(),
+            is_tls: false,
+            is_dev: true,
+            has_demo: true,
+            file: None,
+        };
         assert!(banner(facts).contains("http://127.0.0.1:4280/demo"));
         assert!(banner(facts).contains("ws://127.0.0.1:4280/ws"));
         assert!(banner(facts).contains("Dev mode hands a token"));
         let plain = banner(BannerFacts { is_dev: false, has_demo: false, ..facts });
         assert!(!plain.contains("/demo") && !plain.contains("Dev mode"));
+        let over_tls = banner(BannerFacts { is_tls: true, ..facts });
+        assert!(over_tls.contains("https://127.0.0.1:4280/demo") && over_tls.contains("wss://127.0.0.1:4280/ws"));
         assert_eq!(host("0.0.0.0:1".parse().unwrap()), "127.0.0.1");
         assert_eq!(host("[::]:1".parse().unwrap()), "[::1]");
     }

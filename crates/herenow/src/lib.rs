@@ -34,4 +34,5 @@ pub mod rules;
 pub mod serve;
 pub mod server;
 pub mod shard;
+pub mod tls;
 pub mod transport;

@@ -9,15 +9,15 @@ use crate::{
     assets,
     auth::{authority::Authority, dev, mint::Signer},
     banner,
-    clock::Clock,
     config::{mode::Mode, settings::Config},
     demo::{self, Demo, error::DemoError},
     guest_route,
     heartbeat::Rhythm,
     presence::{Presence, PresenceSetup, Settings},
     problem::Problem,
-    server,
+    server::{self, Entrance},
     shard::NoticeSink,
+    tls::Certified,
 };
 use axum::{
     Router,
@@ -76,7 +76,10 @@ impl Server {
             counted.note(notice);
             told(now, notice);
         });
-        let around = Surroundings { clock: Clock::start(), revoked: Arc::default() };
+        let around = Surroundings::new();
+        let certified =
+            Certified::read(&config.tls).map_err(|error| ServeError::Assemble(AssembleError::Tls(error)))?;
+        around.tls.show(certified);
         let authority = assemble::authority(config, mode, &around, None).map_err(ServeError::Assemble)?;
         let presence = presence(config, mode, Parts { authority, around: around.clone(), notices });
         let presence = presence.map_err(ServeError::Random)?;
@@ -158,7 +161,8 @@ impl Server {
                 demo.close();
             }
         };
-        server::serve(self.listener, self.router, stop).await;
+        let entrance = Entrance { listener: self.listener, router: self.router, tls: self.around.tls };
+        server::serve(entrance, stop).await;
         self.presence.drain(self.shutdown_grace).await;
     }
 }
@@ -232,7 +236,7 @@ fn presence(config: &Config, mode: &Mode, parts: Parts) -> Result<Presence, getr
         cookie_name: config.auth.cookie_name.clone(),
         resume_window: config.presence.resume_window,
     };
-    let Parts { authority, around: Surroundings { clock, revoked }, notices } = parts;
+    let Parts { authority, around: Surroundings { clock, revoked, .. }, notices } = parts;
     let origins = assemble::origins(config, mode);
     Presence::start(PresenceSetup { settings, authority, revoked, origins, clock, notices })
 }

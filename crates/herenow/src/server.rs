@@ -4,6 +4,7 @@ use crate::{
     patience,
     presence::Presence,
     problem::Problem,
+    tls::Tls,
     transport::{debug, http as without_ws, ws},
 };
 use axum::{Router, body::Body, extract::ConnectInfo, routing::any, routing::get};
@@ -12,8 +13,18 @@ use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
 #[cfg(any(target_os = "android", target_os = "linux"))]
 use socket2::SockRef;
-use std::{future::Future, io, net::IpAddr, time::Duration};
-use tokio::{net::TcpListener, sync::watch};
+use std::{
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 /// The routes of connections: `/ws`, what speaks the same without WebSocket, and what operators ask about them. Further routers are
@@ -30,12 +41,22 @@ pub fn router(presence: Presence) -> Router {
         })
 }
 
+/// Where connections come in, and what they meet.
+#[derive(Debug)]
+pub struct Entrance {
+    /// Where they are accepted.
+    pub listener: TcpListener,
+    /// What answers their requests.
+    pub router: Router,
+    /// What they speak.
+    pub tls: Tls,
+}
+
 /// Serves HTTP/1.1 with upgrades until `stop` is done; then takes no more connections, lets requests that are under way
 /// finish, and returns. Upgraded connections are not waited for: draining them is for [`Presence::drain`].
-pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+pub async fn serve(entrance: Entrance, stop: impl Future<Output = ()>) {
+    let Entrance { listener, router, tls } = entrance;
     let (stopping, watched) = watch::channel(());
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEADER_BYTES_MAX);
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -54,40 +75,68 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
         patience::end_when_unacknowledged(&stream, Some(UNACKNOWLEDGED_MAX));
         #[cfg(any(target_os = "android", target_os = "linux"))]
         let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
-        let (routes, cut) = (router.clone(), Cut::default());
-        let cutting = cut.clone();
-        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(PeerAddress(peer.ip()));
-            request.extensions_mut().insert(cut.clone());
-            request.extensions_mut().insert(ConnectInfo(peer));
-            // A router is always ready.
-            routes.clone().oneshot(request.map(Body::new))
-        });
-        let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
-        let mut stopped = watched.clone();
-        tokio::spawn(async move {
-            let mut connection = std::pin::pin!(connection);
-            let served = tokio::select! {
-                served = connection.as_mut() => served,
-                () = cutting.is_wanted() => return,
-                _ = stopped.changed() => {
-                    connection.as_mut().graceful_shutdown();
-                    tokio::select! {
-                        served = connection => served,
-                        () = cutting.is_wanted() => return,
-                    }
-                }
-            };
-            if let Err(error) = served {
-                tracing::debug!(%error, "http connection ended");
-            }
-        });
+        let visit = Visit { router: router.clone(), peer, cut: Cut::default(), stopped: watched.clone() };
+        // Two tasks, so that the one without TLS has no room for it.
+        match tls.acceptor() {
+            None => drop(tokio::spawn(visit.serve(stream))),
+            Some(acceptor) => drop(tokio::spawn(visit.serve_tls(acceptor, stream))),
+        }
     }
     drop(listener);
     drop(watched);
     stopping.send_replace(());
     // Who does not finish by then is cut off with the process.
     let _ = tokio::time::timeout(FINISH_TIMEOUT, stopping.closed()).await;
+}
+
+/// One connection over which HTTP is spoken.
+struct Visit {
+    router: Router,
+    peer: SocketAddr,
+    cut: Cut,
+    stopped: watch::Receiver<()>,
+}
+
+impl Visit {
+    async fn serve_tls(self, acceptor: TlsAcceptor, stream: TcpStream) {
+        let agreed = tokio::time::timeout(TLS_TIMEOUT, acceptor.accept(stream)).await;
+        match agreed {
+            // In a box, because what the handshake needed is more than what is left to do.
+            Ok(Ok(stream)) => Box::pin(self.serve(stream)).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a client and this server agree on no TLS"),
+            Err(_late) => tracing::debug!("a client was too slow for TLS"),
+        }
+    }
+
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+        let Self { router, peer, cut, mut stopped } = self;
+        let cutting = cut.clone();
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(PeerAddress(peer.ip()));
+            request.extensions_mut().insert(cut.clone());
+            request.extensions_mut().insert(ConnectInfo(peer));
+            // A router is always ready.
+            router.clone().oneshot(request.map(Body::new))
+        });
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEADER_BYTES_MAX);
+        let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        let served = tokio::select! {
+            served = connection.as_mut() => served,
+            () = cutting.is_wanted() => return,
+            _ = stopped.changed() => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    served = connection => served,
+                    () = cutting.is_wanted() => return,
+                }
+            }
+        };
+        if let Err(error) = served {
+            tracing::debug!(%error, "http connection ended");
+        }
+    }
 }
 
 /// Waits a little where accepting failed for want of something, such as files that may be open: those who are connected
@@ -116,6 +165,8 @@ pub struct PeerAddress(pub IpAddr);
 const UNSENT_BYTES_MAX: u32 = 32 * 1024;
 /// How long a client may take for the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take to agree on TLS.
+const TLS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of the head of a request.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// How long a client may not acknowledge what it was sent. A stream of events has no other sign that its reader is there; with

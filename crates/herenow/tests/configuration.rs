@@ -59,6 +59,9 @@ fn each_key_can_be_set_in_a_file() {
         trusted_proxies = ["10.0.0.0/8", "::1"]
         shutdown_grace = "1m"
         shards = 3
+        [tls]
+        cert = "cert.pem"
+        key = "key.pem"
         [auth]
         secret = "0123456789abcdef0123456789abcdef"
         first_frame_timeout = "2s"

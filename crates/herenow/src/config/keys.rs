@@ -403,8 +403,10 @@ pub const SECRET_VARIABLE: &str = "HERENOW_SECRET";
 pub const SECRET_KEY: &str = "auth.secret";
 
 /// What a server that runs takes anew.
-const LIVE: [&str; 28] = [
+const LIVE: [&str; 30] = [
     "server.allowed_origins",
+    "tls.cert",
+    "tls.key",
     "auth.secret",
     "auth.more_secrets",
     "auth.key_files",
@@ -438,7 +440,7 @@ const LIVE: [&str; 28] = [
 const TEXT_BYTES_MAX: usize = 512;
 
 /// All keys, section by section.
-pub static KEYS: [Key; 58] = [
+pub static KEYS: [Key; 60] = [
     Key {
         name: "server.listen",
         doc: "Where the server listens; port 0 takes a free one. An address that others can reach needs `auth.secret`.",
@@ -470,6 +472,18 @@ pub static KEYS: [Key; 58] = [
         doc: "Tasks that share the rooms among them. More than there are cores only costs memory.",
         unset: "one a core",
         slot: Slot::Shards { at: |c| &mut c.server.shards, max: 1024 },
+    },
+    Key {
+        name: "tls.cert",
+        doc: "File with the certificate in PEM, and after it those that lead to one that clients know. With it and `tls.key` the server speaks TLS, and only that. It is read anew at SIGHUP, also under the same name.",
+        unset: "none: plain HTTP, for a proxy in front or this machine",
+        slot: Slot::Path(|c| &mut c.tls.cert),
+    },
+    Key {
+        name: "tls.key",
+        doc: "File with the private key of that certificate in PEM, without a password. Nobody but the server should be able to read it.",
+        unset: "none",
+        slot: Slot::Path(|c| &mut c.tls.key),
     },
     Key {
         name: "auth.secret",

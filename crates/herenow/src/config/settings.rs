@@ -24,6 +24,8 @@ use std::{
 pub struct Config {
     /// Where the server listens and who may connect.
     pub server: ServerConfig,
+    /// The certificate, where no proxy in front has one.
+    pub tls: TlsConfig,
     /// How clients prove who they are.
     pub auth: AuthConfig,
     /// The HTTP API.
@@ -51,6 +53,15 @@ pub struct ServerConfig {
     pub shutdown_grace: Duration,
     /// Tasks that share the rooms among them; `None`: as many as there are cores.
     pub shards: Option<usize>,
+}
+
+/// What TLS is spoken with: both, or neither. Default neither.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// File with the certificate, and those that lead from it to one that clients know, in PEM.
+    pub cert: Option<PathBuf>,
+    /// File with its private key, in PEM.
+    pub key: Option<PathBuf>,
 }
 
 /// How clients prove who they are.
