@@ -6,6 +6,7 @@
 
 mod ask;
 mod belongings;
+pub mod cluster;
 pub mod command;
 pub mod cursors;
 mod deadlines;
