@@ -5,6 +5,7 @@
 
 use axum::{Router, body::Body, response::IntoResponse, routing::any};
 use herenow::{
+    doors::Doors,
     server::{self, Entrance},
     tls::Tls,
     transport::ws,
@@ -33,7 +34,8 @@ async fn main() -> anyhow::Result<()> {
     let listener = TcpListener::bind(address).await?;
     println!("echo listens on ws://{}", listener.local_addr()?);
     let router = Router::new().fallback(any(upgrade));
-    server::serve(Entrance { listener, router, tls: Tls::default() }, std::future::pending()).await;
+    let doors = Doors::new(usize::MAX, Vec::new());
+    server::serve(Entrance { listener, router, tls: Tls::default(), doors }, std::future::pending()).await;
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! Drivers around the hubs of `herenow-core`: sockets, timers, tokens, configuration. They carry; they decide nothing
 //! about presence.
 
+pub mod admin_route;
 pub mod api;
 pub mod assemble;
 pub mod assets;
@@ -15,8 +16,10 @@ pub mod config_command;
 pub mod connection;
 pub mod cut;
 pub mod demo;
+pub mod doors;
 pub mod fanout;
 pub mod guest_route;
+pub mod handshakes;
 pub mod heartbeat;
 pub mod intake;
 pub mod key_command;
@@ -26,6 +29,7 @@ pub mod outgoing;
 pub mod patience;
 pub mod presence;
 pub mod problem;
+pub mod quota;
 pub mod rate;
 pub mod rechecks;
 pub mod reload;

@@ -113,6 +113,8 @@ async fn run(start: Start<'_>) -> anyhow::Result<()> {
         is_tls: config.tls.cert.is_some(),
         is_dev: mode.is_dev(),
         has_demo,
+        has_admin: config.api.admin_page,
+        admin_code: server.admin_code(),
         file: file.as_deref(),
     };
     print_line(&banner(facts));

@@ -1,16 +1,20 @@
 //! `herenow serve`: from a configuration to a running server, and to its end.
 use crate::{
+    admin_route,
     api::{
         self,
+        invitation::Invitation,
         meters::Meters,
         state::{Api, ApiSetup},
     },
     assemble::{self, AssembleError, Surroundings},
     assets,
-    auth::{authority::Authority, dev, mint::Signer},
+    auth::{api_key::KeyRights, authority::Authority, dev, mint::Signer},
     banner,
+    clock::Clock,
     config::{mode::Mode, settings::Config},
     demo::{self, Demo, error::DemoError},
+    doors::Doors,
     guest_route,
     heartbeat::Rhythm,
     presence::{Presence, PresenceSetup, Settings},
@@ -57,6 +61,8 @@ pub struct Server {
     router: Router,
     demo: Option<Demo>,
     api: Api,
+    doors: Arc<Doors>,
+    code: Option<String>,
     shutdown_grace: Duration,
 }
 
@@ -83,9 +89,13 @@ impl Server {
         let authority = assemble::authority(config, mode, &around, None).map_err(ServeError::Assemble)?;
         let presence = presence(config, mode, Parts { authority, around: around.clone(), notices });
         let presence = presence.map_err(ServeError::Random)?;
-        let api = api(config, mode, (&presence, meters));
+        let (code, invitation) = invitation(config, mode, around.clock).map_err(ServeError::Random)?.unzip();
+        let api = api(config, mode, Inside { presence: &presence, meters, invitation });
         let mut router = server::router(presence.clone()).merge(assets::sdk_scripts());
         router = router.merge(api::routes::router(api.clone()));
+        if config.api.admin_page {
+            router = router.merge(admin_route::router(api.clone()));
+        }
         if mode.is_dev() {
             let policy = presence.origins();
             router = router.merge(dev::router(dev::DevTokens { signer: Arc::new(Signer::new(mode.secret())), policy }));
@@ -94,12 +104,18 @@ impl Server {
             router = router.merge(guest_route::router(guests, presence.clone()));
         }
         let shutdown_grace = config.server.shutdown_grace;
-        Ok(Self { listener, address, presence, around, router, demo: None, api, shutdown_grace })
+        let doors = Doors::new(config.limits.half_open_per_address, config.server.trusted_proxies.clone());
+        Ok(Self { listener, address, presence, around, router, demo: None, api, doors, code, shutdown_grace })
     }
 
     /// Where it listens: the port is the real one where 0 was asked for.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What opens the operators' page once, where no configured key does; for whoever starts the server.
+    pub fn admin_code(&self) -> Option<&str> {
+        self.code.as_deref()
     }
 
     /// Its presence.
@@ -161,7 +177,8 @@ impl Server {
                 demo.close();
             }
         };
-        let entrance = Entrance { listener: self.listener, router: self.router, tls: self.around.tls };
+        let entrance =
+            Entrance { listener: self.listener, router: self.router, tls: self.around.tls, doors: self.doors };
         server::serve(entrance, stop).await;
         self.presence.drain(self.shutdown_grace).await;
     }
@@ -200,7 +217,26 @@ async fn guard_dev(State(presence): State<Presence>, request: Request, next: Nex
     }
 }
 
-fn api(config: &Config, mode: &Mode, (presence, meters): (&Presence, Arc<Meters>)) -> Api {
+/// What an API is made from besides the configuration.
+struct Inside<'a> {
+    presence: &'a Presence,
+    meters: Arc<Meters>,
+    invitation: Option<Invitation>,
+}
+
+/// The one-time link to the operators' page, where it would not open otherwise: dev mode without keys needs none.
+fn invitation(config: &Config, mode: &Mode, clock: Clock) -> Result<Option<(String, Invitation)>, getrandom::Error> {
+    let keys = &config.auth.api_keys;
+    let has_key = keys.iter().any(|key| key.rights.contains(KeyRights::OPERATOR));
+    let is_open = mode.is_dev() && keys.is_empty();
+    if !config.api.admin_page || has_key || is_open {
+        return Ok(None);
+    }
+    Invitation::draw(clock.now()).map(Some)
+}
+
+fn api(config: &Config, mode: &Mode, inside: Inside<'_>) -> Api {
+    let Inside { presence, meters, invitation } = inside;
     Api::new(ApiSetup {
         presence: presence.clone(),
         signer: Signer::new(mode.secret()),
@@ -208,6 +244,7 @@ fn api(config: &Config, mode: &Mode, (presence, meters): (&Presence, Arc<Meters>
         has_public_metrics: config.api.public_metrics.unwrap_or(mode.is_dev()),
         hosted_max: config.api.hosted_viewers,
         streams_per_address: config.api.streams_per_address,
+        invitation,
         meters,
     })
 }
@@ -235,6 +272,8 @@ fn presence(config: &Config, mode: &Mode, parts: Parts) -> Result<Presence, getr
         rates: config.limits.rates,
         cookie_name: config.auth.cookie_name.clone(),
         resume_window: config.presence.resume_window,
+        handshakes_per_address: config.limits.handshakes_per_address,
+        trusted_proxies: config.server.trusted_proxies.clone(),
     };
     let Parts { authority, around: Surroundings { clock, revoked, .. }, notices } = parts;
     let origins = assemble::origins(config, mode);

@@ -1,13 +1,14 @@
 //! The HTTP side of the process: which routes there are, and the loop that accepts connections.
 use crate::{
     cut::Cut,
+    doors::{Doors, Knock},
     patience,
     presence::Presence,
     problem::Problem,
     tls::Tls,
-    transport::{debug, http as without_ws, ws},
+    transport::{http as without_ws, ws},
 };
-use axum::{Router, body::Body, extract::ConnectInfo, routing::any, routing::get};
+use axum::{Router, body::Body, extract::ConnectInfo, routing::any};
 use http::{Request, StatusCode};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -17,22 +18,23 @@ use std::{
     future::Future,
     io,
     net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::watch,
+    time::Instant,
 };
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-/// The routes of connections: `/ws`, what speaks the same without WebSocket, and what operators ask about them. Further routers are
-/// merged in by whoever builds the server.
+/// The routes of connections: `/ws`, and what speaks the same without WebSocket. Further routers are merged in by whoever builds
+/// the server.
 pub fn router(presence: Presence) -> Router {
     Router::new()
         .route("/ws", any(ws::upgrade))
-        .route("/v1/debug/rooms/{room}/users/{user}", get(debug::explain))
         .with_state(presence.clone())
         .merge(without_ws::router(presence))
         .fallback(|| async {
@@ -50,17 +52,23 @@ pub struct Entrance {
     pub router: Router,
     /// What they speak.
     pub tls: Tls,
+    /// Who has not said yet what they want.
+    pub doors: Arc<Doors>,
 }
 
 /// Serves HTTP/1.1 with upgrades until `stop` is done; then takes no more connections, lets requests that are under way
 /// finish, and returns. Upgraded connections are not waited for: draining them is for [`Presence::drain`].
 pub async fn serve(entrance: Entrance, stop: impl Future<Output = ()>) {
-    let Entrance { listener, router, tls } = entrance;
+    let Entrance { listener, router, tls, doors } = entrance;
     let (stopping, watched) = watch::channel(());
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
+            () = until(doors.next_due()) => {
+                doors.cut_late(Instant::now());
+                continue;
+            }
             () = &mut stop => break,
         };
         let (stream, peer) = match accepted {
@@ -75,7 +83,9 @@ pub async fn serve(entrance: Entrance, stop: impl Future<Output = ()>) {
         patience::end_when_unacknowledged(&stream, Some(UNACKNOWLEDGED_MAX));
         #[cfg(any(target_os = "android", target_os = "linux"))]
         let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
-        let visit = Visit { router: router.clone(), peer, cut: Cut::default(), stopped: watched.clone() };
+        let cut = Cut::default();
+        let knock = doors.knock(peer.ip(), &cut, Instant::now());
+        let visit = Visit { router: router.clone(), peer, cut, knock, stopped: watched.clone() };
         // Two tasks, so that the one without TLS has no room for it.
         match tls.acceptor() {
             None => drop(tokio::spawn(visit.serve(stream))),
@@ -94,24 +104,29 @@ struct Visit {
     router: Router,
     peer: SocketAddr,
     cut: Cut,
+    /// Held until it has said what it wants.
+    knock: Knock,
     stopped: watch::Receiver<()>,
 }
 
 impl Visit {
     async fn serve_tls(self, acceptor: TlsAcceptor, stream: TcpStream) {
-        let agreed = tokio::time::timeout(TLS_TIMEOUT, acceptor.accept(stream)).await;
+        let agreed = tokio::select! {
+            agreed = acceptor.accept(stream) => agreed,
+            () = self.cut.is_wanted() => return tracing::debug!("a client was too slow for TLS"),
+        };
         match agreed {
             // In a box, because what the handshake needed is more than what is left to do.
-            Ok(Ok(stream)) => Box::pin(self.serve(stream)).await,
-            Ok(Err(error)) => tracing::debug!(%error, "a client and this server agree on no TLS"),
-            Err(_late) => tracing::debug!("a client was too slow for TLS"),
+            Ok(stream) => Box::pin(self.serve(stream)).await,
+            Err(error) => tracing::debug!(%error, "a client and this server agree on no TLS"),
         }
     }
 
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
-        let Self { router, peer, cut, mut stopped } = self;
-        let cutting = cut.clone();
+        let Self { router, peer, cut, knock, mut stopped } = self;
+        let (cutting, knock) = (cut.clone(), Mutex::new(Some(knock)));
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            drop(knock.lock().unwrap_or_else(PoisonError::into_inner).take());
             request.extensions_mut().insert(PeerAddress(peer.ip()));
             request.extensions_mut().insert(cut.clone());
             request.extensions_mut().insert(ConnectInfo(peer));
@@ -139,6 +154,14 @@ impl Visit {
     }
 }
 
+/// Waits until then; for ever without a time.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Waits a little where accepting failed for want of something, such as files that may be open: those who are connected
 /// are served on, and the others get their turn when something is free.
 async fn rest_after(error: &io::Error) {
@@ -163,10 +186,8 @@ pub struct PeerAddress(pub IpAddr);
 /// well within the 30 s in which a peer has to take something.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const UNSENT_BYTES_MAX: u32 = 32 * 1024;
-/// How long a client may take for the head of a request.
+/// How long a client may take for the head of a request after its first; for that, see [`Doors::KNOCK_TIMEOUT`].
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a client may take to agree on TLS.
-const TLS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of the head of a request.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// How long a client may not acknowledge what it was sent. A stream of events has no other sign that its reader is there; with

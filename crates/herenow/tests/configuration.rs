@@ -93,6 +93,7 @@ fn each_key_can_be_set_in_a_file() {
         public_metrics = true
         hosted_viewers = 9
         streams_per_address = 10
+        admin_page = false
         [presence]
         leave_grace = "1s"
         drop_grace = "2s"
@@ -110,6 +111,8 @@ fn each_key_can_be_set_in_a_file() {
         outbox_bytes = "1MiB"
         rooms_per_connection = 7
         viewers_per_room = 8
+        half_open_per_address = 9
+        handshakes_per_address = 10
         message_rate = 1
         typing_rate = 2
         cursor_rate = 3

@@ -1,6 +1,6 @@
 //! What all calls of the API share.
 use crate::{
-    api::{hosts::Hosts, meters::Meters, readers::Readers},
+    api::{hosts::Hosts, invitation::Invitation, meters::Meters, readers::Readers},
     auth::{api_key::ApiKey, mint::Signer},
     presence::Presence,
 };
@@ -21,6 +21,8 @@ pub struct ApiSetup {
     pub keys: Vec<ApiKey>,
     /// Whether metrics are for whoever asks.
     pub has_public_metrics: bool,
+    /// The one-time link to the operators' page.
+    pub invitation: Option<Invitation>,
     /// Viewers without a connection that are held at once.
     pub hosted_max: usize,
     /// Streams and long polls from one address.
@@ -73,6 +75,17 @@ impl Api {
     /// The keys of backends.
     pub fn keys(&self) -> &[ApiKey] {
         &self.0.setup.keys
+    }
+
+    /// The key that this is: one of the configured ones, or the one that the one-time link gave out.
+    pub fn key(&self, key: &str) -> Option<ApiKey> {
+        let configured = ApiKey::find(self.keys(), key).cloned();
+        configured.or_else(|| self.0.setup.invitation.as_ref()?.key(key, self.presence().clock().now()))
+    }
+
+    /// The one-time link to the operators' page, where there is one.
+    pub fn invitation(&self) -> Option<&Invitation> {
+        self.0.setup.invitation.as_ref()
     }
 
     /// Whether calls need no key: in dev mode, as long as none is configured.

@@ -130,6 +130,8 @@ pub struct ApiConfig {
     pub hosted_viewers: usize,
     /// Streams and long polls from one address. Default 1,000.
     pub streams_per_address: usize,
+    /// Whether the operators' page is served. Default yes.
+    pub admin_page: bool,
 }
 
 /// A file with a public key.
@@ -200,6 +202,10 @@ pub struct LimitsConfig {
     pub rooms_per_connection: usize,
     /// Users that may be in one room; 0: no limit. Default 0.
     pub viewers_per_room: usize,
+    /// Connections of one address that have not said yet what they want. Default 500.
+    pub half_open_per_address: usize,
+    /// Connections that one address may open in 10 s; 0 is no limit. Default 1,000.
+    pub handshakes_per_address: usize,
     /// How often one connection may ask.
     pub rates: RateLimits,
 }
@@ -355,7 +361,7 @@ impl Default for AuthConfig {
 
 impl Default for ApiConfig {
     fn default() -> Self {
-        Self { public_metrics: None, hosted_viewers: 10_000, streams_per_address: 1_000 }
+        Self { public_metrics: None, hosted_viewers: 10_000, streams_per_address: 1_000, admin_page: true }
     }
 }
 
@@ -386,6 +392,8 @@ impl Default for LimitsConfig {
             outbox_bytes: 256 << 10,
             rooms_per_connection: core.rooms_per_session_max,
             viewers_per_room: 0,
+            half_open_per_address: 500,
+            handshakes_per_address: 1_000,
             rates: RateLimits::default(),
         }
     }

@@ -50,6 +50,9 @@ pub async fn upgrade(State(presence): State<Presence>, mut request: Request<Body
         Ok(offer) => offer,
         Err(problem) => return refused(problem),
     };
+    if let Err(problem) = presence.handshakes().count(&parts, presence.clock().now()) {
+        return refused(problem);
+    }
     let session = match getrandom::u64() {
         Ok(number) => SessionId(number),
         Err(error) => {
