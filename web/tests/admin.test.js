@@ -28,7 +28,7 @@ afterEach(async () => {
 
 /** A server in production mode, with a configured key or with the one-time link. */
 async function begin(settings = { HERENOW_AUTH__API_KEYS: CONFIGURED }) {
-  server = await Server.start(0, { HERENOW_SECRET: SECRET, ...settings });
+  server = await Server.start(0, { secret: SECRET, settings });
   people = new People(browser, server.origin);
   // A refused call is shown on the page, and by Chromium on the console.
   people.expect(/Failed to load resource: the server responded with a status of (401|403|410)/);

@@ -17,6 +17,7 @@ pub mod connection;
 pub mod cut;
 pub mod demo;
 pub mod doors;
+pub mod embed;
 pub mod fanout;
 pub mod guest_route;
 pub mod handshakes;

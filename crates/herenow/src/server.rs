@@ -17,7 +17,7 @@ use socket2::SockRef;
 use std::{
     future::Future,
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -127,7 +127,6 @@ impl Visit {
         let (cutting, knock) = (cut.clone(), Mutex::new(Some(knock)));
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             drop(knock.lock().unwrap_or_else(PoisonError::into_inner).take());
-            request.extensions_mut().insert(PeerAddress(peer.ip()));
             request.extensions_mut().insert(cut.clone());
             request.extensions_mut().insert(ConnectInfo(peer));
             // A router is always ready.
@@ -175,10 +174,6 @@ async fn rest_after(error: &io::Error) {
     tracing::warn!(%error, "cannot accept connections for now; is the limit on open files (ulimit -n) reached?");
     tokio::time::sleep(ACCEPT_REST).await;
 }
-
-/// The address that a request came from, among the request's extensions: that of a proxy where there is one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct PeerAddress(pub IpAddr);
 
 /// Unsent bytes that a socket takes, about. By itself the system takes megabytes for who reads slowly: they would be
 /// minutes old when read, where the outbox tells less and heals it by one roster; and it would say that there is room
