@@ -121,7 +121,7 @@ async function lookAtRoom(cursor) {
     `${span(Date.now() - joined)} ago`,
     [
       button("Why?", () => why(user.id), { "aria-label": `Why is ${user.name} shown?` }),
-      button("Put out", () => kick(user), { "aria-label": `Put ${user.name} out of the room` }),
+      button("Put out", () => kick(user), { "aria-label": `Put out ${user.name}` }),
     ],
   ]);
   at("viewers").replaceChildren(rows.length === 0
@@ -219,7 +219,7 @@ function note(frame) {
   if (words.length === 0) return;
   const tail = at("tail");
   const isAtEnd = tail.scrollHeight - tail.scrollTop - tail.clientHeight < 40;
-  tail.append(make("li", {}, make("time", {}, new Date().toTimeString().slice(0, 8)), ...words));
+  tail.append(make("p", {}, make("time", {}, new Date().toTimeString().slice(0, 8)), ...words));
   while (tail.childElementCount > TAIL_MAX) tail.firstElementChild.remove();
   if (isAtEnd) tail.scrollTop = tail.scrollHeight;
 }

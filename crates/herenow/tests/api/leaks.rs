@@ -95,9 +95,10 @@ async fn over_http_a_room_that_is_not_for_somebody_is_like_one_that_is_not_there
         for (at, room) in ["secret", "nobody"].into_iter().enumerate() {
             for call in ["", "/viewers", "/poll?wait=0", "/events"] {
                 let began = Instant::now();
-                let answer = server.call(&format!("GET /v1/rooms/{room}{call}"), &token, None).await;
+                let mut answer = server.call(&format!("GET /v1/rooms/{room}{call}"), &token, None).await;
                 times[at].push(began.elapsed());
                 assert_eq!(answer.status, 403);
+                answer.headers.remove("date");
                 answers[at].push(format!("{:?} {}", answer.headers, answer.text).replace(room, "ROOM"));
             }
         }
