@@ -63,7 +63,7 @@ impl Pace {
         }
     }
 
-    /// The time between two tellings.
+    /// The longest time between two tellings.
     pub fn tick(self, users: usize, gears: &Gears) -> Duration {
         match self.gear {
             Gear::Live => Duration::ZERO,

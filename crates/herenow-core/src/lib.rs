@@ -27,6 +27,7 @@ pub mod refusal;
 mod room;
 pub mod roster;
 mod settle;
+mod spacing;
 mod speech;
 pub mod time;
 pub mod typing;

@@ -17,6 +17,7 @@ use crate::{
     profile::{Profile, Status},
     refusal::Refusal,
     roster::{Arrival, Effect, Roster},
+    spacing::Spacing,
     time::Time,
     typing::{Place, TypingSet},
     version::{Epoch, Version},
@@ -46,7 +47,7 @@ pub struct Room {
     /// How it tells its news.
     pub(crate) pace: Pace,
     /// When changes may be told next.
-    pub(crate) tell_at: Time,
+    pub(crate) spacing: Spacing,
     /// When the next part of `refreshing` has its turn.
     pub(crate) refresh_at: Time,
     /// When somebody wakes the room next.
@@ -163,7 +164,7 @@ impl Room {
             tells_sessions: false,
             typing_look: None,
             pace: Pace::new(),
-            tell_at: Time::default(),
+            spacing: Spacing::default(),
             refresh_at: Time::default(),
             woken_at: None,
             typing_told: None,

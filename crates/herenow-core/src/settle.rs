@@ -42,11 +42,13 @@ impl Room {
         let mut views = Views::default();
         self.shift(desk, &mut turn);
         let said = desk.outputs.len();
-        if desk.now >= self.tell_at {
+        if self.spacing.is_due(desk.now) {
             self.tell(desk, (turn.from, turn.mark), &mut views);
             // A turn in which nobody was told anything does not use up the tick.
             if desk.outputs.len() > said {
-                self.tell_at = desk.now + self.pace.tick(self.roster.count().users, &desk.limits.gears);
+                let gears = &desk.limits.gears;
+                let tick = self.pace.tick(self.roster.count().users, gears);
+                self.spacing.note_told(desk.now, (gears.spacing_first, tick));
             }
         }
         self.answer(desk, turn.owed, &mut views);
@@ -70,7 +72,7 @@ impl Room {
             return;
         }
         // What the old gear held back is told now.
-        self.tell_at = desk.now;
+        self.spacing.release(desk.now);
         let (was, is) = (before.gear, self.pace.gear);
         if is == Gear::Crowd && was != Gear::Crowd {
             self.end_all_typing(desk, turn.mark, &mut turn.after);
@@ -271,7 +273,7 @@ impl Room {
         let waits = !self.touched.is_empty()
             || self.typing_told.as_ref().is_some_and(|told| !self.is_told(told))
             || self.listeners.iter().any(|listener| untold(listener.told) && !listener.behind);
-        let tell_at = waits.then_some(self.tell_at);
+        let tell_at = waits.then_some(self.spacing.next());
         let refresh_at = (!self.refreshing.is_empty()).then_some(self.refresh_at);
         let Some(due) = tell_at.into_iter().chain(refresh_at).min() else { return };
         if self.woken_at.is_none_or(|at| due < at) {

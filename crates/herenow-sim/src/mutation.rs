@@ -85,6 +85,10 @@ mutations! {
     GearLate,
     /// News are told each turn, however many listen.
     TickIgnored,
+    /// The second change after quiet waits for the tick.
+    SpacingWhole,
+    /// News are told 10 ms apart, however long changes go on.
+    SpacingNotGrown,
     /// Somebody gets no roster when a crowd ends.
     NoRosterAfterCrowd,
     /// The locks are left out where a crowd's count should name them.

@@ -1,6 +1,7 @@
 //! When a room should change gear, as latches that are set above one number and cleared below another, and what each
 //! listener should hear then.
 use herenow_core::{command::Interest, event::Gear, limits::Gears};
+use std::time::Duration;
 
 /// The latches of a room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,10 +58,10 @@ impl Latches {
         if ended { Duty::Counts } else { Duty::Lists }
     }
 
-    /// Milliseconds between two tellings.
-    pub fn tick_ms(self, users: usize, gears: &Gears) -> u64 {
-        let ms = |span: std::time::Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-        match self.gear() {
+    /// The longest time between two tellings.
+    pub fn tick(self, users: usize, gears: &Gears) -> Duration {
+        let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        Duration::from_millis(match self.gear() {
             Gear::Live => 0,
             Gear::Crowd => ms(gears.crowd_tick),
             Gear::Batched => {
@@ -68,6 +69,6 @@ impl Latches {
                 let step = (users.saturating_sub(gears.batched_above) as u64).min(steps);
                 ms(gears.tick_min) + ms(gears.tick_max - gears.tick_min) * step / steps
             }
-        }
+        })
     }
 }

@@ -11,6 +11,7 @@ use herenow_core::{
     event::{Event, Gear, Hearing, Viewer},
     history::History,
     id::{ConnectionKey, LockName, RoomId, SessionId, UserId},
+    limits::Gears,
     time::Time,
     typing::Place,
     version::Version,
@@ -30,6 +31,11 @@ struct Ended<'a> {
     /// Everybody must have been told by now.
     is_due: bool,
     locks: BTreeMap<LockName, (SessionId, u64)>,
+}
+
+/// How long news wait after so many tellings in a row, while that is below the tick.
+fn spacing(gears: &Gears, row: u32) -> Duration {
+    row.checked_sub(1).map_or(Duration::ZERO, |before| gears.spacing_first.saturating_mul(1 << before.min(24)))
 }
 
 /// Longest a history may be while nobody is told, in times of its limit.
@@ -109,10 +115,16 @@ impl Partition {
             (paced.typing, paced.number) = (room.typists(), *number);
         }
         if turn.telling.contains(*id) || room.shifted {
-            let tick_ms = room.latches.tick_ms(room.users.len(), &self.limits.gears);
+            let tick = room.latches.tick(room.users.len(), &self.limits.gears);
+            if room.shifted {
+                paced.next = *now;
+            }
             // Where nobody was told, nothing has to wait.
-            let told = turn.telling.contains(*id);
-            paced.next = if told { *now + Duration::from_millis(tick_ms) } else { *now };
+            if turn.telling.contains(*id) {
+                let begins = *now >= paced.next + tick;
+                paced.row = if tick.is_zero() { 0 } else { 1 + if begins { 0 } else { paced.row } };
+                paced.next = *now + spacing(&self.limits.gears, paced.row).min(tick);
+            }
         }
         paced
     }

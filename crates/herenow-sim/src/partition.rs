@@ -78,6 +78,8 @@ pub(crate) struct Shadow {
 pub(crate) struct Paced {
     /// Changes before this time wait.
     pub(crate) next: Time,
+    /// Tellings since the last quiet tick.
+    pub(crate) row: u32,
     /// Moves of pointers before this time wait.
     pub(crate) next_cursors: Time,
     /// Who types, as was said.

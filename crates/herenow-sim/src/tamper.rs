@@ -48,9 +48,15 @@ impl Tamper {
         limits.viewers_max = limits.viewers_max.saturating_add(usize::from(self.is(Mutation::OneViewerTooMany)));
         limits.log_changes_max += usize::from(self.is(Mutation::LogTooLong));
         limits.gears.batched_above += usize::from(self.is(Mutation::GearLate));
+        let gears = &mut limits.gears;
         if self.is(Mutation::TickIgnored) {
-            let gears = &mut limits.gears;
             (gears.tick_min, gears.tick_max, gears.crowd_tick) = Default::default();
+        }
+        if self.is(Mutation::SpacingNotGrown) {
+            (gears.tick_min, gears.tick_max, gears.crowd_tick) = [gears.spacing_first; 3].into();
+        }
+        if self.is(Mutation::SpacingWhole) {
+            gears.spacing_first = gears.crowd_tick;
         }
         limits
     }
@@ -198,6 +204,8 @@ impl Tamper {
             | Mutation::BehindUnmarked
             | Mutation::GearLate
             | Mutation::TickIgnored
+            | Mutation::SpacingWhole
+            | Mutation::SpacingNotGrown
             | Mutation::WaiterSkipped
             | Mutation::BlockForgotten
             | Mutation::FrameLost => {}
@@ -361,6 +369,8 @@ fn is_chance(mutation: Mutation, told: &Told) -> bool {
         | Mutation::BehindUnmarked
         | Mutation::GearLate
         | Mutation::TickIgnored
+        | Mutation::SpacingWhole
+        | Mutation::SpacingNotGrown
         | Mutation::WaiterSkipped
         | Mutation::BlockForgotten
         | Mutation::FrameLost => false,
