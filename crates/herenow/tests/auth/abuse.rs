@@ -128,6 +128,9 @@ async fn bombs_of_json_are_refused_and_change_nothing() {
     assert_eq!(eve.close_code().await, Some(1009));
 }
 
+/// What the connection of this number says.
+type Frames = fn(usize) -> Vec<String>;
+
 /// Kilobytes that a process has in memory, and clock ticks that it has worked.
 fn used(process: &Process) -> (usize, u64) {
     let read = |file: &str| fs::read_to_string(format!("/proc/{}/{file}", process.id())).unwrap();
@@ -171,7 +174,7 @@ async fn clients(process: &Process, count: usize) -> Vec<RawClient> {
 async fn what_a_connection_has_the_server_hold_is_in_proportion() {
     const CLIENTS: usize = 60;
     let (mut worst, mut largest) = ((0.0, ""), (0, ""));
-    let shapes: [(&str, fn(usize) -> Vec<String>); 3] = [
+    let shapes: [(&str, Frames); 3] = [
         ("50 rooms of one's own", |n| {
             (0..50).map(|at| json!({"type":"join","room":format!("r{n}-{at}")}).to_string()).collect()
         }),
@@ -219,7 +222,7 @@ async fn names_that_were_chosen_to_collide_cost_no_more_than_others() {
         let process = Process::start(folder.path(), &[("HERENOW_SECRET", SECRET), ("HERENOW_LIMITS__OTHER_RATE", "0")]);
         let mut clients = clients(&process, CLIENTS).await;
         // Rooms are told apart by a hash that everybody can compute: all of these fall to one of 64 parts.
-        let fits = |name: &String| !is_chosen || xxh3_64(name.as_bytes()) % 64 == 0;
+        let fits = |name: &String| !is_chosen || xxh3_64(name.as_bytes()).is_multiple_of(64);
         let names: Vec<String> = (0..).map(|n| format!("room-{n}")).filter(fits).take(CLIENTS * 50).collect();
         let (_, before) = used(&process);
         say_all(&mut clients, |n| {
