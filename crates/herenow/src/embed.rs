@@ -30,7 +30,6 @@ use crate::{
         mint::Signer,
         secret::{Secret, SecretError},
     },
-    clock::Clock,
     config::{mode::Mode, settings::Config},
     embed::{
         event::{Event, Events},
@@ -112,7 +111,7 @@ impl Builder {
         self
     }
 
-    /// Changes settings; those of `server.listen`, `demo` and `log` are the program's own affair and are not looked at.
+    /// Changes settings; those of `server.listen`, `tls`, `demo`, `log` and `api.admin_page` are the program's own affair and are not looked at.
     #[must_use]
     pub fn config(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(&mut self.config);
@@ -158,14 +157,14 @@ impl Embedded {
                 let _ = teller.send(event);
             }
         });
-        let around = Surroundings { clock: Clock::start(), revoked: Arc::default() };
+        let around = Surroundings::new();
         let authority = assemble::authority(config, mode, &around, None).map_err(StartError::Assemble)?;
-        let Surroundings { clock, revoked } = around.clone();
+        let Surroundings { clock, revoked, tls: _ } = around.clone();
         let origins = assemble::origins(config, mode);
         let setup = PresenceSetup { settings: settings(config), authority, revoked, origins, clock, notices };
         let presence = Presence::start(setup).map_err(StartError::Random)?;
         start_webhooks(config, &webhooks, &presence)?;
-        let api = api(config, mode, (&presence, meters, webhooks.clone()));
+        let api = api_of(config, mode, (&presence, meters, webhooks.clone()));
         let signer = Arc::new(Signer::new(mode.secret()));
         let mut router = server::router(presence.clone()).merge(assets::sdk_scripts());
         router = router.merge(api::routes::router(api.clone()));
@@ -253,6 +252,11 @@ impl Embedded {
         self.webhooks.close().await;
     }
 
+    /// Its HTTP API.
+    pub(crate) fn api(&self) -> &Api {
+        &self.api
+    }
+
     /// Its presence, for what is not offered here.
     pub fn presence(&self) -> &Presence {
         &self.presence
@@ -276,7 +280,7 @@ fn start_webhooks(config: &Config, webhooks: &Webhooks, presence: &Presence) -> 
     webhooks.start(start).map_err(StartError::Webhooks)
 }
 
-fn api(config: &Config, mode: &Mode, (presence, meters, webhooks): (&Presence, Arc<Meters>, Webhooks)) -> Api {
+fn api_of(config: &Config, mode: &Mode, (presence, meters, webhooks): (&Presence, Arc<Meters>, Webhooks)) -> Api {
     Api::new(ApiSetup {
         presence: presence.clone(),
         signer: Signer::new(mode.secret()),
@@ -305,6 +309,8 @@ fn settings(config: &Config) -> Settings {
         rates: config.limits.rates,
         cookie_name: config.auth.cookie_name.clone(),
         resume_window: config.presence.resume_window,
+        handshakes_per_address: config.limits.handshakes_per_address,
+        trusted_proxies: config.server.trusted_proxies.clone(),
     }
 }
 
