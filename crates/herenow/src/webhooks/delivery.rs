@@ -67,8 +67,6 @@ pub fn backoff(failures: u32, longest: Duration, chance: u32) -> Duration {
     whole / 2 + (whole / 2).mul_f64(f64::from(chance) / f64::from(u32::MAX))
 }
 
-/// Bytes of an answer's body that are read, so that the connection can be used again. What it says does not matter.
-pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

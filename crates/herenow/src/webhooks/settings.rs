@@ -2,7 +2,7 @@
 use crate::{
     auth::{rights::Pattern, secret::Secret},
     outgoing::{Outgoing, OutgoingSetup, Reach, WebAddress},
-    webhooks::{delivery, kinds::EventKinds},
+    webhooks::kinds::EventKinds,
 };
 use herenow_core::id::RoomId;
 use std::{io, sync::Arc, time::Duration};
@@ -38,6 +38,9 @@ impl Settings {
 /// # Errors
 /// As [`Outgoing::new`].
 pub fn receiver(address: WebAddress, reach: Reach, timeout: Duration) -> io::Result<Arc<Outgoing>> {
-    let body_bytes_max = delivery::ANSWER_BYTES_MAX;
+    let body_bytes_max = ANSWER_BYTES_MAX;
     Outgoing::new(OutgoingSetup { address, reach, timeout, body_bytes_max }).map(Arc::new)
 }
+
+/// Bytes of an answer's body that are read, so that the connection can be used again. What it says does not matter.
+pub const ANSWER_BYTES_MAX: usize = 64 * 1024;

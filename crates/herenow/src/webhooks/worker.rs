@@ -4,9 +4,9 @@ use crate::{
     shard::Partition,
     webhooks::{
         delivery::{Verdict, backoff, deliver},
-        handle::{Flags, Health, Inboxes, News, Order},
         ledger::{Full, Ledger, News as Change, Present, Taken},
         meters::WebhookMeters,
+        orders::{Flags, Health, Inboxes, News, Order},
         settings::Settings,
         spool::{Buried, Spool, Stored},
     },
