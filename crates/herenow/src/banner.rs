@@ -86,7 +86,7 @@ pub fn notice_line(now: Time, notice: &Notice) -> Option<String> {
             let target = target.as_ref().map_or(String::new(), |target| format!("  {target}"));
             format!("  {time}  typing  {room}  {}{target}", profile.name)
         }
-        Notice::Updated { .. } => return None,
+        Notice::Updated { .. } | Notice::Online { .. } | Notice::Offline { .. } => return None,
     };
     Some(line)
 }
