@@ -151,7 +151,7 @@ mod tests {
         // Who comes back, or is forgotten, makes place.
         luggage.take_up(SessionId(0));
         luggage.forget(SessionId(1));
-        for session in [SESSION, SessionId(1)] {
+        for session in [SessionId(300), SessionId(301)] {
             assert!(luggage.watch(session, &users(0..list), list) && luggage.leave(session));
         }
         assert!(!luggage.leave(SessionId(0)), "as many as before");

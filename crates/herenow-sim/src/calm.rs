@@ -170,6 +170,10 @@ impl World {
                 }
                 let is_online = self.tabs.iter().any(|other| other.user == *user && other.connection.is_some());
                 let known = tab.dots.get(user);
+                if known.is_none() && tab.doubt.is_refused {
+                    // The session watched it before the tab wanted that, and what the tab asked for was refused.
+                    continue;
+                }
                 if known.is_none_or(|status| status.is_some() != is_online) {
                     return Err(format!("tab {at} of {} was told {known:?} of {user}", tab.user));
                 }
