@@ -57,7 +57,7 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         let embedded = Embedded::start(config, mode, notices).map_err(ServeError::Start)?;
-        let router = embedded.router();
+        let router = embedded.whole_router();
         Ok(Self { listener, address, embedded, router, demo: None })
     }
 
