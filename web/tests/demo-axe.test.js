@@ -53,7 +53,7 @@ for (const colorScheme of ["light", "dark"]) {
     await look(alice, "alone");
     const bob = await people.board("bob");
     await see(alice, "alice", "bob");
-    for (const name of ["carol", "dave", "erin", "frank"]) await people.board(name);
+    for (const name of ["carol", "dave", "erin", "frank"]) await badge(await people.board(name), "live").waitFor();
     await startRenaming(bob, "Write the announcement");
     await bob.getByTestId("card-edit").pressSequentially("x");
     await alice.getByTestId("chip").waitFor();

@@ -180,11 +180,16 @@ impl Embedded {
     }
 
     /// All routes: `/ws` and what speaks the same without WebSocket, `/sdk.js`, the HTTP API. To merge into the program's own,
-    /// or to nest below a path: the `sdk.js` below it knows where it is. Its fallback answers 404 as a problem.
+    /// or to nest below a path: the `sdk.js` below it knows where it is. What is at no address is for the program to answer.
     ///
     /// What is counted by address needs the addresses: serve the program's router with
     /// `into_make_service_with_connect_info::<SocketAddr>()`.
     pub fn router(&self) -> Router {
+        self.whole_router().reset_fallback()
+    }
+
+    /// As [`Self::router`], with an answer for what is at no address.
+    pub(crate) fn whole_router(&self) -> Router {
         self.router.clone()
     }
 

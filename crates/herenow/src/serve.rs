@@ -67,7 +67,7 @@ impl Server {
         let embedded = Embedded::start(config, mode, notices).map_err(ServeError::Start)?;
         let certified = Certified::read(&config.tls).map_err(|error| start_error(AssembleError::Tls(error)))?;
         embedded.around().tls.show(certified);
-        let mut router = embedded.router();
+        let mut router = embedded.whole_router();
         let mut code = None;
         if config.api.admin_page {
             let api = embedded.api();
