@@ -407,6 +407,16 @@ pub enum Notice {
         /// When they came.
         joined_at: Time,
     },
+    /// The first session of a user, in whatever rooms, is here. Said by the user's home.
+    Online {
+        /// Who.
+        user: UserId,
+    },
+    /// The last session of a user is gone, after its grace.
+    Offline {
+        /// Who.
+        user: UserId,
+    },
     /// A user began typing.
     Typing {
         /// Where.

@@ -533,6 +533,6 @@ fn show_notice(notice: &Notice) -> Option<String> {
         Notice::Left { room, profile, reason: why, count, joined_at, .. } => {
             Some(format!("{room}: {} of {joined_at} left, {}, {}", profile.user, reason(*why), count.users))
         }
-        Notice::Updated { .. } | Notice::Typing { .. } => None,
+        Notice::Updated { .. } | Notice::Online { .. } | Notice::Offline { .. } | Notice::Typing { .. } => None,
     }
 }

@@ -220,7 +220,12 @@ impl Partition {
                     (&profile.user, here.insert(profile.user.clone()))
                 }
                 Notice::Left { room, profile, .. } if room == id => (&profile.user, here.remove(&profile.user)),
-                Notice::Joined { .. } | Notice::Left { .. } | Notice::Updated { .. } | Notice::Typing { .. } => {
+                Notice::Joined { .. }
+                | Notice::Left { .. }
+                | Notice::Updated { .. }
+                | Notice::Online { .. }
+                | Notice::Offline { .. }
+                | Notice::Typing { .. } => {
                     continue;
                 }
             };

@@ -1,12 +1,13 @@
 //! The presence of one process, as everything around the shards sees it: cheap to clone, and the way in for the app.
 use crate::{
-    auth::{authority::Authority, origin::OriginPolicy, revoked::Revocations},
+    auth::{address::Network, authority::Authority, origin::OriginPolicy, revoked::Revocations},
     clock::Clock,
     cluster::{
         node::{ClusterNode, ClusterSetup, Waiting},
         shards::Shards,
     },
     connection::{Connection, Way},
+    handshakes::Handshakes,
     heartbeat::{Heartbeat, Rhythm},
     partition::Partition,
     rate::RateLimits,
@@ -73,6 +74,7 @@ struct Inner {
     heartbeat: Arc<Heartbeat>,
     cluster: Option<ClusterNode>,
     resumes: Resumes,
+    handshakes: Handshakes,
     connections: AtomicUsize,
 }
 
@@ -95,6 +97,10 @@ pub struct Settings {
     pub cookie_name: String,
     /// How long a session can be gone on with after its connection ended. Default 60 s.
     pub resume_window: Duration,
+    /// Connections that one address may open in [`Handshakes::WINDOW`]; 0 is no limit.
+    pub handshakes_per_address: usize,
+    /// Proxies that are believed to say from where a request came.
+    pub trusted_proxies: Vec<Network>,
 }
 
 /// What a [`Presence`] is made from.
@@ -144,11 +150,24 @@ impl Presence {
         let cluster = cluster.map(|waiting| waiting.start(Shards::new(&shards), &heartbeat, clock)).transpose()?;
         let (connections, resumes) = (AtomicUsize::new(0), Resumes::new(settings.resume_window));
         let rates = settings.rates;
+        let handshakes = Handshakes::new(settings.handshakes_per_address, settings.trusted_proxies.clone());
         authority.start(None);
         let rules = RwLock::new(Rules { authority: Arc::new(authority), origins: Arc::new(origins), rates });
         let rechecks = Rechecks::new(clock);
-        let inner =
-            Inner { clock, settings, rules, revoked, rechecks, node, shards, heartbeat, cluster, resumes, connections };
+        let inner = Inner {
+            clock,
+            settings,
+            rules,
+            revoked,
+            rechecks,
+            node,
+            shards,
+            heartbeat,
+            cluster,
+            resumes,
+            handshakes,
+            connections,
+        };
         let presence = Self(Arc::new(inner));
         tokio::spawn(Self::ask_again(Arc::downgrade(&presence.0)));
         Ok(presence)
@@ -299,6 +318,11 @@ impl Presence {
     /// What makes this node one of several; `None`: it is alone.
     pub fn cluster(&self) -> Option<&ClusterNode> {
         self.0.cluster.as_ref()
+    }
+
+    /// Who opens connections how often.
+    pub fn handshakes(&self) -> &Handshakes {
+        &self.0.handshakes
     }
 
     /// The name of this node, new at each start.

@@ -69,7 +69,7 @@ impl Meters {
             Notice::Joined { .. } => drop(self.joins.inc()),
             Notice::Left { reason, .. } => drop(self.leave(*reason).inc()),
             Notice::Typing { .. } => drop(self.typing.inc()),
-            Notice::Updated { .. } => {}
+            Notice::Updated { .. } | Notice::Online { .. } | Notice::Offline { .. } => {}
         }
     }
 

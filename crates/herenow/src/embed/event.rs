@@ -80,7 +80,7 @@ impl Event {
             Notice::Typing { room, profile, target } => {
                 Self::Typing { room: room.clone(), user: Arc::clone(profile), target: target.clone() }
             }
-            Notice::Updated { .. } => return None,
+            Notice::Updated { .. } | Notice::Online { .. } | Notice::Offline { .. } => return None,
         })
     }
 }

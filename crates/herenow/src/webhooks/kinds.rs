@@ -13,12 +13,23 @@ pub enum EventKind {
     UserLeft,
     /// The name, status or state of a user in a room changed.
     UserUpdated,
+    /// The first session of a user is here, in whatever rooms or none.
+    UserOnline,
+    /// The last session of a user is gone.
+    UserOffline,
 }
 
 impl EventKind {
     /// All, in the order in which they are written.
-    pub const ALL: [Self; 5] =
-        [Self::RoomOccupied, Self::RoomVacated, Self::UserJoined, Self::UserLeft, Self::UserUpdated];
+    pub const ALL: [Self; 7] = [
+        Self::RoomOccupied,
+        Self::RoomVacated,
+        Self::UserJoined,
+        Self::UserLeft,
+        Self::UserUpdated,
+        Self::UserOnline,
+        Self::UserOffline,
+    ];
 
     /// Its name, in the configuration as in what is sent.
     pub const fn name(self) -> &'static str {
@@ -28,6 +39,8 @@ impl EventKind {
             Self::UserJoined => "user_joined",
             Self::UserLeft => "user_left",
             Self::UserUpdated => "user_updated",
+            Self::UserOnline => "user_online",
+            Self::UserOffline => "user_offline",
         }
     }
 

@@ -17,7 +17,7 @@ use herenow_core::{
     version::Version,
 };
 use rusqlite::{OptionalExtension, params};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One transition, or what was seen in a room.
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +32,14 @@ pub struct News<'a> {
     pub at: Time,
 }
 
-/// Everybody in the rooms of one partition, as of the end of a turn, and when each came.
-pub type Present = BTreeMap<RoomId, BTreeMap<UserId, Time>>;
+/// Everybody whom one partition knows, as of the end of a turn.
+#[derive(Clone, Debug, Default)]
+pub struct Present {
+    /// Who is in its rooms, and when each came.
+    pub rooms: BTreeMap<RoomId, BTreeMap<UserId, Time>>,
+    /// Which of the users whose home it is are online.
+    pub online: BTreeSet<UserId>,
+}
 
 /// There is no room in the spool; nothing of the news was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,9 +88,9 @@ impl Ledger<'_, '_> {
         self.desk.transaction.prepare_cached(sql)?.execute(row)?;
         let event = |kind, user| Event { kind, room: Some(room), user, version, at, joined_at: None, reason: None };
         if is_first {
-            self.put(room, &event(EventKind::RoomOccupied, None))?;
+            self.put(lane_of(room), &event(EventKind::RoomOccupied, None))?;
         }
-        self.put(room, &event(EventKind::UserJoined, Some(user)))?;
+        self.put(lane_of(room), &event(EventKind::UserJoined, Some(user)))?;
         Ok(Ok(()))
     }
 
@@ -105,9 +111,12 @@ impl Ledger<'_, '_> {
         let joined_at = Some(Time::from_millis(joined_ms.unsigned_abs()));
         let room_id = Some(room);
         let left = Event { kind: EventKind::UserLeft, room: room_id, user: Some(user), version, at, joined_at, reason };
-        self.put(room, &left)?;
+        self.put(lane_of(room), &left)?;
         if !self.is_occupied(room)? {
-            self.put(room, &Event { kind: EventKind::RoomVacated, user: None, joined_at: None, reason: None, ..left })?;
+            self.put(
+                lane_of(room),
+                &Event { kind: EventKind::RoomVacated, user: None, joined_at: None, reason: None, ..left },
+            )?;
         }
         Ok(Ok(()))
     }
@@ -125,19 +134,20 @@ impl Ledger<'_, '_> {
             return Ok(Err(Full));
         }
         let (kind, user) = (EventKind::UserUpdated, Some(user));
-        self.put(room, &Event { kind, room: Some(room), user, version, at, joined_at: None, reason: None })?;
+        self.put(lane_of(room), &Event { kind, room: Some(room), user, version, at, joined_at: None, reason: None })?;
         Ok(Ok(()))
     }
 
-    /// Compares who was announced in the rooms of a partition with who is there, and tells the difference. Those who were
+    /// Compares who was announced in the rooms of a partition with who is there, and tells the difference in those that are
+    /// wanted. Those who were
     /// announced before the server started, and may still come back, are left as they are.
     ///
     /// # Errors
     /// Where the file cannot be written.
-    pub fn compare(&mut self, partition: Partition, present: &Present) -> Taken {
+    pub fn compare(&mut self, partition: Partition, present: &Present, is_wanted: impl Fn(&RoomId) -> bool) -> Taken {
         let sql = "SELECT room, user FROM announced WHERE lane = ?1 AND run = ?2 ORDER BY room, user";
         for (room, user) in self.announced(sql, [number(partition.index()), self.desk.run])? {
-            let is_here = present.get(&room).is_some_and(|users| users.contains_key(&user));
+            let is_here = present.rooms.get(&room).is_some_and(|users| users.contains_key(&user));
             if !is_here {
                 let news = News { room: &room, user: &user, version: None, at: self.now };
                 if self.went(news, None)?.is_err() {
@@ -145,14 +155,14 @@ impl Ledger<'_, '_> {
                 }
             }
         }
-        for (room, users) in present {
+        for (room, users) in present.rooms.iter().filter(|(room, _)| is_wanted(room)) {
             for (user, joined_at) in users {
                 if self.came(News { room, user, version: None, at: *joined_at })?.is_err() {
                     return Ok(Err(Full));
                 }
             }
         }
-        Ok(Ok(()))
+        self.compare_online(partition, &present.online)
     }
 
     /// Says that those have left who were announced before the server started and did not come back.
@@ -167,7 +177,7 @@ impl Ledger<'_, '_> {
                 return Ok(Err(Full));
             }
         }
-        Ok(Ok(()))
+        self.end_offline()
     }
 
     /// Forgets, without a word, who was announced in rooms of which nothing is to be told any more.
@@ -203,7 +213,7 @@ impl Ledger<'_, '_> {
         Ok(announced)
     }
 
-    fn put(&mut self, room: &RoomId, event: &Event<'_>) -> rusqlite::Result<()> {
+    pub(super) fn put(&mut self, lane: usize, event: &Event<'_>) -> rusqlite::Result<()> {
         if !self.kinds.contains(event.kind) {
             return Ok(());
         }
@@ -213,7 +223,7 @@ impl Ledger<'_, '_> {
         };
         let key = event.key(&salt);
         let json = event.json(&key);
-        self.desk.put(lane_of(room), (&key, &json), self.now)
+        self.desk.put(lane, (&key, &json), self.now)
     }
 }
 
@@ -224,4 +234,4 @@ fn lane_of(room: &RoomId) -> usize {
 /// Why those left who did not come back after a restart.
 const NODE_LOST: &str = "node_lost";
 /// Events that one piece of news can make.
-const EVENTS_EACH_MAX: usize = 2;
+pub(super) const EVENTS_EACH_MAX: usize = 2;

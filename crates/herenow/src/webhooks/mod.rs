@@ -10,6 +10,7 @@ pub mod handle;
 pub mod kinds;
 pub mod ledger;
 pub mod meters;
+pub mod online;
 pub mod orders;
 pub mod settings;
 pub mod signature;

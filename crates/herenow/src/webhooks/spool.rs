@@ -387,6 +387,8 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS announced (
         room TEXT NOT NULL, user TEXT NOT NULL, lane INTEGER NOT NULL, joined_ms INTEGER NOT NULL, run INTEGER NOT NULL,
         PRIMARY KEY (room, user)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS online (
+        user TEXT PRIMARY KEY, lane INTEGER NOT NULL, since_ms INTEGER NOT NULL, run INTEGER NOT NULL) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS announced_by_lane ON announced (lane);
 ";
 const REMOVE_DEAD: &str = "DELETE FROM dead WHERE ?1 IS NULL OR key = ?1";

@@ -135,13 +135,15 @@ impl Worker {
                     News::Notice(at, notice) => {
                         if let Err(Full) = note(&mut ledger, &settings, (*at, notice))? {
                             dropped += 1;
-                            behind.extend(partition_of(notice));
+                            behind.insert(partition_of(notice));
                         }
                     }
-                    News::Present(partition, present) => match ledger.compare(*partition, present)? {
-                        Ok(()) => drop(compared.insert(partition.index())),
-                        Err(Full) => drop(behind.insert(partition.index())),
-                    },
+                    News::Present(partition, present) => {
+                        match ledger.compare(*partition, present, |room| settings.wants(room))? {
+                            Ok(()) => drop(compared.insert(partition.index())),
+                            Err(Full) => drop(behind.insert(partition.index())),
+                        }
+                    }
                 }
             }
             Ok((dropped, compared))
@@ -423,24 +425,29 @@ fn note(ledger: &mut Ledger<'_, '_>, settings: &Settings, (at, notice): (Time, &
             let change = Change { room, user: &profile.user, version: Some(version), at };
             ledger.went(change, Some(words::reason(*reason)))
         }
+        Notice::Online { user } => ledger.came_online(user, at),
+        Notice::Offline { user } => ledger.went_offline(user, at),
         Notice::Joined { .. } | Notice::Updated { .. } | Notice::Left { .. } | Notice::Typing { .. } => Ok(Ok(())),
     }
 }
 
-fn partition_of(notice: &Notice) -> Option<usize> {
-    let (Notice::Joined { room, .. }
-    | Notice::Updated { room, .. }
-    | Notice::Left { room, .. }
-    | Notice::Typing { room, .. }) = notice;
-    Some(Partition::of(room).index())
+fn partition_of(notice: &Notice) -> usize {
+    match notice {
+        Notice::Joined { room, .. }
+        | Notice::Updated { room, .. }
+        | Notice::Left { room, .. }
+        | Notice::Typing { room, .. } => Partition::of(room),
+        Notice::Online { user } | Notice::Offline { user } => Partition::of_user(user),
+    }
+    .index()
 }
 
 fn everybody_in(hub: &Hub) -> Present {
-    let mut present = Present::new();
+    let mut present = Present { online: hub.online_users().cloned().collect(), ..Present::default() };
     for room in hub.rooms() {
         let Some(roster) = hub.roster(room).filter(|roster| !roster.is_empty()) else { continue };
         let users = roster.viewers().map(|viewer| (viewer.profile.user.clone(), viewer.joined_at));
-        present.insert(room.clone(), users.collect());
+        present.rooms.insert(room.clone(), users.collect());
     }
     present
 }

@@ -5,6 +5,7 @@ use herenow::{
     config::{mode::Mode, settings::Config},
     outgoing::WebAddress,
     serve::Server,
+    webhooks::kinds::{EventKind, EventKinds},
 };
 use herenow_client::client::{self, Client, Events};
 use serde_json::{Value, json};
@@ -41,6 +42,7 @@ impl TestServer {
         config.webhooks.url = WebAddress::parse(&receiver.url());
         config.webhooks.secret = Secret::parse(SECRET).ok();
         config.webhooks.private_addresses = true;
+        config.webhooks.events = kinds(&["room_occupied", "room_vacated", "user_joined", "user_left"]);
         config.webhooks.spool = Some(folder.path().join("spool.db"));
         config.webhooks.retry_max = Duration::from_millis(50);
         config.presence.leave_grace = Duration::from_millis(100);
@@ -124,6 +126,11 @@ pub async fn call(address: SocketAddr, line: &str, body: Option<Value>) -> std::
     let (head, body) = answer.split_once("\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
     assert!(head.starts_with("HTTP/1.1 2"), "{line}: {answer}");
     Ok(body.to_owned())
+}
+
+/// Events by their names.
+pub fn kinds(names: &[&str]) -> EventKinds {
+    names.iter().map(|name| EventKind::named(name).unwrap()).collect()
 }
 
 /// What events say, without what differs from run to run.

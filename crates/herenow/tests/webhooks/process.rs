@@ -29,8 +29,6 @@ impl Process {
             command.env_remove(name);
         }
         command
-            .args(["--listen", "127.0.0.1:0"])
-            .current_dir(folder)
             .env("HERENOW_WEBHOOKS__URL", receiver.url())
             .env("HERENOW_WEBHOOKS__SECRET", SECRET)
             .env("HERENOW_WEBHOOKS__PRIVATE_ADDRESSES", "true")
@@ -40,12 +38,22 @@ impl Process {
             .env("HERENOW_WEBHOOKS__RETURN_GRACE", "4s")
             .env("HERENOW_API__HOSTED_VIEWERS", "100000")
             .envs(variables.iter().copied());
+        Self::run(folder, command)
+    }
+
+    fn run(folder: &Path, mut command: Command) -> Self {
+        command.args(["--listen", "127.0.0.1:0"]).current_dir(folder);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let line = lines.find(|line| line.contains("ws://")).expect("the server has to start");
         let address = line.split("ws://").nth(1).unwrap().split('/').next().unwrap().parse().unwrap();
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, address }
+    }
+
+    fn hang_up(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
     }
 
     /// As `kill -9`.
@@ -116,6 +124,72 @@ async fn who_does_not_come_back_after_a_kill_is_told_to_have_left_and_who_does_i
     put(server.address, "board-1", "alice").await.unwrap();
     let events = receiver.wait_for(11).await;
     assert_eq!(told(&events[10..]), ["user_joined board-1 alice"]);
+}
+
+#[tokio::test]
+async fn who_is_online_is_known_over_a_kill() {
+    let (folder, receiver) = (tempfile::tempdir().unwrap(), Receiver::start());
+    let dots = [("HERENOW_WEBHOOKS__EVENTS", "user_online,user_offline")];
+    let mut server = Process::start(folder.path(), &receiver, &dots);
+    put(server.address, "board-1", "alice").await.unwrap();
+    put(server.address, "board-1", "bob").await.unwrap();
+    receiver.wait_for(2).await;
+    server.kill();
+    let server = Process::start(folder.path(), &receiver, &dots);
+    put(server.address, "board-2", "bob").await.unwrap();
+    let events = receiver.wait_for(3).await;
+    assert_eq!(told(&events)[2], "user_offline - alice");
+    delete(server.address, "board-2", "bob").await.unwrap();
+    assert_eq!(told(&receiver.wait_for(4).await)[3], "user_offline - bob");
+}
+
+#[tokio::test]
+async fn webhooks_begin_change_and_end_with_a_signal() {
+    let (folder, receiver) = (tempfile::tempdir().unwrap(), Receiver::start());
+    let file = folder.path().join("herenow.toml");
+    let on = format!(
+        "[webhooks]\nurl = \"{}\"\nsecret = \"{SECRET}\"\nprivate_addresses = true\n\
+         events = [\"user_joined\", \"user_left\"]\n",
+        receiver.url()
+    );
+    let mut command = Command::new(env!("CARGO_BIN_EXE_herenow"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HERENOW_")) {
+        command.env_remove(name);
+    }
+    command.stderr(Stdio::null());
+    let server = Process::run(folder.path(), command);
+    put(server.address, "board-1", "alice").await.unwrap();
+    assert_eq!(server.health().await["enabled"], false);
+    assert!(!folder.path().join("herenow-webhooks.db").exists(), "nothing is written unasked");
+
+    // Who is here already is told, and then who comes.
+    std::fs::write(&file, &on).unwrap();
+    server.hang_up();
+    assert_eq!(told(&receiver.wait_for(1).await), ["user_joined board-1 alice"]);
+    put(server.address, "board-1", "bob").await.unwrap();
+    let events = receiver.wait_for(2).await;
+    assert_eq!((told(&events)[1].as_str(), events[1]["v"].is_array()), ("user_joined board-1 bob", true));
+
+    // Off, and what happens meanwhile is told when they are on again, without a version or a reason.
+    std::fs::write(&file, "").unwrap();
+    server.hang_up();
+    server.until(|health| health["enabled"] == false).await;
+    delete(server.address, "board-1", "bob").await.unwrap();
+    put(server.address, "board-1", "carol").await.unwrap();
+    std::fs::write(&file, format!("{on}rooms = [\"board-*\"]\n")).unwrap();
+    server.hang_up();
+    let events = receiver.wait_for(4).await;
+    assert_eq!(told(&events[2..]), ["user_left board-1 bob", "user_joined board-1 carol"]);
+    assert!(events[2].get("reason").is_none() && events[2].get("v").is_none(), "{}", events[2]);
+
+    // Rooms that are not wanted any more are forgotten without a word.
+    std::fs::write(&file, format!("{on}rooms = [\"chat-*\"]\n")).unwrap();
+    server.hang_up();
+    put(server.address, "chat-1", "dora").await.unwrap();
+    assert_eq!(told(&receiver.wait_for(5).await)[4], "user_joined chat-1 dora");
+    delete(server.address, "board-1", "alice").await.unwrap();
+    delete(server.address, "chat-1", "dora").await.unwrap();
+    assert_eq!(told(&receiver.wait_for(6).await)[5], "user_left chat-1 dora");
 }
 
 #[tokio::test]

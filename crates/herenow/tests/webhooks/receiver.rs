@@ -95,6 +95,15 @@ impl Receiver {
         self.book.taken.lock().unwrap().calls
     }
 
+    /// Waits until it was called this often.
+    pub async fn wait_for_calls(&self, count: usize) {
+        let began = Instant::now();
+        while self.calls() < count {
+            assert!(began.elapsed() < LIMIT, "{} of {count} calls", self.calls());
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+
     /// All events that were taken, those that came again included.
     pub fn all(&self) -> Vec<Value> {
         self.book.taken.lock().unwrap().events.clone()

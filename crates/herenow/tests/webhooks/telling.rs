@@ -1,6 +1,6 @@
 //! What a backend is told while all is well.
 use crate::{
-    common::{TestServer, told},
+    common::{SECRET, TestServer, kinds, told},
     receiver::{Mood, Receiver},
 };
 use serde_json::json;
@@ -10,10 +10,7 @@ use std::{collections::BTreeSet, time::Duration};
 async fn t_88_t_92_who_comes_and_goes_is_told_with_times_and_reason() {
     let (folder, receiver) = (tempfile::tempdir().unwrap(), Receiver::start());
     let server = TestServer::start(&folder, &receiver, |config| {
-        config.webhooks.events = ["room_occupied", "room_vacated", "user_joined", "user_left", "user_updated"]
-            .into_iter()
-            .filter_map(herenow::webhooks::kinds::EventKind::named)
-            .collect();
+        config.webhooks.events = kinds(&["room_occupied", "room_vacated", "user_joined", "user_left", "user_updated"]);
     })
     .await;
     let (alice, _events) = server.client_in("alice", "board-1").await;
@@ -73,7 +70,7 @@ async fn only_what_was_asked_for_is_told() {
     let (folder, receiver) = (tempfile::tempdir().unwrap(), Receiver::start());
     let server = TestServer::start(&folder, &receiver, |config| {
         config.webhooks.rooms = Some(vec![herenow::auth::rights::Pattern::parse("board-*").unwrap()]);
-        config.webhooks.events = [herenow::webhooks::kinds::EventKind::RoomVacated].into_iter().collect();
+        config.webhooks.events = kinds(&["room_vacated"]);
     })
     .await;
     for room in ["lobby", "board-1", "board-2"] {
@@ -125,5 +122,58 @@ async fn presence_does_not_wait_for_a_receiver_that_hangs() {
     }
     let health = server.until("all written", |health| health["unwritten"] == 0 && health["behind"] == false).await;
     assert_eq!(health["pending"], 400);
-    assert!(receiver.all().is_empty() && (1..=4).contains(&receiver.calls()), "{} calls", receiver.calls());
+    receiver.wait_for_calls(1).await;
+    assert!(receiver.all().is_empty() && receiver.calls() <= 4, "{} calls", receiver.calls());
+}
+
+#[tokio::test]
+async fn who_is_online_at_all_is_told_once_however_many_rooms_and_tabs() {
+    let (folder, receiver) = (tempfile::tempdir().unwrap(), Receiver::start());
+    let server = TestServer::start(&folder, &receiver, |config| {
+        config.webhooks.events = kinds(&["user_online", "user_offline"]);
+    })
+    .await;
+    let (first, _events) = server.client_in("alice", "board-1").await;
+    let (second, _more) = server.client_in("alice", "board-2").await;
+    server.put("board-1", "bob").await;
+    receiver.wait_for(2).await;
+    first.leave("board-1").await.unwrap();
+    second.leave("board-2").await.unwrap();
+    server.delete("board-1", "bob").await;
+    let events = receiver.wait_for(3).await;
+    let mut said = told(&events);
+    said.sort_unstable();
+    // Who left all rooms is online still.
+    assert_eq!(said, ["user_offline - bob", "user_online - alice", "user_online - bob"]);
+    drop((first, second, _events, _more));
+    let events = receiver.wait_for(4).await;
+    let offline = &events[3];
+    assert_eq!(told(&events)[3], "user_offline - alice");
+    let online = events.iter().find(|event| event["event"] == "user_online" && event["user"] == "alice").unwrap();
+    assert_eq!(offline["joined_at_ms"], online["at_ms"]);
+    let duration = offline["at_ms"].as_u64().unwrap() - online["at_ms"].as_u64().unwrap();
+    assert_eq!(offline["duration_ms"], duration);
+}
+
+#[test]
+fn a_check_of_the_configuration_says_what_webhooks_lack() {
+    use clap::Parser;
+    use herenow::cli::{Cli, Command};
+    let check = |variables: &[(&str, &str)]| {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        match Cli::try_parse_from(["herenow", "config", "check"]).unwrap().into_command() {
+            Command::Config(config) => config.run(variables),
+            other => panic!("{other:?}"),
+        }
+    };
+    let url = ("HERENOW_WEBHOOKS__URL", "http://10.0.0.7/hook");
+    let error = check(&[url]).unwrap_err().message;
+    assert!(error.contains("webhooks.secret is not") && error.contains("HERENOW_WEBHOOKS__SECRET"), "{error}");
+    let secret = ("HERENOW_WEBHOOKS__SECRET", SECRET);
+    assert_eq!(check(&[url, secret]).unwrap().stderr, "");
+    let spool = ("HERENOW_WEBHOOKS__SPOOL", "/no/such/folder/spool.db");
+    let noted = check(&[url, secret, spool]).unwrap().stderr;
+    assert_eq!(noted, "note: the folder /no/such/folder of webhooks.spool does not exist");
+    let wrong = check(&[("HERENOW_WEBHOOKS__EVENTS", "user_joined,user_jumped")]).unwrap_err().message;
+    assert!(wrong.contains("a list of events out of room_occupied, room_vacated"), "{wrong}");
 }
