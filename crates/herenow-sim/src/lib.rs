@@ -28,4 +28,5 @@ mod small;
 pub mod tamper;
 pub mod told;
 pub mod view;
+mod welcome;
 pub mod world;

@@ -113,4 +113,17 @@ mutations! {
     DotFlickers,
     /// Who was kicked for a while may come back at once.
     BlockForgotten,
+    /// A session that goes on is told no more of those whom it watches.
+    WatchesForgotten,
+    /// A session that was idle is active once it goes on.
+    StatusForgotten,
+}
+
+/// What a driver forgets of a session that goes on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Forgets {
+    /// Whether it was active or idle.
+    pub status: bool,
+    /// Whom it watched.
+    pub watches: bool,
 }

@@ -1,4 +1,4 @@
-//! From a configuration to who decides who somebody is: reads key files, and makes ready to ask.
+//! From a configuration to who decides who somebody is, and to a node among others: reads key files, and makes ready to ask.
 use crate::{
     auth::{
         authority::Authority,
@@ -11,9 +11,16 @@ use crate::{
         token::{GuestRules, Verifier, VerifierSetup},
     },
     clock::Clock,
-    config::{mode::Mode, settings::Config},
+    cluster::{node::ClusterSetup, redis::link::Route},
+    config::{
+        mode::Mode,
+        settings::{ClusterConfig, Config},
+    },
     outgoing::{Outgoing, OutgoingSetup, WebAddress},
+    tls::{Tls, TlsError},
+    webhooks::settings::{Settings as WebhookSettings, receiver},
 };
+use herenow_core::cluster::timing::Timing;
 use std::{fmt, fs, io, path::PathBuf, sync::Arc, time::Duration};
 
 /// Why a configuration, whose values are good each by itself, cannot be gone by.
@@ -43,8 +50,19 @@ pub enum AssembleError {
         /// What the system says.
         error: io::Error,
     },
+    /// The file of `cluster.redis_ca` cannot be read.
+    RedisCa {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// There is an address for webhooks, but nothing to sign with.
+    NoWebhookSecret,
     /// The system gives no random bytes.
     Random(getrandom::Error),
+    /// There is no TLS as the configuration says.
+    Tls(TlsError),
 }
 
 /// What stays the same while configurations change.
@@ -54,6 +72,21 @@ pub struct Surroundings {
     pub clock: Clock,
     /// Which tokens were withdrawn.
     pub revoked: Arc<Revocations>,
+    /// What new connections speak.
+    pub tls: Tls,
+}
+
+impl Surroundings {
+    /// Those of a process that starts.
+    pub fn new() -> Self {
+        Self { clock: Clock::start(), revoked: Arc::default(), tls: Tls::default() }
+    }
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Who decides, as a configuration says. What an authority before it has learned from the same addresses is kept.
@@ -78,6 +111,40 @@ pub fn authority(
     });
     let (cookies, rooms) = (cookies(config, around, before)?, rooms(config, around, before)?);
     Ok(Authority { verifier: Arc::new(verifier), jwks, cookies, rooms })
+}
+
+/// What makes this node one of several, where a store is configured.
+///
+/// # Errors
+/// [`AssembleError::RedisCa`].
+pub fn cluster(config: &Config) -> Result<Option<ClusterSetup>, AssembleError> {
+    let ClusterConfig { redis, name, redis_ca } = &config.cluster;
+    let Some(address) = redis.clone() else { return Ok(None) };
+    let read = |path: &PathBuf| fs::read(path).map_err(|error| AssembleError::RedisCa { path: path.clone(), error });
+    let roots = redis_ca.as_ref().map(read).transpose()?;
+    let route = Route { address, roots, answer_timeout: REDIS_TIMEOUT };
+    Ok(Some(ClusterSetup { route, keys: name.clone(), timing: Timing::default() }))
+}
+
+/// Who is told of joins and leaves by HTTP, if anybody is.
+///
+/// # Errors
+/// See [`AssembleError`].
+pub fn webhooks(config: &Config) -> Result<Option<Arc<WebhookSettings>>, AssembleError> {
+    let webhooks = &config.webhooks;
+    let Some(address) = webhooks.url.clone() else { return Ok(None) };
+    let first = webhooks.secret.clone().ok_or(AssembleError::NoWebhookSecret)?;
+    let receiver = receiver(address, webhooks.reach(), webhooks.timeout);
+    let outgoing = receiver.map_err(|error| AssembleError::Certificates { key: "webhooks.url", error })?;
+    Ok(Some(Arc::new(WebhookSettings {
+        outgoing,
+        secrets: [first].into_iter().chain(webhooks.second_secret.clone()).collect(),
+        kinds: webhooks.events,
+        rooms: webhooks.rooms.clone(),
+        retry_max: webhooks.retry_max,
+        give_up: webhooks.give_up,
+        return_grace: webhooks.return_grace,
+    })))
 }
 
 /// Which pages may connect, as a configuration says.
@@ -190,6 +257,7 @@ impl fmt::Display for AssembleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::KeyFile { path, .. } => write!(f, "the key file {} of auth.key_files cannot be read", path.display()),
+            Self::RedisCa { path, .. } => write!(f, "the file {} of cluster.redis_ca cannot be read", path.display()),
             Self::Key { path, error } => write!(f, "the key file {} of auth.key_files holds {error}", path.display()),
             Self::Keys(error) => write!(f, "the keys of auth.jwks and auth.key_files are {error}"),
             Self::Certificates { key, .. } => write!(
@@ -197,7 +265,13 @@ impl fmt::Display for AssembleError {
                 "{key} cannot be asked by https, since this system has no certificates to trust; install \
                  ca-certificates, or name a file of them in SSL_CERT_FILE"
             ),
+            Self::NoWebhookSecret => write!(
+                f,
+                "webhooks.url is set, but webhooks.secret is not, so that your app could not know who calls it; set \
+                 HERENOW_WEBHOOKS__SECRET"
+            ),
             Self::Random(_) => write!(f, "the system gives no random bytes"),
+            Self::Tls(error) => write!(f, "{error}"),
         }
     }
 }
@@ -205,9 +279,13 @@ impl fmt::Display for AssembleError {
 impl std::error::Error for AssembleError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::KeyFile { error, .. } | Self::Certificates { error, .. } => Some(error),
+            Self::KeyFile { error, .. } | Self::Certificates { error, .. } | Self::RedisCa { error, .. } => Some(error),
             Self::Random(error) => Some(error),
-            Self::Key { .. } | Self::Keys(_) => None,
+            Self::Tls(error) => std::error::Error::source(error),
+            Self::Key { .. } | Self::Keys(_) | Self::NoWebhookSecret => None,
         }
     }
 }
+
+/// How long an answer of Redis may take. Longer: a Redis that hangs is noticed later; shorter: a busy one is taken for lost.
+const REDIS_TIMEOUT: Duration = Duration::from_secs(1);

@@ -7,8 +7,8 @@ use crate::{
         refusal::{refused, refused_for},
         state::Api,
     },
+    partition::Partition,
     problem::Problem,
-    shard::Partition,
 };
 use axum::response::{IntoResponse, Response};
 use herenow_core::{
@@ -89,8 +89,8 @@ struct Wanted {
 }
 
 async fn page((api, caller): (&Api, &Caller), room: &RoomId, wanted: Wanted) -> Result<Page, Problem> {
-    caller.may_read(room)?;
     let presence = api.presence();
+    caller.may_read(presence, room).await?;
     let (id, user) = (room.clone(), caller.identity().map(|identity| identity.profile.user.clone()));
     let Wanted { after, viewers_max } = wanted;
     let look = move |hub: &herenow_core::hub::Hub| {

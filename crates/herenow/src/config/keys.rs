@@ -12,7 +12,9 @@ use crate::{
         rights::{Pattern, Rights},
         secret::{Secret, SecretError},
     },
+    cluster::redis::{address::RedisAddress, keyspace::Keyspace},
     outgoing::WebAddress,
+    webhooks::kinds::{EventKind, EventKinds},
 };
 use std::{borrow::Cow, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -52,6 +54,7 @@ enum Slot {
     Format(At<LogFormat>),
     Level(At<LogLevel>),
     Origins(At<Vec<Origin>>),
+    Events(At<EventKinds>),
     Path(At<Option<PathBuf>>),
     Patterns(At<Option<Vec<Pattern>>>),
     Secret(At<Option<Secret>>),
@@ -59,6 +62,8 @@ enum Slot {
     Size { at: At<usize>, min: usize, max: usize },
     Count { at: At<usize>, min: usize, max: usize },
     Rate(At<u32>),
+    Redis(At<Option<RedisAddress>>),
+    ClusterName(At<Keyspace>),
 }
 
 impl Key {
@@ -96,6 +101,10 @@ impl Key {
             Slot::Origins(_) => {
                 "a list of origins, scheme://host or scheme://host:port, without a path; http or https, no stars".into()
             }
+            Slot::Events(_) => {
+                let names: Vec<&str> = EventKind::ALL.into_iter().map(EventKind::name).collect();
+                format!("a list of events out of {}", names.join(", ")).into()
+            }
             Slot::Path(_) => "the path of a file, or nothing".into(),
             Slot::Patterns(_) | Slot::Rooms(_) => {
                 "a list of room patterns such as board-* (a star is any run of characters)".into()
@@ -104,6 +113,11 @@ impl Key {
             Slot::Shards { max, .. } => format!("a whole number from 1 to {max}").into(),
             Slot::Count { min, max, .. } => format!("a whole number from {min} to {max}").into(),
             Slot::Rate(_) => format!("a whole number from 0 to {RATE_MAX}").into(),
+            Slot::Redis(_) => RedisAddress::ALLOWED.into(),
+            Slot::ClusterName(_) => {
+                let max = Keyspace::NAME_BYTES_MAX;
+                format!("1 to {max} lower-case letters, digits and hyphens").into()
+            }
             Slot::Size { min, max, .. } => {
                 format!("a size from {} to {}, such as 16KiB", format_size(*min), format_size(*max)).into()
             }
@@ -145,6 +159,7 @@ impl Key {
             Slot::Level(at) => name_of(&LogLevel::NAMED, *at(config)),
             Slot::Origins(at) if at(config).is_empty() => unset(),
             Slot::Origins(at) => joined(at(config)),
+            Slot::Events(at) => at(config).iter().map(EventKind::name).collect::<Vec<_>>().join(", "),
             Slot::Path(at) => at(config).as_ref().map_or_else(unset, |path| path.display().to_string()),
             Slot::Patterns(at) => at(config)
                 .as_ref()
@@ -154,6 +169,8 @@ impl Key {
             Slot::Size { at, .. } => format_size(*at(config)),
             Slot::Count { at, .. } => at(config).to_string(),
             Slot::Rate(at) => at(config).to_string(),
+            Slot::Redis(at) => at(config).as_ref().map_or_else(unset, ToString::to_string),
+            Slot::ClusterName(at) => at(config).name().to_owned(),
         }
     }
 
@@ -183,7 +200,7 @@ impl Key {
         let quoted = || Some(format!("{shown:?}"));
         match &self.slot {
             Slot::Switch(_) | Slot::Count { .. } | Slot::Rate(_) => Some(shown),
-            Slot::Rights(_) => {
+            Slot::Rights(_) | Slot::Events(_) => {
                 let names: Vec<String> = shown.split(", ").map(|name| format!("{name:?}")).collect();
                 Some(format!("[{}]", names.join(", ")))
             }
@@ -194,6 +211,7 @@ impl Key {
             | Slot::Format(_)
             | Slot::Level(_)
             | Slot::Private(_)
+            | Slot::ClusterName(_)
             | Slot::Size { .. } => quoted(),
             Slot::Bool(_)
             | Slot::ApiKeys(_)
@@ -208,13 +226,14 @@ impl Key {
             | Slot::Path(_)
             | Slot::Patterns(_)
             | Slot::Secret(_)
+            | Slot::Redis(_)
             | Slot::Shards { .. } => None,
         }
     }
 
     /// Whether errors must not show what was written.
     pub fn is_secret(&self) -> bool {
-        matches!(self.slot, Slot::Secret(_) | Slot::Secrets(_) | Slot::ApiKeys(_))
+        matches!(self.slot, Slot::Secret(_) | Slot::Secrets(_) | Slot::ApiKeys(_) | Slot::Redis(_))
     }
 
     /// Whether it has the same value in both.
@@ -223,6 +242,7 @@ impl Key {
             Slot::Secret(at) => at(&mut one.clone()) == at(&mut other.clone()),
             Slot::Secrets(at) => at(&mut one.clone()) == at(&mut other.clone()),
             Slot::ApiKeys(at) => at(&mut one.clone()) == at(&mut other.clone()),
+            Slot::Redis(at) => at(&mut one.clone()) == at(&mut other.clone()),
             _ => self.shown(one) == self.shown(other),
         }
     }
@@ -249,10 +269,13 @@ impl Key {
             Slot::Format(at) => at(to).clone_from(at(from)),
             Slot::Level(at) => at(to).clone_from(at(from)),
             Slot::Origins(at) => at(to).clone_from(at(from)),
+            Slot::Events(at) => at(to).clone_from(at(from)),
             Slot::Path(at) => at(to).clone_from(at(from)),
             Slot::Patterns(at) => at(to).clone_from(at(from)),
             Slot::Secret(at) => at(to).clone_from(at(from)),
             Slot::Rate(at) => at(to).clone_from(at(from)),
+            Slot::Redis(at) => at(to).clone_from(at(from)),
+            Slot::ClusterName(at) => at(to).clone_from(at(from)),
             Slot::Duration { at, .. } => at(to).clone_from(at(from)),
             Slot::Shards { at, .. } => at(to).clone_from(at(from)),
             Slot::Size { at, .. } => at(to).clone_from(at(from)),
@@ -304,6 +327,9 @@ impl Key {
             Slot::Format(at) => *at(config) = named(&LogFormat::NAMED, raw.text()?)?,
             Slot::Level(at) => *at(config) = named(&LogLevel::NAMED, raw.text()?)?,
             Slot::Origins(at) => *at(config) = raw.list()?.into_iter().map(Origin::parse).collect::<Option<_>>()?,
+            Slot::Events(at) => {
+                *at(config) = raw.list()?.into_iter().map(EventKind::named).collect::<Option<_>>()?;
+            }
             Slot::Path(at) => *at(config) = Some(raw.text()?).filter(|path| !path.is_empty()).map(PathBuf::from),
             Slot::Patterns(at) => {
                 let patterns = raw.list()?.into_iter().map(|text| Pattern::parse(text).ok());
@@ -323,6 +349,11 @@ impl Key {
                 let rate = raw.whole().and_then(|rate| u32::try_from(rate).ok());
                 *at(config) = rate.filter(|rate| *rate <= RATE_MAX)?;
             }
+            Slot::Redis(at) => {
+                let text = raw.text()?;
+                *at(config) = if text.is_empty() { None } else { Some(RedisAddress::parse(text)?) };
+            }
+            Slot::ClusterName(at) => *at(config) = Keyspace::parse(raw.text()?)?,
             Slot::Count { at, min, max } => {
                 *at(config) = raw.whole().filter(|value| (*min..=*max).contains(value))?;
             }
@@ -403,8 +434,10 @@ pub const SECRET_VARIABLE: &str = "HERENOW_SECRET";
 pub const SECRET_KEY: &str = "auth.secret";
 
 /// What a server that runs takes anew.
-const LIVE: [&str; 28] = [
+const LIVE: [&str; 39] = [
     "server.allowed_origins",
+    "tls.cert",
+    "tls.key",
     "auth.secret",
     "auth.more_secrets",
     "auth.key_files",
@@ -426,6 +459,15 @@ const LIVE: [&str; 28] = [
     "auth.private_addresses",
     "auth.guest_rooms",
     "auth.guest_rights",
+    "webhooks.url",
+    "webhooks.secret",
+    "webhooks.second_secret",
+    "webhooks.events",
+    "webhooks.rooms",
+    "webhooks.private_addresses",
+    "webhooks.timeout",
+    "webhooks.retry_max",
+    "webhooks.give_up",
     "limits.message_rate",
     "limits.typing_rate",
     "limits.cursor_rate",
@@ -438,7 +480,7 @@ const LIVE: [&str; 28] = [
 const TEXT_BYTES_MAX: usize = 512;
 
 /// All keys, section by section.
-pub static KEYS: [Key; 58] = [
+pub static KEYS: [Key; 79] = [
     Key {
         name: "server.listen",
         doc: "Where the server listens; port 0 takes a free one. An address that others can reach needs `auth.secret`.",
@@ -470,6 +512,18 @@ pub static KEYS: [Key; 58] = [
         doc: "Tasks that share the rooms among them. More than there are cores only costs memory.",
         unset: "one a core",
         slot: Slot::Shards { at: |c| &mut c.server.shards, max: 1024 },
+    },
+    Key {
+        name: "tls.cert",
+        doc: "File with the certificate in PEM, and after it those that lead to one that clients know. With it and `tls.key` the server speaks TLS, and only that. It is read anew at SIGHUP, also under the same name.",
+        unset: "none: plain HTTP, for a proxy in front or this machine",
+        slot: Slot::Path(|c| &mut c.tls.cert),
+    },
+    Key {
+        name: "tls.key",
+        doc: "File with the private key of that certificate in PEM, without a password. Nobody but the server should be able to read it.",
+        unset: "none",
+        slot: Slot::Path(|c| &mut c.tls.key),
     },
     Key {
         name: "auth.secret",
@@ -651,6 +705,12 @@ pub static KEYS: [Key; 58] = [
         slot: Slot::Count { at: |c| &mut c.api.streams_per_address, min: 1, max: 1_000_000 },
     },
     Key {
+        name: "api.admin_page",
+        doc: "Whether the operators' page at `/admin` is served. What it shows and does needs an API key. Where none with the rights `read` and `admin` is configured, a link that is good once is printed at start.",
+        unset: "",
+        slot: Slot::Switch(|c| &mut c.api.admin_page),
+    },
+    Key {
         name: "presence.leave_grace",
         doc: "How long somebody stays in a room after their page went away (reload, closed tab). Longer: a slow reload \
               is no news; shorter: a closed tab is told sooner.",
@@ -722,6 +782,78 @@ pub static KEYS: [Key; 58] = [
         slot: Slot::Duration { at: |c| &mut c.presence.last_seen_grain, min: ms(1), max: minutes(60 * 24 * 7) },
     },
     Key {
+        name: "webhooks.url",
+        doc: "Address of your app that is told who comes and goes, with `POST`; docs/webhooks.md says how. Needs https, unless it is on a private network that `webhooks.private_addresses` allows. Redirects are not followed.",
+        unset: "none: nothing is sent or written",
+        slot: Slot::Web(|c| &mut c.webhooks.url),
+    },
+    Key {
+        name: "webhooks.secret",
+        doc: "What signs each call, so that your app knows who sent it. Best set as `HERENOW_WEBHOOKS__SECRET`.",
+        unset: "none: has to be set where there is a url",
+        slot: Slot::Secret(|c| &mut c.webhooks.secret),
+    },
+    Key {
+        name: "webhooks.second_secret",
+        doc: "Signs each call as well. To change the secret without losing a call: put the new one here, have the app check with it, then make it `webhooks.secret`.",
+        unset: "none",
+        slot: Slot::Secret(|c| &mut c.webhooks.second_secret),
+    },
+    Key {
+        name: "webhooks.events",
+        doc: "Which events are sent.",
+        unset: "",
+        slot: Slot::Events(|c| &mut c.webhooks.events),
+    },
+    Key {
+        name: "webhooks.rooms",
+        doc: "Rooms of which they are sent.",
+        unset: "all",
+        slot: Slot::Patterns(|c| &mut c.webhooks.rooms),
+    },
+    Key {
+        name: "webhooks.private_addresses",
+        doc: "Whether `webhooks.url` may lead to this machine or a private network. Link-local addresses are never asked.",
+        unset: "",
+        slot: Slot::Switch(|c| &mut c.webhooks.private_addresses),
+    },
+    Key {
+        name: "webhooks.spool",
+        doc: "File of the events that are still to be sent and of who was announced as present. Only this server may use it; keep it across restarts.",
+        unset: "herenow-webhooks.db in the folder that the server was started in",
+        slot: Slot::Path(|c| &mut c.webhooks.spool),
+    },
+    Key {
+        name: "webhooks.spool_events",
+        doc: "Events that may wait in that file, at some 400 bytes each. Beyond it, single events are left out and counted; once there is room, who was announced is compared with who is here, and the difference is told.",
+        unset: "",
+        slot: Slot::Count { at: |c| &mut c.webhooks.spool_events, min: 100, max: 100_000_000 },
+    },
+    Key {
+        name: "webhooks.timeout",
+        doc: "How long your app may take to answer a call. Longer: a call that hangs holds up those behind it for longer.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.webhooks.timeout, min: ms(50), max: minutes(2) },
+    },
+    Key {
+        name: "webhooks.retry_max",
+        doc: "The longest wait between two tries while your app does not take events; the first wait is 1s at the most, each next one twice as long. Shorter: an app that comes back is told sooner.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.webhooks.retry_max, min: ms(50), max: minutes(24 * 60) },
+    },
+    Key {
+        name: "webhooks.give_up",
+        doc: "For how long an event is tried. What was given up is kept, listed and can be sent again by the HTTP API.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.webhooks.give_up, min: ms(1000), max: minutes(30 * 24 * 60) },
+    },
+    Key {
+        name: "webhooks.return_grace",
+        doc: "How long those who were present before a restart of the server may take to come back before they are said to have left, with the reason `node_lost`.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.webhooks.return_grace, min: ms(0), max: minutes(60) },
+    },
+    Key {
         name: "limits.frame_bytes",
         doc: "Size of one frame from a client; a larger one ends the connection (1009). Larger: one client can make \
               the server read more at once.",
@@ -742,6 +874,14 @@ pub static KEYS: [Key; 58] = [
         slot: Slot::Size { at: |c| &mut c.limits.outbox_bytes, min: 16 << 10, max: 64 << 20 },
     },
     Key {
+        name: "limits.drain_timeout",
+        doc: "How long a client may take nothing of what waits for it. Looked at with each ping. As long as it takes \
+              something, it may leave ten rounds of pings unanswered, because it has to read what came before them \
+              first. Longer: memory is held for longer for who does not read; shorter: people on slow networks are cut off.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.limits.drain_timeout, min: ms(100), max: minutes(10) },
+    },
+    Key {
         name: "limits.rooms_per_connection",
         doc: "Rooms that one connection may be in at once. More: one client can cause more news when it comes and \
               goes.",
@@ -754,6 +894,18 @@ pub static KEYS: [Key; 58] = [
               somebody who is there never is.",
         unset: "",
         slot: Slot::Count { at: |c| &mut c.limits.viewers_per_room, min: 0, max: 100_000_000 },
+    },
+    Key {
+        name: "limits.half_open_per_address",
+        doc: "Connections of one address that have sent no whole head of a request yet; with one more, the oldest of them is ended. Any of them has 5s. Not for `server.trusted_proxies`, each of which stands for many.",
+        unset: "",
+        slot: Slot::Count { at: |c| &mut c.limits.half_open_per_address, min: 1, max: 1_000_000 },
+    },
+    Key {
+        name: "limits.handshakes_per_address",
+        doc: "Connections (WebSocket, `/stream`, `/session-poll`) that one address may open in 10s; 0 is no limit. More are refused with `rate.handshakes`. Addresses of this machine are not counted. Behind a proxy, set `server.trusted_proxies`, or all count as one.",
+        unset: "",
+        slot: Slot::Count { at: |c| &mut c.limits.handshakes_per_address, min: 0, max: 1_000_000 },
     },
     Key {
         name: "limits.message_rate",
@@ -784,6 +936,25 @@ pub static KEYS: [Key; 58] = [
         doc: "Joins, syncs, locks and the like a second from one connection, 120 at once; 0 is no limit.",
         unset: "",
         slot: Slot::Rate(|c| &mut c.limits.rates.other),
+    },
+    Key {
+        name: "cluster.redis",
+        doc: "Where the Redis (7.0 or later) or Valkey (7.2 or later) is that several nodes share; who shares one is one \
+              cluster. May hold a password. How to set it up: docs/cluster.md.",
+        unset: "none: the node is alone",
+        slot: Slot::Redis(|c| &mut c.cluster.redis),
+    },
+    Key {
+        name: "cluster.name",
+        doc: "What keys and channels in that Redis begin with, so that several clusters can share one.",
+        unset: "",
+        slot: Slot::ClusterName(|c| &mut c.cluster.name),
+    },
+    Key {
+        name: "cluster.redis_ca",
+        doc: "File with certificates in PEM by which that Redis is trusted, in place of those of the system.",
+        unset: "none: those of the system",
+        slot: Slot::Path(|c| &mut c.cluster.redis_ca),
     },
     Key {
         name: "demo.enabled",
