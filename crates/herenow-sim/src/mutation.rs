@@ -118,3 +118,12 @@ mutations! {
     /// A session that was idle is active once it goes on.
     StatusForgotten,
 }
+
+/// What a driver forgets of a session that goes on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Forgets {
+    /// Whether it was active or idle.
+    pub status: bool,
+    /// Whom it watched.
+    pub watches: bool,
+}

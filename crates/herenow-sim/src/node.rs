@@ -1,5 +1,5 @@
 //! The node: partitions, and a driver as thin as the real one: it knows connections and hands inputs on.
-use crate::{net::Request, partition::Partition};
+use crate::{mutation::Forgets, net::Request, partition::Partition};
 use herenow_core::{
     command::{Command, Ending, HomeNews, Input},
     id::{ConnectionKey, RequestId, RoomId, SessionId, UserId},
@@ -60,15 +60,6 @@ pub struct Opening {
     pub end_replaced: bool,
     /// What the driver forgets of a session that goes on; nothing, unless a fault is planted.
     pub forgets: Forgets,
-}
-
-/// What a driver forgets of a session that goes on.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Forgets {
-    /// Whether it was active or idle.
-    pub status: bool,
-    /// Whom it watched.
-    pub watches: bool,
 }
 
 impl Node {

@@ -1,6 +1,11 @@
 //! The hand that plants faults between the world and the hubs. The hubs themselves are what they are: a fault changes
 //! what goes in, or what comes out.
-use crate::{model::Model, mutation::Mutation, net::Frame, node::Forgets, told::Told};
+use crate::{
+    model::Model,
+    mutation::{Forgets, Mutation},
+    net::Frame,
+    told::Told,
+};
 use herenow_core::{
     command::{Command, Evictee, Input, Reason},
     cursors::Point,
