@@ -318,6 +318,8 @@ pub struct DiffView {
     pub updated: Vec<Viewer>,
     /// How many now.
     pub count: Count,
+    /// How the room tells its news now.
+    pub gear: Gear,
 }
 
 /// One transition of one user.

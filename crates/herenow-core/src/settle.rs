@@ -385,7 +385,8 @@ impl Room {
         }
         joined.sort_by(|a: &Viewer, b: &Viewer| (a.joined_at, &a.profile.user).cmp(&(b.joined_at, &b.profile.user)));
         let (room, version, count) = (self.id.clone(), self.version(desk), self.roster.count());
-        Some(DiffView { room, from, version, joined, left, updated, count })
+        let gear = self.pace.gear;
+        Some(DiffView { room, from, version, joined, left, updated, count, gear })
     }
 
     fn roster_view(&self, desk: &Desk<'_>, views: &mut Views) -> Arc<RosterView> {

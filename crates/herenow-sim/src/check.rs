@@ -372,7 +372,7 @@ struct Shown<'a> {
 fn shown(event: &Event) -> Option<Shown<'_>> {
     let (room, version, count, gear) = match event {
         Event::Roster { view, .. } => (&view.room, &view.version, view.count, Some(view.gear)),
-        Event::Diff { view, .. } => (&view.room, &view.version, view.count, None),
+        Event::Diff { view, .. } => (&view.room, &view.version, view.count, Some(view.gear)),
         Event::Step(view) => (&view.room, &view.version, view.count, None),
         Event::Count { view, .. } => (&view.room, &view.version, view.count, Some(view.gear)),
         Event::Typing { .. }

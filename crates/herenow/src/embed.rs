@@ -1,5 +1,22 @@
 //! A presence server inside another program: its routes for the program's router, its rooms for the program's code. Has no
 //! listener and prints nothing; that is for the program, or for [`crate::serve`].
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let herenow = herenow::embed::Embedded::builder().start()?;
+//! let routes = axum::Router::<()>::new().nest("/presence", herenow.router());
+//! // For the page of a user whom the program knows, with `connect` of `/presence/sdk.js`: `connect({ auth: async () => token })`.
+//! let token = herenow.token("alice").name("Alice").room("board-*").mint()?;
+//! let (viewers, count) = herenow.viewers("board-1", 100).await?;
+//! assert_eq!((viewers.len(), count.users), (0, 0), "nobody has come yet");
+//! herenow.publish("board-1", "task_created", &["Ship it"]).await?;
+//! # drop((routes, token));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A whole app is the example `axum_app`.
 use crate::{
     api::{
         self,
@@ -13,7 +30,6 @@ use crate::{
         mint::Signer,
         secret::{Secret, SecretError},
     },
-    clock::Clock,
     config::{mode::Mode, settings::Config},
     embed::{
         event::{Event, Events},
@@ -95,7 +111,7 @@ impl Builder {
         self
     }
 
-    /// Changes settings; those of `server.listen`, `demo` and `log` are the program's own affair and are not looked at.
+    /// Changes settings; those of `server.listen`, `tls`, `demo`, `log` and `api.admin_page` are the program's own affair and are not looked at.
     #[must_use]
     pub fn config(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(&mut self.config);
@@ -141,14 +157,14 @@ impl Embedded {
                 let _ = teller.send(event);
             }
         });
-        let around = Surroundings { clock: Clock::start(), revoked: Arc::default() };
+        let around = Surroundings::new();
         let authority = assemble::authority(config, mode, &around, None).map_err(StartError::Assemble)?;
-        let Surroundings { clock, revoked } = around.clone();
+        let Surroundings { clock, revoked, tls: _ } = around.clone();
         let origins = assemble::origins(config, mode);
         let setup = PresenceSetup { settings: settings(config), authority, revoked, origins, clock, notices };
         let presence = Presence::start(setup).map_err(StartError::Random)?;
         start_webhooks(config, &webhooks, &presence)?;
-        let api = api(config, mode, (&presence, meters, webhooks.clone()));
+        let api = api_of(config, mode, (&presence, meters, webhooks.clone()));
         let signer = Arc::new(Signer::new(mode.secret()));
         let mut router = server::router(presence.clone()).merge(assets::sdk_scripts());
         router = router.merge(api::routes::router(api.clone()));
@@ -164,11 +180,16 @@ impl Embedded {
     }
 
     /// All routes: `/ws` and what speaks the same without WebSocket, `/sdk.js`, the HTTP API. To merge into the program's own,
-    /// or to nest below a path, which `connect({ url })` in a page then names. Its fallback answers 404 as a problem.
+    /// or to nest below a path: the `sdk.js` below it knows where it is. What is at no address is for the program to answer.
     ///
     /// What is counted by address needs the addresses: serve the program's router with
     /// `into_make_service_with_connect_info::<SocketAddr>()`.
     pub fn router(&self) -> Router {
+        self.whole_router().reset_fallback()
+    }
+
+    /// As [`Self::router`], with an answer for what is at no address.
+    pub(crate) fn whole_router(&self) -> Router {
         self.router.clone()
     }
 
@@ -236,6 +257,11 @@ impl Embedded {
         self.webhooks.close().await;
     }
 
+    /// Its HTTP API.
+    pub(crate) fn api(&self) -> &Api {
+        &self.api
+    }
+
     /// Its presence, for what is not offered here.
     pub fn presence(&self) -> &Presence {
         &self.presence
@@ -259,7 +285,7 @@ fn start_webhooks(config: &Config, webhooks: &Webhooks, presence: &Presence) -> 
     webhooks.start(start).map_err(StartError::Webhooks)
 }
 
-fn api(config: &Config, mode: &Mode, (presence, meters, webhooks): (&Presence, Arc<Meters>, Webhooks)) -> Api {
+fn api_of(config: &Config, mode: &Mode, (presence, meters, webhooks): (&Presence, Arc<Meters>, Webhooks)) -> Api {
     Api::new(ApiSetup {
         presence: presence.clone(),
         signer: Signer::new(mode.secret()),
@@ -281,13 +307,15 @@ fn settings(config: &Config) -> Settings {
             pong_timeout: config.presence.pong_timeout,
             request_lease: config.presence.request_lease,
             auth_timeout: config.auth.first_frame_timeout,
-            drain_timeout: DRAIN_TIMEOUT,
+            drain_timeout: config.limits.drain_timeout,
         },
         frame_bytes_max: u32::try_from(config.limits.frame_bytes).unwrap_or(u32::MAX),
         outbox_bytes_max: config.limits.outbox_bytes,
         rates: config.limits.rates,
         cookie_name: config.auth.cookie_name.clone(),
         resume_window: config.presence.resume_window,
+        handshakes_per_address: config.limits.handshakes_per_address,
+        trusted_proxies: config.server.trusted_proxies.clone(),
     }
 }
 
@@ -337,6 +365,3 @@ impl std::error::Error for PublishError {
         }
     }
 }
-
-/// How long a client may take nothing of what waits for it.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);

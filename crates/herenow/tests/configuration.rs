@@ -64,6 +64,9 @@ fn each_key_can_be_set_in_a_file() {
         trusted_proxies = ["10.0.0.0/8", "::1"]
         shutdown_grace = "1m"
         shards = 3
+        [tls]
+        cert = "cert.pem"
+        key = "key.pem"
         [auth]
         secret = "0123456789abcdef0123456789abcdef"
         first_frame_timeout = "2s"
@@ -95,6 +98,7 @@ fn each_key_can_be_set_in_a_file() {
         public_metrics = true
         hosted_viewers = 9
         streams_per_address = 10
+        admin_page = false
         [presence]
         leave_grace = "1s"
         drop_grace = "2s"
@@ -123,8 +127,11 @@ fn each_key_can_be_set_in_a_file() {
         frame_bytes = "32KiB"
         state_bytes = 2048
         outbox_bytes = "1MiB"
+        drain_timeout = "9s"
         rooms_per_connection = 7
         viewers_per_room = 8
+        half_open_per_address = 9
+        handshakes_per_address = 10
         message_rate = 1
         typing_rate = 2
         cursor_rate = 3
@@ -178,7 +185,7 @@ fn each_key_can_be_set_in_a_file() {
     assert_eq!(config.limits.rates, rates);
     assert_eq!((config.limits.frame_bytes, config.limits.state_bytes), (32 << 10, 2048));
     assert_eq!((config.limits.outbox_bytes, config.limits.rooms_per_connection), (1 << 20, 7));
-    assert_eq!(config.limits.viewers_per_room, 8);
+    assert_eq!((config.limits.viewers_per_room, config.limits.drain_timeout), (8, Duration::from_secs(9)));
     assert_eq!((config.demo.enabled, config.demo.database), (Some(false), Some(PathBuf::from("tasks.db"))));
     assert_eq!((config.log.format, config.log.level), (LogFormat::Json, LogLevel::Debug));
 }
@@ -315,6 +322,7 @@ fn each_kind_of_value_has_its_limits() {
         ("presence.ping_interval", &["\"99ms\"", "\"0s\"", "\"11m\""][..]),
         ("limits.frame_bytes", &["\"1023\"", "\"2MiB\"", "0", "-1"][..]),
         ("limits.rooms_per_connection", &["0", "10001"][..]),
+        ("limits.drain_timeout", &["\"99ms\"", "\"11m\""][..]),
         ("limits.viewers_per_room", &["-1", "100000001"][..]),
         ("demo.enabled", &["1", "\"yes\"", "\"\""][..]),
         ("demo.database", &["1", "[]"][..]),
