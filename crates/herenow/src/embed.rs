@@ -20,6 +20,7 @@ use crate::{
     },
     guest_route,
     heartbeat::Rhythm,
+    log_ids::LogIds,
     presence::{Presence, PresenceSetup, Settings},
     server,
     shard::{NoticeSink, Partition},
@@ -90,7 +91,7 @@ impl Builder {
         self
     }
 
-    /// Changes settings; those of `server.listen`, `tls`, `demo`, `log` and `api.admin_page` are the program's own affair and are not looked at.
+    /// Changes settings; those of `server.listen`, `tls`, `demo`, `log.level`, `log.format` and `api.admin_page` are the program's own affair and are not looked at.
     #[must_use]
     pub fn config(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(&mut self.config);
@@ -138,7 +139,8 @@ impl Embedded {
         let origins = assemble::origins(config, mode);
         let setup = PresenceSetup { settings: settings(config), authority, revoked, origins, clock, notices };
         let presence = Presence::start(setup).map_err(StartError::Random)?;
-        let api = api_of(config, mode, (&presence, meters));
+        let log_ids = LogIds::draw(config.log.identities).map_err(StartError::Random)?;
+        let api = api_of(config, mode, Inside { presence: &presence, meters, log_ids });
         let signer = Arc::new(Signer::new(mode.secret()));
         let mut router = server::router(presence.clone()).merge(assets::sdk_scripts());
         router = router.merge(api::routes::router(api.clone()));
@@ -241,7 +243,15 @@ impl Embedded {
     }
 }
 
-fn api_of(config: &Config, mode: &Mode, (presence, meters): (&Presence, Arc<Meters>)) -> Api {
+/// What an API is made from besides the configuration.
+struct Inside<'a> {
+    presence: &'a Presence,
+    meters: Arc<Meters>,
+    log_ids: LogIds,
+}
+
+fn api_of(config: &Config, mode: &Mode, inside: Inside<'_>) -> Api {
+    let Inside { presence, meters, log_ids } = inside;
     Api::new(ApiSetup {
         presence: presence.clone(),
         signer: Signer::new(mode.secret()),
@@ -249,6 +259,7 @@ fn api_of(config: &Config, mode: &Mode, (presence, meters): (&Presence, Arc<Mete
         has_public_metrics: config.api.public_metrics.unwrap_or(mode.is_dev()),
         hosted_max: config.api.hosted_viewers,
         streams_per_address: config.api.streams_per_address,
+        log_ids,
         meters,
     })
 }
