@@ -4,6 +4,7 @@ use crate::{
     auth::{api_key::ApiKey, mint::Signer},
     log_ids::LogIds,
     presence::Presence,
+    webhooks::handle::Webhooks,
 };
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
@@ -30,6 +31,8 @@ pub struct ApiSetup {
     pub log_ids: LogIds,
     /// Counts what happens.
     pub meters: Arc<Meters>,
+    /// Who is told of joins and leaves.
+    pub webhooks: Webhooks,
 }
 
 struct Inner {
@@ -129,6 +132,11 @@ impl Api {
     /// Who follows a stream or a long poll.
     pub fn readers(&self) -> &Readers {
         &self.0.readers
+    }
+
+    /// Who is told of joins and leaves.
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.0.setup.webhooks
     }
 
     /// Counts what happens.
