@@ -25,6 +25,7 @@ pub mod handshakes;
 pub mod heartbeat;
 pub mod intake;
 pub mod key_command;
+pub mod log_ids;
 pub mod outbox;
 pub mod outcome;
 pub mod outgoing;

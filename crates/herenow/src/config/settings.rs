@@ -8,6 +8,7 @@ use crate::{
         rights::{Grants, Pattern, Rights},
         secret::Secret,
     },
+    log_ids::Identities,
     outgoing::{Reach, WebAddress},
     rate::RateLimits,
 };
@@ -231,6 +232,8 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// Default [`LogLevel::Info`].
     pub level: LogLevel,
+    /// How users and rooms stand in it. Default [`Identities::Hashed`].
+    pub identities: Identities,
 }
 
 /// What a log line looks like.
