@@ -20,13 +20,14 @@ export class Server {
   lines = [];
   #process;
 
-  /** Starts one on any port, or on the one given. */
-  static async start(port = 0) {
+  /** Starts one on any port, or on the one given; with a secret in production mode. */
+  static async start(port = 0, { secret } = {}) {
     const server = new Server();
     const binary = process.env.HERENOW_BIN;
     if (!binary) throw new Error("HERENOW_BIN has to name the herenow binary");
     // The server takes variables of this prefix for settings, and refuses those it does not know.
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("HERENOW_")));
+    if (secret) env.HERENOW_SECRET = secret;
     server.#process = spawn(binary, ["--listen", `127.0.0.1:${port}`], { env, stdio: ["ignore", "pipe", "pipe"] });
     server.origin = await new Promise((found, failed) => {
       server.#process.once("error", failed);
@@ -34,7 +35,7 @@ export class Server {
       for (const stream of [server.#process.stdout, server.#process.stderr]) {
         createInterface({ input: stream }).on("line", (line) => {
           server.lines.push(line);
-          const address = line.match(/(http:\/\/127\.0\.0\.1:\d+)\/demo/);
+          const address = line.match(/(http:\/\/127\.0\.0\.1:\d+)\/(demo|docs)/);
           if (address) found(address[1]);
         });
       }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { launch, People, Server } from "./harness.js";
-import { cable, servePages, serveSdkOf } from "./sdk-pages.js";
+import { cable, servePages } from "./sdk-pages.js";
 
 let server;
 let pages;
@@ -276,27 +276,4 @@ test("pointers, locks, messages, dots and states reach the others", async () => 
   await bob.evaluate(() => {});
   assert.equal(await alice.evaluate(() => room.send("wave", { to: "all" })), 1);
   assert.deepEqual(await heard, [{ to: "all" }, "alice"]);
-});
-
-test("the seven lines run as they stand", async () => {
-  const bob = await visit("bob");
-  const html = `<!doctype html><link rel=icon href=data:,><body><p id=who></p><p id=now></p><input id=note>
-<script type="module">
-import { connect, bindTyping } from "${server.origin}/sdk.js";
-const client = connect(), room = client.room("board-1");
-room.viewers.subscribe((viewers) => (who.textContent = viewers.map((viewer) => viewer.user.name).join(", ")));
-room.typing.text.subscribe((text) => (now.textContent = text));
-bindTyping(note, room);
-room.cursors(document.body).render(document.body);
-client.watch(["bob"]).subscribe((dots) => (who.dataset.bob = dots.get("bob")?.status));
-</script>`;
-  const page = await people.open("/");
-  await serveSdkOf(page, server.origin);
-  await page.setContent(html);
-  await page.locator("#who").filter({ hasText: /^[A-Z][a-z]+, Bob$/ }).waitFor();
-  await page.locator('#who[data-bob="active"]').waitFor();
-  await bob.evaluate(() => room.typing.start());
-  await page.locator("#now").filter({ hasText: "Bob" }).waitFor();
-  await page.locator("#note").press("x");
-  await bob.evaluate(() => until(room.typing.in("note").users, ({ length }) => length === 1));
 });

@@ -1,7 +1,6 @@
 // The UI kit as React components, with both versions of React, against a real server.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -107,22 +106,3 @@ for (const version of [18, 19]) {
     assert.equal(await dots(), "offline");
   });
 }
-
-test("the README's lines work as they stand, but for the address", async () => {
-  const [lines] = /(?<=```jsx\n)[^]*?(?=\n```)/.exec(await readFile(`${SDK}README.md`, "utf8"));
-  assert.ok(lines.split("\n").length <= 12);
-  const app = `${lines.replace("http://localhost:4280", server.origin)}
-    import { createRoot } from "react-dom/client";
-    createRoot(document.querySelector("main")).render(<App />);`;
-  const own = await servePages({ "/": await bundled({ react: "react", "react-dom": "react-dom" }, app) });
-  people = new People(browser, own.origin);
-  const page = await people.open("/");
-  await page.locator("input").waitFor();
-  const others = await people.open("/bare");
-  await admit(others, server.origin, { bob: "Bob" });
-  await page.locator("i").getByText("active").waitFor();
-  await others.evaluate(() => crowd.bob.room.typing.in("note").start());
-  await page.locator("p").getByText("Bob\u2069 is typing").waitFor();
-  assert.equal(await page.locator("p").first().innerText(), "Bob");
-  await own.close();
-});

@@ -15,6 +15,7 @@ pub mod config_command;
 pub mod connection;
 pub mod cut;
 pub mod demo;
+pub mod embed;
 pub mod fanout;
 pub mod guest_route;
 pub mod heartbeat;

@@ -1,20 +1,11 @@
 //! `herenow serve`: from a configuration to a running server, and to its end.
 use crate::{
-    api::{
-        self,
-        meters::Meters,
-        state::{Api, ApiSetup},
-    },
-    assemble::{self, AssembleError, Surroundings},
-    assets,
-    auth::{authority::Authority, dev, mint::Signer},
+    assemble::Surroundings,
     banner,
-    clock::Clock,
     config::{mode::Mode, settings::Config},
     demo::{self, Demo, error::DemoError},
-    guest_route,
-    heartbeat::Rhythm,
-    presence::{Presence, PresenceSetup, Settings},
+    embed::{Embedded, StartError},
+    presence::Presence,
     problem::Problem,
     server,
     shard::NoticeSink,
@@ -25,8 +16,8 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use herenow_core::{event::Notice, id::RoomId, time::Time};
-use std::{fmt, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use herenow_core::id::RoomId;
+use std::{fmt, io, net::SocketAddr, path::Path};
 use tokio::{net::TcpListener, sync::mpsc};
 
 /// Why the server did not start.
@@ -40,10 +31,8 @@ pub enum ServeError {
         /// What the system says.
         error: io::Error,
     },
-    /// The system gives no random bytes.
-    Random(getrandom::Error),
-    /// The configuration cannot be gone by.
-    Assemble(AssembleError),
+    /// The presence cannot be started.
+    Start(StartError),
     /// Signals cannot be listened to.
     Signal(io::Error),
 }
@@ -52,12 +41,9 @@ pub enum ServeError {
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
-    presence: Presence,
-    around: Surroundings,
+    embedded: Embedded,
     router: Router,
     demo: Option<Demo>,
-    api: Api,
-    shutdown_grace: Duration,
 }
 
 impl Server {
@@ -70,28 +56,9 @@ impl Server {
         let listen_error = |error| ServeError::Listen { address, error };
         let listener = TcpListener::bind(address).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
-        let meters = Arc::<Meters>::default();
-        let (counted, told) = (Arc::clone(&meters), notices);
-        let notices = Arc::new(move |now: Time, notice: &Notice| {
-            counted.note(notice);
-            told(now, notice);
-        });
-        let around = Surroundings { clock: Clock::start(), revoked: Arc::default() };
-        let authority = assemble::authority(config, mode, &around, None).map_err(ServeError::Assemble)?;
-        let presence = presence(config, mode, Parts { authority, around: around.clone(), notices });
-        let presence = presence.map_err(ServeError::Random)?;
-        let api = api(config, mode, (&presence, meters));
-        let mut router = server::router(presence.clone()).merge(assets::sdk_scripts());
-        router = router.merge(api::routes::router(api.clone()));
-        if mode.is_dev() {
-            let policy = presence.origins();
-            router = router.merge(dev::router(dev::DevTokens { signer: Arc::new(Signer::new(mode.secret())), policy }));
-        }
-        if let Some(guests) = assemble::guests(config, mode) {
-            router = router.merge(guest_route::router(guests, presence.clone()));
-        }
-        let shutdown_grace = config.server.shutdown_grace;
-        Ok(Self { listener, address, presence, around, router, demo: None, api, shutdown_grace })
+        let embedded = Embedded::start(config, mode, notices).map_err(ServeError::Start)?;
+        let router = embedded.router();
+        Ok(Self { listener, address, embedded, router, demo: None })
     }
 
     /// Where it listens: the port is the real one where 0 was asked for.
@@ -101,12 +68,12 @@ impl Server {
 
     /// Its presence.
     pub fn presence(&self) -> &Presence {
-        &self.presence
+        self.embedded.presence()
     }
 
     /// What stays the same while its configuration changes.
     pub fn around(&self) -> &Surroundings {
-        &self.around
+        self.embedded.around()
     }
 
     /// Adds routes.
@@ -128,7 +95,7 @@ impl Server {
                 tracing::warn!(board, event, "presence is too busy to be told of a change of the demo");
             }
         })?;
-        let presence = self.presence.clone();
+        let presence = self.presence().clone();
         tokio::spawn(async move {
             while let Some((room, event, data)) = changes.recv().await {
                 if let Err(problem) = presence.publish(room, &event, &data).await {
@@ -137,9 +104,9 @@ impl Server {
             }
         });
         let mut routes = demo::router(demo.clone());
-        if self.presence.origins().is_dev {
+        if self.presence().origins().is_dev {
             // A name that an attacker points at this machine must not reach the boards either.
-            routes = routes.layer(middleware::from_fn_with_state(self.presence.clone(), guard_dev));
+            routes = routes.layer(middleware::from_fn_with_state(self.presence().clone(), guard_dev));
         }
         self.router = self.router.merge(routes);
         self.demo = Some(demo);
@@ -148,18 +115,16 @@ impl Server {
 
     /// Serves until `stop` is done, then drains: clients are told to come back, and given time to say goodbye.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let (demo, api, presence, grace) = (self.demo, self.api, self.presence.clone(), self.shutdown_grace);
+        let (demo, embedded) = (self.demo, self.embedded.clone());
         let stop = async move {
             stop.await;
-            presence.end_requests(grace);
-            // Their streams would otherwise be waited for.
-            api.close();
+            embedded.end_requests();
             if let Some(demo) = demo {
                 demo.close();
             }
         };
         server::serve(self.listener, self.router, stop).await;
-        self.presence.drain(self.shutdown_grace).await;
+        self.embedded.drain().await;
     }
 }
 
@@ -196,47 +161,6 @@ async fn guard_dev(State(presence): State<Presence>, request: Request, next: Nex
     }
 }
 
-fn api(config: &Config, mode: &Mode, (presence, meters): (&Presence, Arc<Meters>)) -> Api {
-    Api::new(ApiSetup {
-        presence: presence.clone(),
-        signer: Signer::new(mode.secret()),
-        keys: config.auth.api_keys.clone(),
-        has_public_metrics: config.api.public_metrics.unwrap_or(mode.is_dev()),
-        hosted_max: config.api.hosted_viewers,
-        streams_per_address: config.api.streams_per_address,
-        meters,
-    })
-}
-
-/// What a presence is made from besides the configuration.
-struct Parts {
-    authority: Authority,
-    around: Surroundings,
-    notices: NoticeSink,
-}
-
-fn presence(config: &Config, mode: &Mode, parts: Parts) -> Result<Presence, getrandom::Error> {
-    let settings = Settings {
-        shards: config.shard_count(),
-        limits: config.hub_limits(),
-        rhythm: Rhythm {
-            ping_interval: config.presence.ping_interval,
-            pong_timeout: config.presence.pong_timeout,
-            request_lease: config.presence.request_lease,
-            auth_timeout: config.auth.first_frame_timeout,
-            drain_timeout: DRAIN_TIMEOUT,
-        },
-        frame_bytes_max: u32::try_from(config.limits.frame_bytes).unwrap_or(u32::MAX),
-        outbox_bytes_max: config.limits.outbox_bytes,
-        rates: config.limits.rates,
-        cookie_name: config.auth.cookie_name.clone(),
-        resume_window: config.presence.resume_window,
-    };
-    let Parts { authority, around: Surroundings { clock, revoked }, notices } = parts;
-    let origins = assemble::origins(config, mode);
-    Presence::start(PresenceSetup { settings, authority, revoked, origins, clock, notices })
-}
-
 impl fmt::Display for ServeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -249,8 +173,7 @@ impl fmt::Display for ServeError {
             Self::Listen { address, .. } => {
                 write!(f, "cannot listen on {address}; choose another address with --listen")
             }
-            Self::Random(_) => write!(f, "the system gives no random bytes"),
-            Self::Assemble(error) => write!(f, "{error}"),
+            Self::Start(error) => write!(f, "{error}"),
             Self::Signal(_) => write!(f, "cannot listen to signals"),
         }
     }
@@ -261,13 +184,10 @@ impl std::error::Error for ServeError {
         match self {
             Self::Listen { error, .. } if error.kind() == io::ErrorKind::AddrInUse => None,
             Self::Listen { error, .. } | Self::Signal(error) => Some(error),
-            Self::Random(error) => Some(error),
-            Self::Assemble(error) => std::error::Error::source(error),
+            Self::Start(error) => std::error::Error::source(error),
         }
     }
 }
 
 /// Changes of the demo that wait to be told in their rooms.
 const DEMO_CHANGES_MAX: usize = 1024;
-/// How long a client may take nothing of what waits for it.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);

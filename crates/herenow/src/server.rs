@@ -12,7 +12,7 @@ use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
 #[cfg(any(target_os = "android", target_os = "linux"))]
 use socket2::SockRef;
-use std::{future::Future, io, net::IpAddr, time::Duration};
+use std::{future::Future, io, time::Duration};
 use tokio::{net::TcpListener, sync::watch};
 use tower::ServiceExt;
 
@@ -57,7 +57,6 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
         let (routes, cut) = (router.clone(), Cut::default());
         let cutting = cut.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(PeerAddress(peer.ip()));
             request.extensions_mut().insert(cut.clone());
             request.extensions_mut().insert(ConnectInfo(peer));
             // A router is always ready.
@@ -103,10 +102,6 @@ async fn rest_after(error: &io::Error) {
     tracing::warn!(%error, "cannot accept connections for now; is the limit on open files (ulimit -n) reached?");
     tokio::time::sleep(ACCEPT_REST).await;
 }
-
-/// The address that a request came from, among the request's extensions: that of a proxy where there is one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct PeerAddress(pub IpAddr);
 
 /// Unsent bytes that a socket takes, about. By itself the system takes megabytes for who reads slowly: they would be
 /// minutes old when read, where the outbox tells less and heals it by one roster; and it would say that there is room

@@ -27,7 +27,7 @@ fn problems(path: &str, line: &str) -> impl Iterator<Item = String> {
     let reminder = REMINDERS.iter().find(|word| code && has_bare_reminder(line, word));
     let reminder = reminder.map(|word| format!("{word} without an issue number; write {word}(#12)"));
     let banner = (code && is_banner(line)).then(|| "a banner line says nothing; drop it".to_owned());
-    let resolved = lock && line.trim_start().starts_with("\"resolved\"");
+    let resolved = lock && line.trim_start().starts_with("\"resolved\"") && line.contains("://");
     let resolved = resolved.then(|| "a lock file names no download address; see .npmrc".to_owned());
     let machine = machine_path(line).map(|folder| format!("a path under {folder} exists on one machine only"));
     [reminder, banner, resolved, machine].into_iter().flatten()
@@ -130,6 +130,7 @@ mod tests {
             1
         );
         assert_eq!(errors("web/tests/package-lock.json", "{\n  \"version\": \"1.0.0\"\n}"), [""; 0]);
+        assert_eq!(errors("a/package-lock.json", "{\n  \"resolved\": \"file:../../sdk\",\n}"), [""; 0]);
     }
 
     #[test]

@@ -8,11 +8,10 @@ use crate::{
         state::Api,
     },
     problem::Problem,
-    server::PeerAddress,
 };
 use axum::{
     body::Body,
-    extract::{FromRequestParts, Path, Request},
+    extract::{ConnectInfo, FromRequestParts, Path, Request},
     response::{IntoResponse, Response},
 };
 use herenow_wire::code::Code;
@@ -20,7 +19,7 @@ use http::{HeaderMap, Method};
 use serde_json::Value;
 use std::{
     future::Future,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     pin::Pin,
 };
 
@@ -134,7 +133,8 @@ impl Call {
         let caller = admit(api, self.needs, &parts).await?;
         let path = if self.path.contains('{') { path_of(&mut parts).await? } else { Vec::new() };
         let query = Parameters::read(&parts.uri, &self.parameters())?;
-        let address = parts.extensions.get::<PeerAddress>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0);
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let address = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ConnectInfo(peer)| peer.ip());
         let body_bytes_max = self.body.map_or(0, |body| body.bytes_max);
         let headers = std::mem::take(&mut parts.headers);
         (self.handle)(Asked { api: api.clone(), caller, path, query, headers, body, body_bytes_max, address }).await

@@ -1,0 +1,317 @@
+//! A presence server inside another program: its routes for the program's router, its rooms for the program's code. Has no
+//! listener and prints nothing; that is for the program, or for [`crate::serve`].
+use crate::{
+    api::{
+        self,
+        meters::Meters,
+        state::{Api, ApiSetup},
+    },
+    assemble::{self, AssembleError, Surroundings},
+    assets,
+    auth::{
+        dev,
+        mint::Signer,
+        secret::{Secret, SecretError},
+    },
+    clock::Clock,
+    config::{mode::Mode, settings::Config},
+    embed::{
+        event::{Event, Events},
+        token::NewToken,
+    },
+    guest_route,
+    heartbeat::Rhythm,
+    presence::{Presence, PresenceSetup, Settings},
+    server,
+    shard::{NoticeSink, Partition},
+};
+use axum::Router;
+use herenow_core::{
+    event::{Count, Notice, Viewer},
+    id::{IdError, RoomId, UserId},
+    time::Time,
+};
+use herenow_wire::problem::Problem;
+use serde::Serialize;
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::sync::broadcast;
+
+pub mod event;
+pub mod token;
+
+/// A presence server without a listener; cheap to clone. It ends when the last clone, and the last router of it, is gone.
+#[derive(Clone)]
+pub struct Embedded {
+    presence: Presence,
+    around: Surroundings,
+    api: Api,
+    signer: Arc<Signer>,
+    events: broadcast::Sender<Event>,
+    router: Router,
+    shutdown_grace: Duration,
+}
+
+/// What an [`Embedded`] is started with: see [`Embedded::builder`].
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    config: Config,
+    secret: Option<String>,
+}
+
+/// Why it did not start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// What was given as a secret is none.
+    Secret(SecretError),
+    /// The system gives no random bytes. Trying again later may help.
+    Random(getrandom::Error),
+    /// The configuration cannot be gone by.
+    Assemble(AssembleError),
+}
+
+/// Why the app's event was not told.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The room has no good name.
+    Room(IdError),
+    /// The data cannot be written as JSON.
+    Data(serde_json::Error),
+    /// The event's name is one of the server's own frames, or name or data are over their limits.
+    Refused(Problem),
+}
+
+impl Builder {
+    /// What tokens are signed with, at least 32 bytes; those who sign them elsewhere share it. Default: one drawn at random
+    /// for this run, so that all tokens come from [`Embedded::token`].
+    #[must_use]
+    pub fn secret(mut self, secret: &str) -> Self {
+        self.secret = Some(secret.to_owned());
+        self
+    }
+
+    /// Changes settings; those of `server.listen`, `demo` and `log` are the program's own affair and are not looked at.
+    #[must_use]
+    pub fn config(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// Starts it on the runtime of the caller.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start(self) -> Result<Embedded, StartError> {
+        let secret = match self.secret {
+            Some(text) => Secret::parse(&text).map_err(StartError::Secret)?,
+            None => Secret::generate().map_err(StartError::Random)?,
+        };
+        Embedded::start(&self.config, &Mode::Prod { secret }, Arc::new(|_, _| {}))
+    }
+}
+
+impl Embedded {
+    /// A server in production mode: who has no token is not let in.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Starts one as a configuration says; `notices` hears of joins, leaves and typing, and must not wait.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start(config: &Config, mode: &Mode, notices: NoticeSink) -> Result<Self, StartError> {
+        let meters = Arc::<Meters>::default();
+        let (events, _) = broadcast::channel(event::UNHEARD_MAX);
+        let (counted, told, teller) = (Arc::clone(&meters), notices, events.clone());
+        let notices = Arc::new(move |now: Time, notice: &Notice| {
+            counted.note(notice);
+            told(now, notice);
+            if teller.receiver_count() > 0 {
+                // It fails only where the last one has just stopped listening.
+                let _ = teller.send(Event::from(notice));
+            }
+        });
+        let around = Surroundings { clock: Clock::start(), revoked: Arc::default() };
+        let authority = assemble::authority(config, mode, &around, None).map_err(StartError::Assemble)?;
+        let Surroundings { clock, revoked } = around.clone();
+        let origins = assemble::origins(config, mode);
+        let setup = PresenceSetup { settings: settings(config), authority, revoked, origins, clock, notices };
+        let presence = Presence::start(setup).map_err(StartError::Random)?;
+        let api = api(config, mode, (&presence, meters));
+        let signer = Arc::new(Signer::new(mode.secret()));
+        let mut router = server::router(presence.clone()).merge(assets::sdk_scripts());
+        router = router.merge(api::routes::router(api.clone()));
+        if mode.is_dev() {
+            let policy = presence.origins();
+            router = router.merge(dev::router(dev::DevTokens { signer: Arc::clone(&signer), policy }));
+        }
+        if let Some(guests) = assemble::guests(config, mode) {
+            router = router.merge(guest_route::router(guests, presence.clone()));
+        }
+        let shutdown_grace = config.server.shutdown_grace;
+        Ok(Self { presence, around, api, signer, events, router, shutdown_grace })
+    }
+
+    /// All routes: `/ws` and what speaks the same without WebSocket, `/sdk.js`, the HTTP API. To merge into the program's own,
+    /// or to nest below a path, which `connect({ url })` in a page then names. Its fallback answers 404 as a problem.
+    ///
+    /// What is counted by address needs the addresses: serve the program's router with
+    /// `into_make_service_with_connect_info::<SocketAddr>()`.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// A token for a user, whom the program has to know by itself: the answer of a route that pages name as `auth` of
+    /// `connect`. It gives no room until one is named.
+    pub fn token(&self, user: &str) -> NewToken {
+        NewToken::new(Arc::clone(&self.signer), user)
+    }
+
+    /// The viewers of a room, by joined time, then user id, and how many there are; at most `viewers_max` of them. A room that
+    /// nobody is in has none. O(viewers).
+    ///
+    /// # Errors
+    /// Where the room has no good name.
+    pub async fn viewers(&self, room: &str, viewers_max: usize) -> Result<(Vec<Viewer>, Count), IdError> {
+        let room = RoomId::parse(room)?;
+        let partition = Partition::of(&room);
+        let page = self.presence.look(partition, move |hub| hub.page(&room, None, viewers_max)).await;
+        Ok(page.map_or_else(Default::default, |page| (page.viewers, page.count)))
+    }
+
+    /// Tells who is in a room of something that happened in the program; `room.onMessage(event)` hears it in pages. Told once,
+    /// to who is connected now; not stored.
+    ///
+    /// # Errors
+    /// See [`PublishError`]; then nobody was told.
+    pub async fn publish(&self, room: &str, event: &str, data: &impl Serialize) -> Result<(), PublishError> {
+        let room = RoomId::parse(room).map_err(PublishError::Room)?;
+        let data = serde_json::to_string(data).map_err(PublishError::Data)?;
+        self.presence.publish(room, event, &data).await.map_err(PublishError::Refused)
+    }
+
+    /// Puts a user out of a room, with all their sessions; they may come back after `block`, or at once without it.
+    ///
+    /// # Errors
+    /// Where one of the two has no good name.
+    pub async fn kick(&self, room: &str, user: &str, block: Option<Duration>) -> Result<(), IdError> {
+        let (room, user) = (RoomId::parse(room)?, UserId::parse(user)?);
+        self.presence.kick(room, user, block).await;
+        Ok(())
+    }
+
+    /// Who comes, goes and begins to type, in all rooms, from now on.
+    pub fn events(&self) -> Events {
+        Events::new(self.events.subscribe())
+    }
+
+    /// Ends streams and long polls, which a stop of the listener would otherwise wait for, closes connections with 1001 and
+    /// waits until they are gone, `server.shutdown_grace` at the most. To be called when the listener is to stop.
+    pub async fn stop(&self) {
+        self.end_requests();
+        self.drain().await;
+    }
+
+    /// The first half of [`Self::stop`].
+    pub(crate) fn end_requests(&self) {
+        self.presence.end_requests(self.shutdown_grace);
+        // Their streams would otherwise be waited for.
+        self.api.close();
+    }
+
+    /// The second half of [`Self::stop`].
+    pub(crate) async fn drain(&self) {
+        self.presence.drain(self.shutdown_grace).await;
+    }
+
+    /// Its presence, for what is not offered here.
+    pub fn presence(&self) -> &Presence {
+        &self.presence
+    }
+
+    /// What stays the same while its configuration changes.
+    pub fn around(&self) -> &Surroundings {
+        &self.around
+    }
+}
+
+fn api(config: &Config, mode: &Mode, (presence, meters): (&Presence, Arc<Meters>)) -> Api {
+    Api::new(ApiSetup {
+        presence: presence.clone(),
+        signer: Signer::new(mode.secret()),
+        keys: config.auth.api_keys.clone(),
+        has_public_metrics: config.api.public_metrics.unwrap_or(mode.is_dev()),
+        hosted_max: config.api.hosted_viewers,
+        streams_per_address: config.api.streams_per_address,
+        meters,
+    })
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        shards: config.shard_count(),
+        limits: config.hub_limits(),
+        rhythm: Rhythm {
+            ping_interval: config.presence.ping_interval,
+            pong_timeout: config.presence.pong_timeout,
+            request_lease: config.presence.request_lease,
+            auth_timeout: config.auth.first_frame_timeout,
+            drain_timeout: DRAIN_TIMEOUT,
+        },
+        frame_bytes_max: u32::try_from(config.limits.frame_bytes).unwrap_or(u32::MAX),
+        outbox_bytes_max: config.limits.outbox_bytes,
+        rates: config.limits.rates,
+        cookie_name: config.auth.cookie_name.clone(),
+        resume_window: config.presence.resume_window,
+    }
+}
+
+impl fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Embedded").field("connections", &self.presence.connections()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secret(error) => write!(f, "{error}"),
+            Self::Random(_) => write!(f, "the system gives no random bytes"),
+            Self::Assemble(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Secret(_) => None,
+            Self::Random(error) => Some(error),
+            Self::Assemble(error) => std::error::Error::source(error),
+        }
+    }
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Room(error) => write!(f, "the name of the room {error}"),
+            Self::Data(_) => write!(f, "the data cannot be written as JSON"),
+            Self::Refused(problem) => write!(f, "{}", problem.message()),
+        }
+    }
+}
+
+impl std::error::Error for PublishError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Data(error) => Some(error),
+            Self::Room(_) | Self::Refused(_) => None,
+        }
+    }
+}
+
+/// How long a client may take nothing of what waits for it.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
