@@ -1,19 +1,34 @@
 //! The HTTP side of the process: which routes there are, and the loop that accepts connections.
 use crate::{
     cut::Cut,
-    patience,
+    handover::{Handover, Lent, StaysOpen},
+    patience, pour,
     presence::Presence,
     problem::Problem,
     transport::{debug, http as without_ws, ws},
 };
-use axum::{Router, body::Body, extract::ConnectInfo, routing::any, routing::get};
-use http::{Request, StatusCode};
-use hyper::{body::Incoming, server::conn::http1};
+use axum::{Router, body::Body, extract::ConnectInfo, response::Response, routing::any, routing::get};
+use http::{Method, Request, StatusCode, Version};
+use hyper::{
+    body::{Body as _, Incoming},
+    server::conn::http1,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 #[cfg(any(target_os = "android", target_os = "linux"))]
 use socket2::SockRef;
-use std::{future::Future, io, time::Duration};
-use tokio::{net::TcpListener, sync::watch};
+use std::{
+    convert::Infallible,
+    future::{Future, pending, poll_fn},
+    io,
+    net::SocketAddr,
+    task::Poll,
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    sync::watch,
+};
 use tower::ServiceExt;
 
 /// The routes of connections: `/ws`, what speaks the same without WebSocket, and what operators ask about them. Further routers are
@@ -34,8 +49,6 @@ pub fn router(presence: Presence) -> Router {
 /// finish, and returns. Upgraded connections are not waited for: draining them is for [`Presence::drain`].
 pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
     let (stopping, watched) = watch::channel(());
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEADER_BYTES_MAX);
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -54,39 +67,97 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
         patience::end_when_unacknowledged(&stream, Some(UNACKNOWLEDGED_MAX));
         #[cfg(any(target_os = "android", target_os = "linux"))]
         let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
-        let (routes, cut) = (router.clone(), Cut::default());
-        let cutting = cut.clone();
-        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(cut.clone());
-            request.extensions_mut().insert(ConnectInfo(peer));
-            // A router is always ready.
-            routes.clone().oneshot(request.map(Body::new))
-        });
-        let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
-        let mut stopped = watched.clone();
-        tokio::spawn(async move {
-            let mut connection = std::pin::pin!(connection);
-            let served = tokio::select! {
-                served = connection.as_mut() => served,
-                () = cutting.is_wanted() => return,
-                _ = stopped.changed() => {
-                    connection.as_mut().graceful_shutdown();
-                    tokio::select! {
-                        served = connection => served,
-                        () = cutting.is_wanted() => return,
-                    }
-                }
-            };
-            if let Err(error) = served {
-                tracing::debug!(%error, "http connection ended");
-            }
-        });
+        let visit = Visit { router: router.clone(), peer, cut: Cut::default(), stopped: watched.clone() };
+        tokio::spawn(visit.serve(stream));
     }
     drop(listener);
     drop(watched);
     stopping.send_replace(());
     // Who does not finish by then is cut off with the process.
     let _ = tokio::time::timeout(FINISH_TIMEOUT, stopping.closed()).await;
+}
+
+/// One connection over which HTTP is spoken.
+struct Visit {
+    router: Router,
+    peer: SocketAddr,
+    cut: Cut,
+    stopped: watch::Receiver<()>,
+}
+
+impl Visit {
+    /// Has hyper serve it, and whoever gets it from hyper: a WebSocket by an upgrade, a response that stays open by a
+    /// handover.
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+        let Self { router, peer, cut, mut stopped } = self;
+        let (cutting, handover) = (cut.clone(), Handover::new());
+        let lent = Lent::new(stream, handover.clone());
+        let wanting = handover.clone();
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            // What can be answered in chunks, and is whole with its head.
+            let is_plain = request.method() == Method::GET && request.version() == Version::HTTP_11;
+            let may_stay = is_plain && request.body().is_end_stream();
+            request.extensions_mut().insert(cut.clone());
+            request.extensions_mut().insert(ConnectInfo(peer));
+            // A router is always ready.
+            let answered = router.clone().oneshot(request.map(Body::new));
+            let wanting = wanting.clone();
+            async move {
+                let response = answered.await?;
+                if may_stay && response.extensions().get::<StaysOpen>().is_some() {
+                    wanting.want(response);
+                    // Hyper is dropped before it could hear of it.
+                    return pending().await;
+                }
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEADER_BYTES_MAX);
+        {
+            let connection = http.serve_connection(TokioIo::new(lent), service).with_upgrades();
+            let mut connection = std::pin::pin!(connection);
+            let mut is_stopping = false;
+            loop {
+                let served = poll_fn(|cx| match connection.as_mut().poll(cx) {
+                    Poll::Pending if handover.is_due() => Poll::Ready(Ok(())),
+                    polled => polled,
+                });
+                tokio::select! {
+                    served = served => {
+                        if let Err(error) = served {
+                            tracing::debug!(%error, "http connection ended");
+                        }
+                        break;
+                    }
+                    () = cutting.is_wanted() => return,
+                    _ = stopped.changed(), if !is_stopping => {
+                        is_stopping = true;
+                        connection.as_mut().graceful_shutdown();
+                    }
+                }
+            }
+        }
+        if let Some((stream, response)) = handover.take() {
+            // A task of its own, so that what hyper needed is not kept for as long as the reader stays.
+            tokio::spawn(stay_open((stream, response), cutting, stopped));
+        }
+    }
+}
+
+/// Writes a response until it ends or is cut off; who stops the server waits until then, by `_stopped`.
+async fn stay_open<S: AsyncRead + AsyncWrite + Unpin>(
+    (stream, response): (S, Response),
+    cutting: Cut,
+    _stopped: watch::Receiver<()>,
+) {
+    let poured = tokio::select! {
+        poured = pour::pour(stream, response) => poured,
+        () = cutting.is_wanted() => return,
+    };
+    if let Err(error) = poured {
+        tracing::debug!(%error, "a response that stays open has broken");
+    }
 }
 
 /// Waits a little where accepting failed for want of something, such as files that may be open: those who are connected

@@ -5,6 +5,7 @@ use crate::{
         source::query_value,
     },
     connection::{Connection, ConnectionSetup, SLICES_MAX, Socket},
+    handover::Lent,
     outbox::Outbox,
     patience,
     presence::{Admission, Presence},
@@ -27,6 +28,7 @@ use herenow_wire::{
     websocket::handshake,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header, request::Parts};
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use std::{
     cell::RefCell,
@@ -36,7 +38,10 @@ use std::{
     task::{Context, Poll, ready},
     time::Duration,
 };
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 
 /// `GET /ws`: upgrades to a WebSocket in the dialect of the offered subprotocol.
 ///
@@ -65,13 +70,12 @@ pub async fn upgrade(State(presence): State<Presence>, mut request: Request<Body
         // The app may have to be asked. Nothing is read meanwhile, and nothing of the waiting is kept.
         let known = identify(&presence, credential).await;
         let opening = Opening { presence, session, dialect: choice.dialect, known, resume };
-        match upgraded.downcast::<TokioIo<TcpStream>>() {
+        match taken_back::<TcpStream>(upgraded) {
             // A task of its own, so that what the upgrade needed is not kept for as long as the connection lives.
-            Ok(tcp) => {
-                let stream = tcp.io.into_inner();
+            Ok((stream, early)) => {
                 // Pings tell who is gone, and who reads slowly may take longer.
                 patience::end_when_unacknowledged(&stream, None);
-                open(opening, Socket::Tcp(stream), Stream::Shared, tcp.read_buf);
+                open(opening, Socket::Tcp(stream), Stream::Shared, early);
             }
             Err(other) => {
                 let stream = Stream::Owned(Box::new(Box::pin(TokioIo::new(other))));
@@ -80,6 +84,22 @@ pub async fn upgrade(State(presence): State<Presence>, mut request: Request<Body
         }
     });
     accepted(&key, choice)
+}
+
+/// The stream below an upgraded connection, be it that of this server or of an app that embeds it, and what was read of it
+/// already.
+///
+/// # Errors
+/// Where it is another kind of stream.
+fn taken_back<S>(upgraded: Upgraded) -> Result<(S, Bytes), Upgraded>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let upgraded = match upgraded.downcast::<TokioIo<Lent<S>>>() {
+        Ok(parts) => return Ok((parts.io.into_inner().into_stream(), parts.read_buf)),
+        Err(other) => other,
+    };
+    upgraded.downcast::<TokioIo<S>>().map(|parts| (parts.io.into_inner(), parts.read_buf))
 }
 
 /// What is known of a connection before its first byte.

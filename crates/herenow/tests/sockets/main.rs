@@ -16,6 +16,7 @@ mod leaving;
 mod long;
 mod native;
 mod noise;
+mod open_streams;
 mod operators;
 mod plain;
 mod process;
