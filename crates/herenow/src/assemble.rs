@@ -13,6 +13,7 @@ use crate::{
     clock::Clock,
     config::{mode::Mode, settings::Config},
     outgoing::{Outgoing, OutgoingSetup, WebAddress},
+    tls::{Tls, TlsError},
 };
 use std::{fmt, fs, io, path::PathBuf, sync::Arc, time::Duration};
 
@@ -45,6 +46,8 @@ pub enum AssembleError {
     },
     /// The system gives no random bytes.
     Random(getrandom::Error),
+    /// There is no TLS as the configuration says.
+    Tls(TlsError),
 }
 
 /// What stays the same while configurations change.
@@ -54,6 +57,21 @@ pub struct Surroundings {
     pub clock: Clock,
     /// Which tokens were withdrawn.
     pub revoked: Arc<Revocations>,
+    /// What new connections speak.
+    pub tls: Tls,
+}
+
+impl Surroundings {
+    /// Those of a process that starts.
+    pub fn new() -> Self {
+        Self { clock: Clock::start(), revoked: Arc::default(), tls: Tls::default() }
+    }
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Who decides, as a configuration says. What an authority before it has learned from the same addresses is kept.
@@ -198,6 +216,7 @@ impl fmt::Display for AssembleError {
                  ca-certificates, or name a file of them in SSL_CERT_FILE"
             ),
             Self::Random(_) => write!(f, "the system gives no random bytes"),
+            Self::Tls(error) => write!(f, "{error}"),
         }
     }
 }
@@ -207,6 +226,7 @@ impl std::error::Error for AssembleError {
         match self {
             Self::KeyFile { error, .. } | Self::Certificates { error, .. } => Some(error),
             Self::Random(error) => Some(error),
+            Self::Tls(error) => std::error::Error::source(error),
             Self::Key { .. } | Self::Keys(_) => None,
         }
     }

@@ -67,6 +67,28 @@ pub fn docs_pages() -> Router {
     )
 }
 
+/// The operators' page. A debug build reads it from the source tree at each request.
+#[derive(RustEmbed)]
+#[folder = "../../web/admin"]
+struct AdminFiles;
+
+/// Serves `/admin` and what it loads. It holds nothing secret: what it shows, it asks for with a key.
+pub fn admin_pages() -> Router {
+    Router::new().route("/admin", get(|headers: HeaderMap| async move { admin_page(&headers, "index.html") })).route(
+        "/admin/{file}",
+        get(|Path(file): Path<String>, headers: HeaderMap| async move { admin_page(&headers, &file) }),
+    )
+}
+
+fn admin_page(asked: &HeaderMap, name: &str) -> Response {
+    let Some(file) = AdminFiles::get(name) else {
+        return Problem::new(StatusCode::NOT_FOUND, "page.unknown", "there is no such page").into_response();
+    };
+    let mut response = respond(asked, &file);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(ADMIN_POLICY));
+    response
+}
+
 fn docs_page(asked: &HeaderMap, name: &str) -> Response {
     match DocsFiles::get(name) {
         Some(file) => respond(asked, &file),
@@ -127,9 +149,13 @@ fn is_known(asked: &HeaderMap, etag: &HeaderValue) -> bool {
 const POLICY: &str =
     "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; object-src 'none'";
 
+/// As [`POLICY`], in no frame at all; and a browser that knows how lets no script of the page make markup out of text.
+const ADMIN_POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+                            object-src 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+
 #[cfg(test)]
 mod tests {
-    use super::{DemoFiles, DocsFiles, SdkFiles, demo_pages, sdk_scripts};
+    use super::{AdminFiles, DemoFiles, DocsFiles, SdkFiles, admin_pages, demo_pages, sdk_scripts};
     use axum::{body::Body, response::Response};
     use http::{Request, StatusCode};
     use tower::ServiceExt;
@@ -139,7 +165,12 @@ mod tests {
         if let Some(etag) = known {
             request = request.header("if-none-match", etag);
         }
-        demo_pages().merge(sdk_scripts()).oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+        demo_pages()
+            .merge(sdk_scripts())
+            .merge(admin_pages())
+            .oneshot(request.body(Body::empty()).unwrap())
+            .await
+            .unwrap()
     }
 
     #[tokio::test]
@@ -151,6 +182,8 @@ mod tests {
             ("/demo/app.js", "text/javascript; charset=utf-8"),
             ("/demo/style.css", "text/css; charset=utf-8"),
             ("/demo/icon.svg", "image/svg+xml; charset=utf-8"),
+            ("/admin", "text/html; charset=utf-8"),
+            ("/admin/admin.js", "text/javascript; charset=utf-8"),
         ] {
             let response = get(path, None).await;
             assert_eq!(response.status(), StatusCode::OK, "{path}");
@@ -214,6 +247,8 @@ mod tests {
             "/demo/..%2F..%2FCargo.toml",
             "/demo/%2Fetc%2Fpasswd",
             "/sdk/missing.js",
+            "/admin/missing.js",
+            "/admin/..%2F..%2FCargo.toml",
             "/sdk/..%2F..%2Fpackage.json",
         ] {
             let response = get(path, None).await;
@@ -225,12 +260,28 @@ mod tests {
     #[test]
     fn pages_hold_no_inline_script_or_style_and_name_no_other_site() {
         let demo = DemoFiles::iter().map(|name| (DemoFiles::get(&name).unwrap(), name));
-        for (file, name) in demo.chain(DocsFiles::iter().map(|name| (DocsFiles::get(&name).unwrap(), name))) {
+        let admin = AdminFiles::iter().map(|name| (AdminFiles::get(&name).unwrap(), name));
+        let docs = DocsFiles::iter().map(|name| (DocsFiles::get(&name).unwrap(), name));
+        for (file, name) in demo.chain(docs).chain(admin) {
             let text = String::from_utf8_lossy(&file.data);
             assert!(!text.contains("style=\""), "{name} has a style attribute");
             assert!(!text.contains("<style"), "{name} has an inline style");
             assert!(!text.contains("<script>"), "{name} has an inline script");
             assert!(!text.replace("http://www.w3.org/", "").contains("://"), "{name} names another site");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_page_of_operators_is_in_no_frame_and_makes_no_markup_of_text() {
+        let response = get("/admin", None).await;
+        let policy = response.headers()["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("frame-ancestors 'none'") && policy.contains("require-trusted-types-for 'script'"));
+        for name in AdminFiles::iter() {
+            let file = AdminFiles::get(&name).unwrap();
+            let text = String::from_utf8_lossy(&file.data);
+            for way in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"] {
+                assert!(!text.contains(way), "{name} has {way}");
+            }
         }
     }
 

@@ -13,7 +13,6 @@ use crate::{
         mint::Signer,
         secret::{Secret, SecretError},
     },
-    clock::Clock,
     config::{mode::Mode, settings::Config},
     embed::{
         event::{Event, Events},
@@ -91,7 +90,7 @@ impl Builder {
         self
     }
 
-    /// Changes settings; those of `server.listen`, `demo` and `log` are the program's own affair and are not looked at.
+    /// Changes settings; those of `server.listen`, `tls`, `demo`, `log` and `api.admin_page` are the program's own affair and are not looked at.
     #[must_use]
     pub fn config(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(&mut self.config);
@@ -133,13 +132,13 @@ impl Embedded {
                 let _ = teller.send(Event::from(notice));
             }
         });
-        let around = Surroundings { clock: Clock::start(), revoked: Arc::default() };
+        let around = Surroundings::new();
         let authority = assemble::authority(config, mode, &around, None).map_err(StartError::Assemble)?;
-        let Surroundings { clock, revoked } = around.clone();
+        let Surroundings { clock, revoked, tls: _ } = around.clone();
         let origins = assemble::origins(config, mode);
         let setup = PresenceSetup { settings: settings(config), authority, revoked, origins, clock, notices };
         let presence = Presence::start(setup).map_err(StartError::Random)?;
-        let api = api(config, mode, (&presence, meters));
+        let api = api_of(config, mode, (&presence, meters));
         let signer = Arc::new(Signer::new(mode.secret()));
         let mut router = server::router(presence.clone()).merge(assets::sdk_scripts());
         router = router.merge(api::routes::router(api.clone()));
@@ -226,6 +225,11 @@ impl Embedded {
         self.presence.drain(self.shutdown_grace).await;
     }
 
+    /// Its HTTP API.
+    pub(crate) fn api(&self) -> &Api {
+        &self.api
+    }
+
     /// Its presence, for what is not offered here.
     pub fn presence(&self) -> &Presence {
         &self.presence
@@ -237,7 +241,7 @@ impl Embedded {
     }
 }
 
-fn api(config: &Config, mode: &Mode, (presence, meters): (&Presence, Arc<Meters>)) -> Api {
+fn api_of(config: &Config, mode: &Mode, (presence, meters): (&Presence, Arc<Meters>)) -> Api {
     Api::new(ApiSetup {
         presence: presence.clone(),
         signer: Signer::new(mode.secret()),
@@ -265,6 +269,8 @@ fn settings(config: &Config) -> Settings {
         rates: config.limits.rates,
         cookie_name: config.auth.cookie_name.clone(),
         resume_window: config.presence.resume_window,
+        handshakes_per_address: config.limits.handshakes_per_address,
+        trusted_proxies: config.server.trusted_proxies.clone(),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Drivers around the hubs of `herenow-core`: sockets, timers, tokens, configuration. They carry; they decide nothing
 //! about presence.
 
+pub mod admin_route;
 pub mod api;
 pub mod assemble;
 pub mod assets;
@@ -15,10 +16,12 @@ pub mod config_command;
 pub mod connection;
 pub mod cut;
 pub mod demo;
+pub mod doors;
 pub mod embed;
 pub mod fanout;
 pub mod guest_route;
 pub mod handover;
+pub mod handshakes;
 pub mod heartbeat;
 pub mod intake;
 pub mod key_command;
@@ -29,6 +32,7 @@ pub mod patience;
 pub mod pour;
 pub mod presence;
 pub mod problem;
+pub mod quota;
 pub mod rate;
 pub mod rechecks;
 pub mod reload;
@@ -37,4 +41,5 @@ pub mod rules;
 pub mod serve;
 pub mod server;
 pub mod shard;
+pub mod tls;
 pub mod transport;

@@ -108,7 +108,15 @@ async fn run(start: Start<'_>) -> anyhow::Result<()> {
     let live = Live::new(server.presence().clone(), setup);
     tokio::spawn(reload(reload_signal()?, live, arguments.clone(), Sources { variables, level }));
     let file = loaded.file.as_ref().map(|file| file.display().to_string());
-    let facts = BannerFacts { address: server.address(), is_dev: mode.is_dev(), has_demo, file: file.as_deref() };
+    let facts = BannerFacts {
+        address: server.address(),
+        is_tls: config.tls.cert.is_some(),
+        is_dev: mode.is_dev(),
+        has_demo,
+        has_admin: config.api.admin_page,
+        admin_code: server.admin_code(),
+        file: file.as_deref(),
+    };
     print_line(&banner(facts));
     server.run(stop).await;
     Ok(())

@@ -8,6 +8,7 @@ use crate::{
     },
     presence::Presence,
     rules::Rules,
+    tls::Certified,
 };
 use std::{fmt, sync::Arc};
 
@@ -78,6 +79,8 @@ impl Live {
         let mode = self.mode_for(&next)?;
         let authority = assemble::authority(&next, &mode, &self.around, Some(&self.presence.authority()));
         let authority = Arc::new(authority.map_err(ReloadError::Assemble)?);
+        // The files may hold something else under the same names.
+        let certified = Certified::read(&next.tls).map_err(|error| ReloadError::Assemble(AssembleError::Tls(error)))?;
         let origins = Arc::new(assemble::origins(&next, &mode));
         self.presence.change_rules(Rules { authority, origins, rates: next.limits.rates });
         let change = |key: &&Key| Change {
@@ -86,9 +89,19 @@ impl Live {
             to: key.shown(new),
             is_live: key.is_live(),
         };
-        let changes = changed.iter().map(change).collect();
+        let mut changes: Vec<Change> = changed.iter().map(change).collect();
+        changes.extend(self.show(certified));
         (self.config, self.mode) = (next, mode);
         Ok(changes)
+    }
+
+    /// Has new connections shown another certificate; says so where it is another one.
+    fn show(&self, certified: Option<Certified>) -> Option<Change> {
+        let shown = |fingerprint: Option<&str>| fingerprint.map_or_else(|| "no TLS".to_owned(), str::to_owned);
+        let from = shown(self.around.tls.fingerprint().as_deref());
+        let to = shown(certified.as_ref().map(Certified::fingerprint));
+        self.around.tls.show(certified);
+        (from != to).then_some(Change { key: "tls.cert (fingerprint)", from, to, is_live: true })
     }
 
     /// What it goes by.

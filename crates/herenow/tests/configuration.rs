@@ -59,6 +59,9 @@ fn each_key_can_be_set_in_a_file() {
         trusted_proxies = ["10.0.0.0/8", "::1"]
         shutdown_grace = "1m"
         shards = 3
+        [tls]
+        cert = "cert.pem"
+        key = "key.pem"
         [auth]
         secret = "0123456789abcdef0123456789abcdef"
         first_frame_timeout = "2s"
@@ -90,6 +93,7 @@ fn each_key_can_be_set_in_a_file() {
         public_metrics = true
         hosted_viewers = 9
         streams_per_address = 10
+        admin_page = false
         [presence]
         leave_grace = "1s"
         drop_grace = "2s"
@@ -107,6 +111,8 @@ fn each_key_can_be_set_in_a_file() {
         outbox_bytes = "1MiB"
         rooms_per_connection = 7
         viewers_per_room = 8
+        half_open_per_address = 9
+        handshakes_per_address = 10
         message_rate = 1
         typing_rate = 2
         cursor_rate = 3

@@ -134,6 +134,25 @@ fn answers() -> Value {
                 })) },
             })) },
         })),
+        "Explanation": object(&["room", "user", "now_ms", "is_viewer"], json!({
+            "room": { "type": "string" }, "user": { "type": "string" }, "now_ms": whole(),
+            "is_viewer": { "type": "boolean" },
+            "entries": { "type": "array", "items": object(&["session", "status", "connected", "ended", "leaves_in_ms"], json!({
+                "session": { "type": "string" }, "status": status, "connected": { "type": "boolean" },
+                "ended": { "type": ["string", "null"] }, "leaves_in_ms": { "type": ["integer", "null"] },
+            })) },
+            "transitions": { "type": "array", "items": object(&["version", "at_ms", "what", "reason"], json!({
+                "version": whole(), "at_ms": whole(), "what": { "enum": ["joined", "updated", "left"] },
+                "reason": { "type": ["string", "null"] },
+            })) },
+            "typing": { "type": "array", "items": object(&["target", "session", "stops_in_ms"], json!({
+                "target": { "type": ["string", "null"] }, "session": { "type": "string" }, "stops_in_ms": whole(),
+            })) },
+            "locks": { "type": "array", "items": object(&["name", "session"], json!({
+                "name": { "type": "string" }, "session": { "type": "string" },
+            })) },
+            "blocked_for_ms": { "type": ["integer", "null"] },
+        })),
         "Statuses": object(&["users"], json!({
             "users": { "type": "object", "additionalProperties": object(&["status"], json!({
                 "status": dot, "last_seen_ms": whole(),

@@ -3,6 +3,7 @@ use crate::{
     api::{
         access::Needs,
         calls::{Answer, BodyKind, Call, Parameter},
+        debug,
         rooms::{self, LIMIT_MAX},
         schemas::{BLOCK_MS, CURSOR, ROOM, VERSION_TEXT},
         service::{self, METRICS_TYPE},
@@ -222,6 +223,21 @@ fn people() -> Vec<Call> {
             ..call(Method::DELETE, "/v1/users/{user}", "forget_user", |asked| Box::pin(users::forget(asked)))
                 .about("Users", "Disconnects a user and forgets them")
                 .needing(Needs::Key(KeyRights::ADMIN))
+        },
+        Call {
+            answers: vec![json_answer(
+                200,
+                "Explanation",
+                "What is known; `is_viewer` is false where that is nothing.",
+            )],
+            codes: vec![Code::ServerStopping],
+            doc: "The entries of the user in the room, how each of their connections stands, what happened last and why, and which \
+                  timers run.",
+            ..call(Method::GET, "/v1/debug/rooms/{room}/users/{user}", "explain", |asked| {
+                Box::pin(debug::explain(asked))
+            })
+            .about("Users", "Says why a user is shown in a room, or is not")
+            .needing(Needs::Operator)
         },
         Call {
             body: Some(BodyKind { schema: "Ids", bytes_max: 1 << 20 }),

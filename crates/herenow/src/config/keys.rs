@@ -403,8 +403,10 @@ pub const SECRET_VARIABLE: &str = "HERENOW_SECRET";
 pub const SECRET_KEY: &str = "auth.secret";
 
 /// What a server that runs takes anew.
-const LIVE: [&str; 28] = [
+const LIVE: [&str; 30] = [
     "server.allowed_origins",
+    "tls.cert",
+    "tls.key",
     "auth.secret",
     "auth.more_secrets",
     "auth.key_files",
@@ -438,7 +440,7 @@ const LIVE: [&str; 28] = [
 const TEXT_BYTES_MAX: usize = 512;
 
 /// All keys, section by section.
-pub static KEYS: [Key; 58] = [
+pub static KEYS: [Key; 63] = [
     Key {
         name: "server.listen",
         doc: "Where the server listens; port 0 takes a free one. An address that others can reach needs `auth.secret`.",
@@ -470,6 +472,18 @@ pub static KEYS: [Key; 58] = [
         doc: "Tasks that share the rooms among them. More than there are cores only costs memory.",
         unset: "one a core",
         slot: Slot::Shards { at: |c| &mut c.server.shards, max: 1024 },
+    },
+    Key {
+        name: "tls.cert",
+        doc: "File with the certificate in PEM, and after it those that lead to one that clients know. With it and `tls.key` the server speaks TLS, and only that. It is read anew at SIGHUP, also under the same name.",
+        unset: "none: plain HTTP, for a proxy in front or this machine",
+        slot: Slot::Path(|c| &mut c.tls.cert),
+    },
+    Key {
+        name: "tls.key",
+        doc: "File with the private key of that certificate in PEM, without a password. Nobody but the server should be able to read it.",
+        unset: "none",
+        slot: Slot::Path(|c| &mut c.tls.key),
     },
     Key {
         name: "auth.secret",
@@ -651,6 +665,12 @@ pub static KEYS: [Key; 58] = [
         slot: Slot::Count { at: |c| &mut c.api.streams_per_address, min: 1, max: 1_000_000 },
     },
     Key {
+        name: "api.admin_page",
+        doc: "Whether the operators' page at `/admin` is served. What it shows and does needs an API key. Where none with the rights `read` and `admin` is configured, a link that is good once is printed at start.",
+        unset: "",
+        slot: Slot::Switch(|c| &mut c.api.admin_page),
+    },
+    Key {
         name: "presence.leave_grace",
         doc: "How long somebody stays in a room after their page went away (reload, closed tab). Longer: a slow reload \
               is no news; shorter: a closed tab is told sooner.",
@@ -754,6 +774,18 @@ pub static KEYS: [Key; 58] = [
               somebody who is there never is.",
         unset: "",
         slot: Slot::Count { at: |c| &mut c.limits.viewers_per_room, min: 0, max: 100_000_000 },
+    },
+    Key {
+        name: "limits.half_open_per_address",
+        doc: "Connections of one address that have sent no whole head of a request yet; with one more, the oldest of them is ended. Any of them has 5s. Not for `server.trusted_proxies`, each of which stands for many.",
+        unset: "",
+        slot: Slot::Count { at: |c| &mut c.limits.half_open_per_address, min: 1, max: 1_000_000 },
+    },
+    Key {
+        name: "limits.handshakes_per_address",
+        doc: "Connections (WebSocket, `/stream`, `/session-poll`) that one address may open in 10s; 0 is no limit. More are refused with `rate.handshakes`. Addresses of this machine are not counted. Behind a proxy, set `server.trusted_proxies`, or all count as one.",
+        unset: "",
+        slot: Slot::Count { at: |c| &mut c.limits.handshakes_per_address, min: 0, max: 1_000_000 },
     },
     Key {
         name: "limits.message_rate",

@@ -42,6 +42,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
+use tokio_rustls::server::TlsStream;
 
 /// `GET /ws`: upgrades to a WebSocket in the dialect of the offered subprotocol.
 ///
@@ -54,6 +55,9 @@ pub async fn upgrade(State(presence): State<Presence>, mut request: Request<Body
         Ok(offer) => offer,
         Err(problem) => return refused(problem),
     };
+    if let Err(problem) = presence.handshakes().count(&parts, presence.clock().now()) {
+        return refused(problem);
+    }
     let session = match getrandom::u64() {
         Ok(number) => SessionId(number),
         Err(error) => {
@@ -70,17 +74,21 @@ pub async fn upgrade(State(presence): State<Presence>, mut request: Request<Body
         // The app may have to be asked. Nothing is read meanwhile, and nothing of the waiting is kept.
         let known = identify(&presence, credential).await;
         let opening = Opening { presence, session, dialect: choice.dialect, known, resume };
-        match taken_back::<TcpStream>(upgraded) {
-            // A task of its own, so that what the upgrade needed is not kept for as long as the connection lives.
+        // A task of its own, so that what the upgrade needed is not kept for as long as the connection lives.
+        let upgraded = match taken_back::<TcpStream>(upgraded) {
             Ok((stream, early)) => {
                 // Pings tell who is gone, and who reads slowly may take longer.
                 patience::end_when_unacknowledged(&stream, None);
-                open(opening, Socket::Tcp(stream), Stream::Shared, early);
+                return open(opening, Socket::Tcp(stream), Stream::Shared, early);
             }
-            Err(other) => {
-                let stream = Stream::Owned(Box::new(Box::pin(TokioIo::new(other))));
-                open(opening, Socket::Owned, stream, Bytes::new());
+            Err(other) => other,
+        };
+        match taken_back::<TlsStream<TcpStream>>(upgraded) {
+            Ok((stream, early)) => {
+                patience::end_when_unacknowledged(stream.get_ref().0, None);
+                open(opening, Socket::Owned, Stream::owned(stream), early);
             }
+            Err(other) => open(opening, Socket::Owned, Stream::owned(TokioIo::new(other)), Bytes::new()),
         }
     });
     accepted(&key, choice)

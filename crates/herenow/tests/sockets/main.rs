@@ -25,6 +25,7 @@ mod requests;
 mod resume;
 mod slow;
 mod stopping;
+mod tls;
 mod trickle;
 mod wall_clock;
 mod without_ws;
