@@ -70,13 +70,13 @@ pub fn host(address: SocketAddr) -> String {
     }
 }
 
-/// A line on what happened, with the time of day in UTC.
-pub fn notice_line(now: Time, notice: &Notice) -> String {
+/// A line on what happened, with the time of day in UTC; `None` for what happens too often to be shown.
+pub fn notice_line(now: Time, notice: &Notice) -> Option<String> {
     let second = now.as_millis() / 1000 % 86_400;
     let time = format!("{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60);
     let viewers = |users: usize| if users == 1 { "1 viewer".to_owned() } else { format!("{users} viewers") };
-    match notice {
-        Notice::Joined { room, profile, count } => {
+    let line = match notice {
+        Notice::Joined { room, profile, count, .. } => {
             format!("  {time}  join    {room}  {}  ({})", profile.name, viewers(count.users))
         }
         Notice::Left { room, profile, count, .. } => {
@@ -86,7 +86,9 @@ pub fn notice_line(now: Time, notice: &Notice) -> String {
             let target = target.as_ref().map_or(String::new(), |target| format!("  {target}"));
             format!("  {time}  typing  {room}  {}{target}", profile.name)
         }
-    }
+        Notice::Updated { .. } | Notice::Online { .. } | Notice::Offline { .. } => return None,
+    };
+    Some(line)
 }
 
 #[cfg(test)]
@@ -97,6 +99,7 @@ mod tests {
         id::{RoomId, UserId},
         profile::Profile,
         time::Time,
+        version::{Epoch, Version},
     };
     use std::sync::Arc;
 
@@ -130,8 +133,10 @@ mod tests {
     fn tells_who_came() {
         let profile = Profile { user: UserId::parse("alice").unwrap(), name: "Alice".into(), avatar: None };
         let room = RoomId::parse("board-1").unwrap();
-        let notice = Notice::Joined { room, profile: Arc::new(profile), count: Count { users: 1, sessions: 1 } };
+        let version = Version { epoch: Epoch::parse("e1").unwrap(), number: 1 };
+        let (profile, count) = (Arc::new(profile), Count { users: 1, sessions: 1 });
+        let notice = Notice::Joined { room, profile, version, count };
         let line = notice_line(Time::from_millis((3600 + 60 + 1) * 1000 + 86_400_000), &notice);
-        assert_eq!(line, "  01:01:01  join    board-1  Alice  (1 viewer)");
+        assert_eq!(line.unwrap(), "  01:01:01  join    board-1  Alice  (1 viewer)");
     }
 }

@@ -128,6 +128,7 @@ fn check(loaded: &Loaded) -> Result<Outcome, Failure> {
     };
     let around = Surroundings::new();
     assemble::authority(config, &mode, &around, None).map_err(|error| Failure::usage(&error))?;
+    assemble::webhooks(config).map_err(|error| Failure::usage(&error))?;
     Certified::read(&config.tls).map_err(|error| Failure::usage(&error))?;
     let from = loaded.file.as_ref().map_or_else(|| "no file".to_owned(), |file| file.display().to_string());
     let mode_name = if mode.is_dev() { "dev mode" } else { "production mode" };
@@ -148,6 +149,10 @@ fn notes(config: &Config) -> Vec<String> {
     }
     if auth.guests && auth.guest_rooms.is_empty() {
         notes.push("note: auth.guests is on, but auth.guest_rooms lets guests into no room".to_owned());
+    }
+    let spool = config.webhooks.spool_path().parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = spool.filter(|folder| config.webhooks.url.is_some() && !folder.is_dir()) {
+        notes.push(format!("note: the folder {} of webhooks.spool does not exist", folder.display()));
     }
     if auth.hook_timeout >= config.presence.pong_timeout {
         notes.push(

@@ -3,6 +3,7 @@
 //! Drivers around the hubs of `herenow-core`: sockets, timers, tokens, configuration. They carry; they decide nothing
 //! about presence.
 
+pub mod address_kind;
 pub mod admin_route;
 pub mod api;
 pub mod assemble;
@@ -43,3 +44,4 @@ pub mod server;
 pub mod shard;
 pub mod tls;
 pub mod transport;
+pub mod webhooks;

@@ -100,6 +100,7 @@ async fn run(start: Start<'_>) -> anyhow::Result<()> {
     }
     let stop = stop_signal()?;
     let setup = LiveSetup {
+        webhooks: server.webhooks().clone(),
         around: server.around().clone(),
         config: config.clone(),
         mode: mode.clone(),
@@ -163,7 +164,9 @@ fn terminal_notices() -> NoticeSink {
     let (sender, lines) = mpsc::sync_channel::<String>(NOTICES_MAX);
     std::thread::spawn(move || lines.into_iter().for_each(|line| print_line(&line)));
     Arc::new(move |now, notice| {
-        let _ = sender.try_send(notice_line(now, notice));
+        if let Some(line) = notice_line(now, notice) {
+            let _ = sender.try_send(line);
+        }
     })
 }
 

@@ -23,7 +23,7 @@ use herenow_wire::{dialect::Dialect, message, native, problem::Problem, websocke
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc, RwLock,
+        Arc, RwLock, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -38,6 +38,22 @@ mod deciding;
 /// The presence of one process.
 #[derive(Clone)]
 pub struct Presence(Arc<Inner>);
+
+/// A [`Presence`] that does not keep it going.
+#[derive(Clone, Debug)]
+pub struct WeakPresence(Weak<Inner>, Arc<str>);
+
+impl WeakPresence {
+    /// The presence, while it goes on.
+    pub fn upgrade(&self) -> Option<Presence> {
+        self.0.upgrade().map(Presence)
+    }
+
+    /// The name of the node, as [`Presence::node`].
+    pub fn node(&self) -> Arc<str> {
+        Arc::clone(&self.1)
+    }
+}
 
 struct Inner {
     clock: Clock,
@@ -139,6 +155,11 @@ impl Presence {
         let presence = Self(Arc::new(inner));
         tokio::spawn(Self::ask_again(Arc::downgrade(&presence.0)));
         Ok(presence)
+    }
+
+    /// One that does not keep the shards going.
+    pub fn downgrade(&self) -> WeakPresence {
+        WeakPresence(Arc::downgrade(&self.0), self.node().into())
     }
 
     /// Sends an event of the app to who is in a room: `event` is its name, `data` any JSON.

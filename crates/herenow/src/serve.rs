@@ -13,6 +13,7 @@ use crate::{
     server::{self, Entrance},
     shard::NoticeSink,
     tls::Certified,
+    webhooks::handle::Webhooks,
 };
 use axum::{
     Router,
@@ -66,7 +67,7 @@ impl Server {
         let embedded = Embedded::start(config, mode, notices).map_err(ServeError::Start)?;
         let certified = Certified::read(&config.tls).map_err(|error| start_error(AssembleError::Tls(error)))?;
         embedded.around().tls.show(certified);
-        let mut router = embedded.router();
+        let mut router = embedded.whole_router();
         let mut code = None;
         if config.api.admin_page {
             let api = embedded.api();
@@ -97,6 +98,11 @@ impl Server {
     /// What stays the same while its configuration changes.
     pub fn around(&self) -> &Surroundings {
         self.embedded.around()
+    }
+
+    /// Its webhooks.
+    pub fn webhooks(&self) -> &Webhooks {
+        self.embedded.webhooks()
     }
 
     /// Adds routes.

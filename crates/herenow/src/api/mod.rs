@@ -29,3 +29,4 @@ pub mod table;
 pub mod users;
 pub mod viewers;
 pub mod watching;
+pub mod webhooks;

@@ -3,6 +3,7 @@ use crate::{
     api::{
         users::{IDS_MAX, TOKEN_TTL_MAX_MS, TOKEN_TTL_MIN_MS},
         viewers::{BLOCK_MAX_MS, TTL_MAX_MS, TTL_MIN_MS},
+        webhooks::KEYS_MAX,
     },
     auth::rights::Rights,
 };
@@ -67,6 +68,12 @@ fn bodies() -> Value {
         })),
         "Ids": object(&["ids"], json!({
             "ids": { "type": "array", "items": *USER, "minItems": 1, "maxItems": IDS_MAX },
+        })),
+        "Chosen": object(&[], json!({
+            "keys": {
+                "type": ["array", "null"], "items": { "type": "string" }, "maxItems": KEYS_MAX,
+                "description": "The keys of the events; without, all of them.",
+            },
         })),
         "TokenRequest": object(&["user"], json!({
             "user": *USER, "name": name, "avatar": avatar,
@@ -159,6 +166,20 @@ fn answers() -> Value {
             })) },
         })),
         "Token": object(&["token", "expires_at_ms"], json!({ "token": { "type": "string" }, "expires_at_ms": whole() })),
+        "WebhookHealth": object(&["enabled", "unwritten", "pending", "dead", "failures", "behind"], json!({
+            "enabled": { "type": "boolean" }, "unwritten": whole(), "pending": whole(), "dead": whole(),
+            "oldest_ms": { "type": ["integer", "null"], "minimum": 0 }, "failures": whole(),
+            "problem": { "type": ["string", "null"] }, "behind": { "type": "boolean" },
+        })),
+        "DeadEvents": object(&["events", "next"], json!({
+            "events": { "type": "array", "items": object(&["key", "event", "given_up_ms", "problem"], json!({
+                "key": { "type": "string" }, "event": { "type": ["object", "null"] }, "given_up_ms": whole(),
+                "problem": { "type": "string" },
+            })) },
+            "next": next,
+        })),
+        "Replayed": object(&["replayed"], json!({ "replayed": whole() })),
+        "Forgotten": object(&["forgotten"], json!({ "forgotten": whole() })),
         "Health": object(&["status", "connections"], json!({ "status": { "const": "ok" }, "connections": whole() })),
         "Ready": object(&["status"], json!({ "status": { "const": "ready" } })),
         "Version": object(&["version", "node"], json!({ "version": { "type": "string" }, "node": { "type": "string" } })),

@@ -3,6 +3,7 @@ use crate::{
     api::{hosts::Hosts, invitation::Invitation, meters::Meters, readers::Readers},
     auth::{api_key::ApiKey, mint::Signer},
     presence::Presence,
+    webhooks::handle::Webhooks,
 };
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
@@ -27,6 +28,8 @@ pub struct ApiSetup {
     pub streams_per_address: usize,
     /// Counts what happens.
     pub meters: Arc<Meters>,
+    /// Who is told of joins and leaves.
+    pub webhooks: Webhooks,
 }
 
 struct Inner {
@@ -121,6 +124,11 @@ impl Api {
     /// Who follows a stream or a long poll.
     pub fn readers(&self) -> &Readers {
         &self.0.readers
+    }
+
+    /// Who is told of joins and leaves.
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.0.setup.webhooks
     }
 
     /// Counts what happens.

@@ -1,4 +1,5 @@
 //! The settings themselves, each with its default. What may be written for each is in [`super::keys`].
+use super::webhooks::WebhookConfig;
 use crate::{
     auth::{
         address::Network,
@@ -32,6 +33,8 @@ pub struct Config {
     pub api: ApiConfig,
     /// When somebody counts as here, as typing, as gone.
     pub presence: PresenceConfig,
+    /// Who is told of joins and leaves by HTTP.
+    pub webhooks: WebhookConfig,
     /// How much one client may ask for.
     pub limits: LimitsConfig,
     /// The task board that comes with the server.
@@ -198,6 +201,8 @@ pub struct LimitsConfig {
     pub state_bytes: usize,
     /// Bytes that may wait for a slow client. Default 256 KiB.
     pub outbox_bytes: usize,
+    /// How long a client may take nothing of that. Default 30 s.
+    pub drain_timeout: Duration,
     /// Rooms that one connection may be in. Default 50.
     pub rooms_per_connection: usize,
     /// Users that may be in one room; 0: no limit. Default 0.
@@ -390,6 +395,7 @@ impl Default for LimitsConfig {
             frame_bytes: 16 << 10,
             state_bytes: core.state_bytes_max,
             outbox_bytes: 256 << 10,
+            drain_timeout: Duration::from_secs(30),
             rooms_per_connection: core.rooms_per_session_max,
             viewers_per_room: 0,
             half_open_per_address: 500,

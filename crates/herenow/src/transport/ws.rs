@@ -362,6 +362,7 @@ fn poll_drain(
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
         outbox.advance(written, now);
+        connection.note_taken(now);
     }
     stream.poll_flush(cx)
 }
