@@ -86,7 +86,8 @@ const SENT = {
 };
 
 const HEARD = {
-  welcome: ({ user, resumed }) => `Welcome, ${user.name}. ${resumed ? "Your session goes on." : "This is a new session."}`,
+  welcome: ({ user, resumed, node }) =>
+    `Welcome, ${user.name}. ${resumed ? "Your session goes on" : "This is a new session"}, on node ${String(node).slice(0, 4)}.`,
   roster: ({ viewers, count: { users } }) => `All who are here: ${count(viewers?.length ?? users, "viewer")}.`,
   diff: ({ joined = [], left = [], updated = [] }) =>
     [

@@ -85,8 +85,16 @@ impl Hub {
         // One text for all who are in the room, instead of one a connection.
         let interned = self.rooms.get_key_value(&id).map(|(key, _)| key.clone());
         let id = interned.unwrap_or_else(|| {
-            self.rooms.insert(id.clone(), Box::new(Room::new(id.clone(), self.floor)));
+            let mut room = Box::new(Room::new(id.clone(), self.floor));
+            if let Some(member) = &self.cluster {
+                room.roster.among(member.me);
+            }
+            self.rooms.insert(id.clone(), room);
             id
+        });
+        let stale_since = self.cluster.as_mut().and_then(|member| {
+            member.open(now, &id);
+            member.stale_since(&id)
         });
         let re = entrance.re.clone();
         if !known {
@@ -99,11 +107,14 @@ impl Hub {
         self.in_room_as(now, session, &id, re, |room, desk, guest| {
             let joined = room.join(desk, guest, entrance);
             refused = joined.is_err();
+            if joined.is_ok() && stale_since.is_some() {
+                room.say_stale(desk, guest, stale_since);
+            }
             joined.map(|()| None)
         });
         if refused && !known {
             self.forget_room_of(session, &id);
-            if self.rooms.get(&id).is_some_and(|room| room.is_idle()) {
+            if self.cluster.is_none() && self.rooms.get(&id).is_some_and(|room| room.is_idle()) {
                 self.rooms.remove(&id);
             }
         }
@@ -118,6 +129,9 @@ impl Hub {
             return self.say(session, Event::WatchRefused { re, refusal });
         }
         held.watched.extend(users.iter().cloned());
+        if let Some(member) = &mut self.cluster {
+            users.iter().for_each(|user| member.open(now, &RoomId::of_user(user)));
+        }
         let dots: Arc<[Dot]> = users.iter().map(|user| self.people.watch(user, session, (now, &self.limits))).collect();
         self.say(session, Event::Statuses(dots));
         if let Some(re) = re {

@@ -1,5 +1,6 @@
 //! What a session may have in a room besides its place: locks, and a pointer that others see.
 use crate::{
+    cluster::door::Passing,
     cursors::Point,
     deadlines::Timer,
     event::{Event, Except, Gear, Hearing, LockView, Mark},
@@ -22,6 +23,9 @@ impl Room {
     /// Gives a session a lock, or a place in the line for it.
     pub(crate) fn lock(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>, wish: LockWish) -> Result<(), Refusal> {
         self.admit(guest)?;
+        if self.roster.is_among() {
+            return self.lock_among(desk, guest, wish);
+        }
         let LockWish { name, wait, re } = wish;
         let mine = self.locks.of_session(guest.session);
         let (is_mine, is_held) = (mine.contains(&name), self.locks.contains(&name));
@@ -62,6 +66,9 @@ impl Room {
         re: Option<RequestId>,
     ) -> Result<(), Refusal> {
         self.admit(guest)?;
+        if self.roster.is_among() {
+            return self.unlock_among(desk, guest, name, re);
+        }
         if !self.pass_lock(desk, name, guest.session) {
             return Err(Refusal::LockNotHeld);
         }
@@ -121,12 +128,17 @@ impl Room {
             return;
         }
         self.cursors.tell_at = desk.now + desk.limits.cursor_tick;
-        let event = Event::Cursors { room: self.id.clone(), at: self.cursors.take() };
+        let own = self.cursors.own();
+        let at = self.cursors.take();
+        if !own.is_empty() {
+            self.pass_on(desk, || Passing::Cursors(own));
+        }
+        let event = Event::Cursors { room: self.id.clone(), at };
         let (hearing, except) = (Hearing::Sessions, Except::Nobody);
         self.speak(desk, Spoken { event, hearing, except, before: Mark(u64::MAX) });
     }
 
-    fn say_lock(&mut self, desk: &mut Desk<'_>, passed: Passed) {
+    pub(crate) fn say_lock(&mut self, desk: &mut Desk<'_>, passed: Passed) {
         let Passed { name, holder, fence } = passed;
         let holder = holder.map(|holder| (holder.profile, holder.session));
         let event = Event::Lock { room: self.id.clone(), lock: LockView { name, holder, fence } };

@@ -1,5 +1,6 @@
 //! What a hub is told. A `Command` is believed: the driver checked who asks, and their rights.
 use crate::{
+    cluster::door::Heard,
     cursors::Point,
     id::{ConnectionKey, LockName, RequestId, RoomId, SessionId, Target, UserId},
     profile::{Profile, Status},
@@ -7,6 +8,8 @@ use crate::{
     version::Version,
 };
 use std::{sync::Arc, time::Duration};
+
+pub use crate::{message::Message, reason::Reason};
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
@@ -86,6 +89,8 @@ pub enum Input {
         /// Whom.
         user: UserId,
     },
+    /// Something from the store of a cluster, or from the node's registry; ignored by a hub that is alone.
+    Cluster(Heard),
     /// The app sends an event to who is in a room.
     Published {
         /// Which room.
@@ -235,19 +240,6 @@ pub enum Interest {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Patch(pub Vec<(Arc<str>, Option<Arc<str>>)>);
 
-/// A passing event of the app or of a viewer; never stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// Its name.
-    pub event: Arc<str>,
-    /// What it carries, as raw JSON.
-    pub data: Arc<str>,
-    /// Only to this user's sessions.
-    pub to: Option<UserId>,
-    /// Also to the session that sent it.
-    pub echo: bool,
-}
-
 /// How the connection of a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -264,25 +256,6 @@ pub enum Ending {
     /// Its token expired.
     Expired,
     /// This server is about to stop.
-    Drained,
-}
-
-/// Why a user is no longer in a room, as others are told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
-    /// They left, by `leave` or by a close that meant it.
-    Left,
-    /// Their page went away and did not come back within grace.
-    Closed,
-    /// Their connection broke and did not come back within grace.
-    Lost,
-    /// They did not answer a ping.
-    TimedOut,
-    /// They were put out.
-    Kicked,
-    /// Their token expired.
-    Expired,
-    /// Their node stopped and they did not come back within grace.
     Drained,
 }
 
@@ -303,17 +276,5 @@ impl Ending {
     /// How long an entry outlives a connection that ended so.
     pub const fn grace(self, limits: &crate::limits::Limits) -> Duration {
         self.reason().grace(limits)
-    }
-}
-
-impl Reason {
-    /// How long an entry outlives a connection that ended for this reason.
-    pub const fn grace(self, limits: &crate::limits::Limits) -> Duration {
-        match self {
-            Self::Left | Self::TimedOut | Self::Kicked | Self::Expired => Duration::ZERO,
-            Self::Closed => limits.grace_closed,
-            Self::Lost => limits.grace_lost,
-            Self::Drained => limits.grace_drained,
-        }
     }
 }

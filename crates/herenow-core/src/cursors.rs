@@ -3,7 +3,7 @@ use crate::{
     id::{SessionId, Target},
     time::Time,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A place on the thing named by `on`, in hundred-thousandths of its width and height.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,9 @@ impl Point {
 pub struct Cursors {
     moved: BTreeMap<SessionId, Option<Point>>,
     /// Sessions whose pointer others see.
-    shown: std::collections::BTreeSet<SessionId>,
+    shown: BTreeSet<SessionId>,
+    /// Sessions of other nodes, which tell of them themselves.
+    distant: BTreeSet<SessionId>,
     /// When the next batch may be told.
     pub(crate) tell_at: Time,
     /// Whether somebody wakes the room for it.
@@ -37,6 +39,28 @@ impl Cursors {
     /// Notes where a session's pointer is, or that it is hidden.
     pub fn place(&mut self, session: SessionId, point: Option<Point>) {
         self.moved.insert(session, point);
+    }
+
+    /// As [`Self::place`], of a session that another node has.
+    pub(crate) fn place_distant(&mut self, session: SessionId, point: Option<Point>) {
+        self.distant.insert(session);
+        match point {
+            Some(point) => self.place(session, Some(point)),
+            None => self.hide(session),
+        }
+    }
+
+    /// Of what moved, what this node has to tell others.
+    pub(crate) fn own(&self) -> Vec<(SessionId, Option<Point>)> {
+        let own = self.moved.iter().filter(|(session, _)| !self.distant.contains(session));
+        own.map(|(session, point)| (*session, point.clone())).collect()
+    }
+
+    /// Forgets that another node has a session, unless its pointer is to be hidden still.
+    pub(crate) fn forget_distant(&mut self, session: SessionId) {
+        if !self.moved.contains_key(&session) {
+            self.distant.remove(&session);
+        }
     }
 
     /// Hides a session's pointer, where others see it.
@@ -59,7 +83,7 @@ impl Cursors {
         for (session, point) in &moved {
             match point {
                 Some(_) => self.shown.insert(*session),
-                None => self.shown.remove(session),
+                None => self.shown.remove(session) | self.distant.remove(session),
             };
         }
         moved

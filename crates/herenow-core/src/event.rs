@@ -1,5 +1,6 @@
 //! What a hub says: to whom, and what.
 use crate::{
+    cluster::door::Ask,
     command::{Interest, Message, Reason},
     cursors::Point,
     id::{ConnectionKey, LockName, RequestId, RoomId, SessionId, Target, UserId},
@@ -23,6 +24,8 @@ pub enum Output {
     },
     /// Something happened that others than clients may want to know.
     Notice(Notice),
+    /// Ask this of the store of the cluster; only from a hub that is one among several.
+    Cluster(Ask),
 }
 
 /// Who hears an event.
@@ -165,6 +168,13 @@ pub enum Event {
         held: bool,
         /// The number of whoever holds it.
         fence: u64,
+    },
+    /// What the node knows of a room may be old, because it is cut off from the other nodes of its cluster; or is no more.
+    Stale {
+        /// Where.
+        room: RoomId,
+        /// Since when; `None`: it is fresh again.
+        since: Option<Time>,
     },
     /// A passing event.
     Message {

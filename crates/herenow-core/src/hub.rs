@@ -4,6 +4,12 @@
 //! then [`Hub::settle`], then [`Hub::poll_output`] until it gives nothing, with [`Hub::recipients`] to learn whom an
 //! output is for, and last [`Hub::poll_timeout`].
 use crate::{
+    cluster::{
+        door::{NodeId, Passing},
+        member::Member,
+        replicas::Counters,
+        timing::Timing,
+    },
     command::{Ending, Evictee, Input, Reason},
     deadlines::{Deadlines, Timer},
     event::{Audience, Event, Mark, Notice, Output},
@@ -46,6 +52,8 @@ pub struct Hub {
     keepsakes: Keepsakes,
     /// At least the highest version of any room that was forgotten, so that a room of the same name goes on from there.
     pub(crate) floor: u64,
+    /// Its part in a cluster, where it has one.
+    pub(crate) cluster: Option<Box<Member>>,
 }
 
 /// A session that has a connection.
@@ -77,7 +85,16 @@ impl Hub {
             people: People::default(),
             keepsakes: Keepsakes::default(),
             floor: 0,
+            cluster: None,
         }
+    }
+
+    /// An empty hub that is one among several: what it hears of other nodes is in its rosters as well, and what it holds
+    /// itself it asks the store to keep. All hubs of a node have the same `node`.
+    pub fn among(epoch: Epoch, limits: Limits, node: NodeId, timing: Timing) -> Self {
+        let mut hub = Self { cluster: Some(Box::new(Member::new(node, timing))), ..Self::new(epoch, limits) };
+        hub.people.among();
+        hub
     }
 
     /// Takes one input in. Never fails: a refusal is an answer, not an error. Commands of a session that is not
@@ -102,12 +119,20 @@ impl Hub {
                     self.in_room(now, &id, |room, desk| room.catch_up(desk, session));
                 }
             }
-            Input::Evicted { room, whom, reason, block } => self.evict(now, &room, whom, (reason, block)),
+            Input::Evicted { room, whom, reason, block } => {
+                if let Evictee::User(user) = &whom {
+                    self.pass_on(&room, Passing::Evict { user: user.clone(), reason, block });
+                }
+                self.put_out(now, &room, whom, (reason, block));
+            }
             Input::Unclaimed { room, user, session, since } => {
                 self.in_room(now, &room, |room, desk| room.end_unclaimed(desk, &user, session, since));
             }
+            Input::Cluster(heard) => self.hear(now, heard),
             Input::Forgotten { user } => self.people.forget(&user),
             Input::Published { room, message, except } => {
+                let message = Arc::new(message);
+                self.pass_on(&room, Passing::Message { from: None, message: Arc::clone(&message), except });
                 self.in_room(now, &room, |room, desk| room.publish(desk, message, except));
             }
         }
@@ -115,6 +140,9 @@ impl Hub {
 
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Time) {
+        if let Some(member) = &mut self.cluster {
+            member.wake(now);
+        }
         while let Some(timer) = self.deadlines.pop_due(now) {
             match timer {
                 Timer::Typing(room) => {
@@ -144,14 +172,26 @@ impl Hub {
     /// Ends the turn: every room with news tells it, rooms that nobody is in are forgotten.
     pub fn settle(&mut self, now: Time) {
         self.settle_people(now);
+        let mut waiting = Vec::new();
         for id in std::mem::take(&mut self.unsettled) {
+            if let Some(member) = &mut self.cluster {
+                member.touched.insert(id.clone());
+                // Whoever comes first is told of all who are there, not of those of this node alone.
+                if member.waits(&id, now) {
+                    waiting.push(id);
+                    continue;
+                }
+            }
             self.in_room(now, &id, |room, desk| room.settle(desk));
-            if self.rooms.get(&id).is_some_and(|room| room.is_idle())
+            if self.cluster.is_none()
+                && self.rooms.get(&id).is_some_and(|room| room.is_idle())
                 && let Some(room) = self.rooms.remove(&id)
             {
                 self.floor = self.floor.max(room.history.number());
             }
         }
+        self.unsettled.append(&mut waiting);
+        self.settle_cluster(now);
     }
 
     fn settle_people(&mut self, now: Time) {
@@ -176,7 +216,13 @@ impl Hub {
 
     /// When [`Hub::handle_timeout`] is wanted next.
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.deadlines.next()
+        let cluster = self.cluster.as_ref().and_then(|member| member.next());
+        self.deadlines.next().into_iter().chain(cluster).min()
+    }
+
+    /// How often something happened in the cluster that had to be made good for.
+    pub fn cluster_counters(&self) -> Counters {
+        self.cluster.as_ref().map(|member| member.counters).unwrap_or_default()
     }
 
     /// Whom an output of the turn that just settled is for.
@@ -258,7 +304,7 @@ impl Hub {
         }
     }
 
-    fn evict(&mut self, now: Time, id: &RoomId, whom: Evictee, why: (Reason, Option<Duration>)) {
+    pub(crate) fn put_out(&mut self, now: Time, id: &RoomId, whom: Evictee, why: (Reason, Option<Duration>)) {
         let (user, only) = match whom {
             Evictee::User(user) => (user, None),
             Evictee::Session(session) => match self.sessions.get(&session) {
@@ -322,6 +368,9 @@ impl Hub {
         let done = work(room, &mut desk);
         if settled && room.turn.is_some() {
             self.unsettled.push(room.id.clone());
+        }
+        if let Some(member) = self.cluster.as_mut().filter(|_| room.roster.has_changed()) {
+            member.touched.insert(room.id.clone());
         }
         Some(done)
     }

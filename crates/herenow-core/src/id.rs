@@ -93,6 +93,29 @@ text_id!(
     128
 );
 
+impl RoomId {
+    /// The room that says whether a user is online. Clients cannot name it: it begins with a control character.
+    pub(crate) fn of_user(user: &UserId) -> Self {
+        Self(format!("{OF_USER}{user}").into())
+    }
+
+    /// Whose room it is, where it is one of those.
+    pub(crate) fn user(&self) -> Option<UserId> {
+        self.0.strip_prefix(OF_USER).and_then(|user| UserId::parse(user).ok())
+    }
+
+    /// A room as the store of a cluster names it: one that a client may name, or one of a user.
+    pub fn from_store(text: &str) -> Option<Self> {
+        match text.strip_prefix(OF_USER) {
+            Some(user) => UserId::parse(user).ok().map(|user| Self::of_user(&user)),
+            None => Self::parse(text).ok(),
+        }
+    }
+}
+
+/// What the rooms of users begin with.
+const OF_USER: char = '\u{1}';
+
 /// One tab or device of a user; outlives a dropped connection by the grace period. Unique in the cluster: the
 /// driver draws it at random.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -64,7 +64,7 @@ pub(crate) fn kept_for(reason: Reason, limits: &Limits) -> Option<Duration> {
         Reason::Closed | Reason::Lost | Reason::Drained | Reason::TimedOut => {
             limits.resume_window.checked_sub(reason.grace(limits)).filter(|span| !span.is_zero())
         }
-        Reason::Left | Reason::Kicked | Reason::Expired => None,
+        Reason::Left | Reason::Kicked | Reason::Expired | Reason::NodeLost => None,
     }
 }
 

@@ -105,6 +105,20 @@ impl Locks {
         }))
     }
 
+    /// Shows who has a lock that other nodes decide about. The number of the holder, or of the last one, where that
+    /// changed.
+    pub(crate) fn show(&mut self, name: &LockName, holder: Option<(Holder, u64)>) -> Option<u64> {
+        let before = self.0.get(name).map(|held| (held.holder.session, held.fence));
+        if before == holder.as_ref().map(|(holder, fence)| (holder.session, *fence)) {
+            return None;
+        }
+        let Some((holder, fence)) = holder else {
+            return self.0.remove(name).map(|held| held.fence);
+        };
+        self.0.insert(name.clone(), Held { holder, fence, waiting: VecDeque::new() });
+        Some(fence)
+    }
+
     /// Names of the locks that a session holds or waits for.
     pub fn of_session(&self, session: SessionId) -> Vec<LockName> {
         let of = |held: &Held| {

@@ -1,5 +1,8 @@
 //! Green dots: who is online at all, in whatever room or none, and who wants to know.
+mod section;
+
 use crate::{
+    cluster::{changes::OwnChanges, door::NodeId},
     command::{Ending, HomeNews, Reason},
     id::{SessionId, UserId},
     limits::Limits,
@@ -20,6 +23,8 @@ pub struct People {
     /// Users whose sessions came or went in this turn, and whether they were online before it.
     turned: BTreeMap<UserId, bool>,
     seen: Seen,
+    /// Where the node is one among several: what nodes say of users.
+    sections: Option<Box<Sections>>,
 }
 
 /// When users were last seen, as far as that is to be known; also of those who are online again.
@@ -35,6 +40,15 @@ struct Online {
     status: Status,
     /// Since its connection ended: until when it counts, and why it ended.
     gone: Option<(Time, Reason)>,
+}
+
+/// What nodes say of users who are online.
+#[derive(Debug, Default)]
+struct Sections {
+    /// What changed of this node's sessions, by user.
+    changed: BTreeMap<UserId, OwnChanges>,
+    /// The sessions that other nodes have.
+    distant: BTreeMap<(UserId, SessionId), (NodeId, Status)>,
 }
 
 #[derive(Debug)]
@@ -72,12 +86,18 @@ impl People {
         }
         match news {
             HomeNews::Arrived(status) => {
+                let before = self.online.get(&(user.clone(), session)).map(|online| online.status);
+                // Who comes back within grace is no news for other nodes.
+                if before != Some(status) {
+                    self.note_own(user, session, None);
+                }
                 self.online.insert((user.clone(), session), Online { status, gone: None });
                 None
             }
             HomeNews::Status(status) => {
                 if let Some(online) = self.online.get_mut(&(user.clone(), session)) {
                     online.status = status;
+                    self.note_own(user, session, None);
                 }
                 None
             }
@@ -99,6 +119,7 @@ impl People {
             return Some(until);
         }
         self.online.remove(&(user.clone(), session))?;
+        self.note_own(user, session, Some(how.reason()));
         if how == Ending::Left && self.sessions(user).all(|(_, online)| online.gone.is_some()) {
             // Whoever leaves for good leaves nothing of reloads behind.
             let is_closed = |online: &Online| matches!(online.gone, Some((_, Reason::Closed)));
@@ -106,6 +127,7 @@ impl People {
                 self.sessions(user).filter(|(_, online)| is_closed(online)).map(|(session, _)| session).collect();
             for session in closed {
                 self.online.remove(&(user.clone(), session));
+                self.note_own(user, session, Some(Reason::Left));
             }
         }
         None
@@ -114,9 +136,11 @@ impl People {
     /// Ends a session whose grace is over.
     pub fn end_grace(&mut self, user: &UserId, session: SessionId, now: Time) {
         let key = (user.clone(), session);
-        if self.online.get(&key).is_some_and(|online| online.gone.is_some_and(|(until, _)| until <= now)) {
+        let gone = self.online.get(&key).and_then(|online| online.gone);
+        if let Some((_, reason)) = gone.filter(|(until, _)| *until <= now) {
             self.turn(user);
             self.online.remove(&key);
+            self.note_own(user, session, Some(reason));
             if self.watched.contains_key(user) {
                 self.unsettled.insert(user.clone());
             }
@@ -188,7 +212,8 @@ impl People {
 
     /// A user's status, the most present of their sessions; `None` is offline.
     pub fn status(&self, user: &UserId) -> Option<Status> {
-        self.sessions(user).map(|(_, online)| online.status).min()
+        let own = self.sessions(user).map(|(_, online)| online.status).min();
+        own.into_iter().chain(self.distant_status(user)).min()
     }
 
     /// A user's status, and when they were last seen, as far as that is to be known.

@@ -39,6 +39,8 @@ pub enum Refusal {
     TypingOff,
     /// The session neither holds the lock nor waits for it.
     LockNotHeld,
+    /// Whether the lock is free cannot be found out: the node is cut off from the others of its cluster.
+    LockUnavailable,
     /// As many locks are held in the room, or by the session, or as many sessions wait for this one, as may be.
     TooManyLocks {
         /// How many may be.

@@ -3,6 +3,7 @@
 //! Roster changes of one turn go out together, when the turn settles: the others get one diff, and those who joined
 //! get the roster as of then. Everything else that the room says waits in order around that diff.
 use crate::{
+    cluster::holdings::Holdings,
     command::{Ending, Interest, Patch, Reason},
     cursors::Cursors,
     deadlines::{Deadlines, Timer},
@@ -37,6 +38,8 @@ pub struct Room {
     pub(crate) typing: TypingSet,
     pub(crate) listeners: Listeners,
     pub(crate) locks: Locks,
+    /// Where the node is one among several: whose the locks are.
+    pub(crate) holdings: Holdings,
     pub(crate) cursors: Cursors,
     /// Users whose sessions have changed since that was told; kept only where somebody asked for sessions.
     pub(crate) touched: BTreeSet<UserId>,
@@ -159,6 +162,7 @@ impl Room {
             typing: TypingSet::default(),
             listeners: Listeners::default(),
             locks: Locks::default(),
+            holdings: Holdings::default(),
             cursors: Cursors::default(),
             touched: BTreeSet::new(),
             tells_sessions: false,
@@ -249,6 +253,7 @@ impl Room {
         self.listeners.remove(session);
         self.stop_session(desk, user, session);
         self.locks.stop_waiting(session);
+        self.holdings.stop_waiting(session);
         self.hide_cursor(desk, session);
         let grace = how.grace(desk.limits);
         if unanswered || grace.is_zero() {
@@ -292,7 +297,7 @@ impl Room {
             self.listeners.remove(*session);
             deliver(desk, *session, Event::Removed { room: self.id.clone(), reason, block });
         }
-        for session in self.roster.sessions(user).into_iter().filter(|session| meant(*session)) {
+        for session in self.roster.own_sessions(user).into_iter().filter(|session| meant(*session)) {
             self.stop_session(desk, user, session);
             self.exit(desk, user, session, reason);
         }
@@ -416,20 +421,24 @@ impl Room {
     }
 
     /// Takes a session's entry away with all that hangs on it: locks and pointer.
-    fn exit(&mut self, desk: &mut Desk<'_>, user: &UserId, session: SessionId, reason: Reason) {
+    pub(crate) fn exit(&mut self, desk: &mut Desk<'_>, user: &UserId, session: SessionId, reason: Reason) {
         let Some(profile) = self.profile(user) else { return };
+        self.release_all(desk, session);
         for name in self.locks.of_session(session) {
             self.pass_lock(desk, &name, session);
         }
         self.hide_cursor(desk, session);
         self.keep(desk, user, session, reason);
-        let effect = self.roster.exit(user, session);
+        let effect = self.roster.exit(user, session, reason);
         self.touch(desk, user);
         self.note(desk, &profile, effect, reason);
     }
 
     /// Keeps what a session shared, in case it comes back.
     fn keep(&self, desk: &mut Desk<'_>, user: &UserId, session: SessionId, reason: Reason) {
+        if !self.roster.is_own(user, session) {
+            return;
+        }
         let Some(span) = kept_for(reason, desk.limits) else { return };
         let (key, until) = ((session, self.id.clone()), desk.now + span);
         let state = self.roster.state_of(user, session);
@@ -439,7 +448,7 @@ impl Room {
     }
 
     /// Remembers that a user's sessions are to be told anew.
-    fn touch(&mut self, desk: &mut Desk<'_>, user: &UserId) {
+    pub(crate) fn touch(&mut self, desk: &mut Desk<'_>, user: &UserId) {
         if self.tells_sessions {
             self.turn(desk);
             self.touched.insert(user.clone());
@@ -447,7 +456,7 @@ impl Room {
     }
 
     /// Gives a change its version. A user who came and went within the turn leaves no trace.
-    fn note(&mut self, desk: &mut Desk<'_>, profile: &Arc<Profile>, effect: Effect, reason: Reason) {
+    pub(crate) fn note(&mut self, desk: &mut Desk<'_>, profile: &Arc<Profile>, effect: Effect, reason: Reason) {
         let (profile, kind) = match effect {
             Effect::Nothing => return,
             Effect::Joined => (Arc::clone(profile), Kind::Joined),

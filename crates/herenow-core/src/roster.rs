@@ -1,6 +1,12 @@
 //! Who is here: each user once, however many sessions they have. Knows entries and their seats; versions, timers and
 //! who is told belong to the room.
+mod section;
+
 use crate::{
+    cluster::{
+        changes::OwnChanges,
+        door::{NodeId, ValueStamp},
+    },
     command::{Patch, Reason},
     event::{Count, SessionView, State, Viewer},
     id::{SessionId, UserId},
@@ -17,21 +23,29 @@ use std::{
 
 /// The viewers of one room.
 ///
-/// Invariants: no member is without an entry; `order` holds exactly the members; `entries` is the sum over members.
+/// Invariants: no member is without an entry; `order` holds exactly the members; `entries` is the sum over members, and
+/// `distant` that of those entries that other nodes have.
 #[derive(Debug, Default)]
 pub struct Roster {
     members: BTreeMap<UserId, Member>,
     order: BTreeSet<(Time, UserId)>,
     entries: usize,
+    distant: usize,
+    /// The highest number of a value that was seen.
     stamp: u64,
     came: u64,
     no_state: Arc<State>,
+    /// This node, among several.
+    me: NodeId,
+    /// Where it is one among several: what has changed of its own entries.
+    changed: Option<Box<OwnChanges>>,
 }
 
-/// A unique user in a room.
+/// A unique user in a room. Where this node has an entry of theirs, name and time are what its section says, too.
 #[derive(Debug)]
 struct Member {
     profile: Arc<Profile>,
+    profile_stamp: ValueStamp,
     joined_at: Time,
     /// What others were told last; recomputed from the entries.
     status: Status,
@@ -50,6 +64,17 @@ struct Entry {
     status: Status,
     /// Each key with the stamp of its last write.
     state: BTreeMap<Arc<str>, (u64, Arc<str>)>,
+    /// Where another node has it: which, and what that says of the user.
+    distant: Option<Box<Distant>>,
+}
+
+/// What another node says of an entry that it has.
+#[derive(Debug)]
+struct Distant {
+    node: NodeId,
+    profile: Arc<Profile>,
+    profile_stamp: ValueStamp,
+    since: Time,
 }
 
 /// Whether an entry has a connection.
@@ -109,7 +134,7 @@ impl Roster {
     pub fn enter(&mut self, arrival: Arrival<'_>, now: Time, limits: &Limits) -> Result<Effect, Refusal> {
         let user = &arrival.profile.user;
         let seated = self.members.get(user).and_then(|member| member.entry(arrival.session));
-        let came = seated.map(|entry| entry.came);
+        let (came, was) = (seated.map(|entry| entry.came), seated.map(|entry| entry.status));
         let mut state = seated.map_or_else(BTreeMap::new, |entry| entry.state.clone());
         if let Some(patch) = arrival.state {
             self.stamp += 1;
@@ -117,10 +142,17 @@ impl Roster {
         }
         self.came += 1;
         let came = came.unwrap_or(self.came);
-        let entry = Entry { session: arrival.session, came, seat: Seat::Connected, status: arrival.status, state };
+        let (session, status) = (arrival.session, arrival.status);
+        let entry = Entry { session, came, seat: Seat::Connected, status, state, distant: None };
+        // Who comes back within grace is no news for other nodes.
+        if was != Some(status) || arrival.state.is_some() {
+            self.note_own(user, session, None);
+        }
         let Some(member) = self.members.get_mut(user) else {
+            let profile_stamp = self.next_stamp();
             let mut member = Member {
                 profile: Arc::clone(arrival.profile),
+                profile_stamp,
                 joined_at: now,
                 status: arrival.status,
                 state: Arc::clone(&self.no_state),
@@ -128,7 +160,7 @@ impl Roster {
                 entries: Vec::with_capacity(1),
             };
             member.entries.push(entry);
-            member.refresh(&self.no_state);
+            member.refresh(&self.no_state, self.me);
             self.members.insert(user.clone(), member);
             self.order.insert((now, user.clone()));
             self.entries += 1;
@@ -141,24 +173,28 @@ impl Roster {
                 self.entries += 1;
             }
         }
-        let renamed = member.profile != *arrival.profile;
-        if renamed {
-            member.profile = Arc::clone(arrival.profile);
-        }
-        let refreshed = member.refresh(&self.no_state);
+        let refreshed = member.refresh(&self.no_state, self.me);
+        let renamed = self.rename(arrival.profile);
         Ok(if renamed || refreshed { Effect::Updated } else { Effect::Nothing })
     }
 
     /// Takes a session's place away. Nothing happens where it has none. O(log viewers).
-    pub fn exit(&mut self, user: &UserId, session: SessionId) -> Effect {
+    pub fn exit(&mut self, user: &UserId, session: SessionId, reason: Reason) -> Effect {
         let Some(member) = self.members.get_mut(user) else { return Effect::Nothing };
         let Some(at) = member.entries.iter().position(|entry| entry.session == session) else {
             return Effect::Nothing;
         };
-        member.entries.swap_remove(at);
+        let is_own = member.entries.swap_remove(at).distant.is_none();
         self.entries -= 1;
+        if is_own {
+            self.note_own(user, session, Some(reason));
+        } else {
+            self.distant -= 1;
+        }
+        let Some(member) = self.members.get_mut(user) else { return Effect::Nothing };
         if !member.entries.is_empty() {
-            return if member.refresh(&self.no_state) { Effect::Updated } else { Effect::Nothing };
+            let refreshed = member.refresh(&self.no_state, self.me);
+            return if self.regard(user) || refreshed { Effect::Updated } else { Effect::Nothing };
         }
         let Some(member) = self.members.remove(user) else { return Effect::Nothing };
         self.order.remove(&(member.joined_at, user.clone()));
@@ -217,17 +253,24 @@ impl Roster {
         let mut state = entry.state.clone();
         apply(&mut state, patch, self.stamp, limits)?;
         entry.state = state;
-        Ok(Some(member.refresh(&self.no_state)))
+        let changed = member.refresh(&self.no_state, self.me);
+        self.note_own(user, session, None);
+        Ok(Some(changed))
     }
 
     /// Takes a profile over for the viewer that it names. True where that changed something.
     pub fn rename(&mut self, profile: &Arc<Profile>) -> bool {
         let Some(member) = self.members.get_mut(&profile.user) else { return false };
-        let renamed = member.profile != *profile;
-        if renamed {
-            member.profile = Arc::clone(profile);
+        if member.profile == *profile {
+            return false;
         }
-        renamed
+        member.profile = Arc::clone(profile);
+        let stamp = self.next_stamp();
+        if let Some(member) = self.members.get_mut(&profile.user) {
+            member.profile_stamp = stamp;
+        }
+        self.note_all_own(&profile.user);
+        true
     }
 
     /// Notes whether a session is active. True where the viewer changed.
@@ -235,7 +278,9 @@ impl Roster {
         let Some(member) = self.members.get_mut(user) else { return false };
         let Some(entry) = member.entry_mut(session) else { return false };
         entry.status = status;
-        member.refresh(&self.no_state)
+        let changed = member.refresh(&self.no_state, self.me);
+        self.note_own(user, session, None);
+        changed
     }
 
     /// Takes the number of the user's sessions as told from now on; the room calls it with each change of the viewer.
@@ -333,17 +378,20 @@ impl Member {
     }
 
     /// Merges the entries anew; true where status or state differ from what others were told.
-    fn refresh(&mut self, no_state: &Arc<State>) -> bool {
+    fn refresh(&mut self, no_state: &Arc<State>, me: NodeId) -> bool {
         let status = self.entries.iter().map(|entry| entry.status).min().unwrap_or_default();
-        let mut newest: BTreeMap<&Arc<str>, &(u64, Arc<str>)> = BTreeMap::new();
-        for (key, value) in self.entries.iter().flat_map(|entry| &entry.state) {
-            let held = newest.entry(key).or_insert(value);
-            if held.0 < value.0 {
-                *held = value;
+        let mut newest: BTreeMap<&Arc<str>, Newest<'_>> = BTreeMap::new();
+        for entry in &self.entries {
+            let owner = entry.distant.as_ref().map_or(me, |distant| distant.node);
+            for (key, (number, value)) in &entry.state {
+                let held = newest.entry(key).or_insert(((*number, owner), value));
+                if held.0 < (*number, owner) {
+                    *held = ((*number, owner), value);
+                }
             }
         }
         let same_state = newest.len() == self.state.len()
-            && newest.iter().all(|(key, (_, value))| self.state.get(*key).is_some_and(|held| held == value));
+            && newest.iter().all(|(key, (_, value))| self.state.get(*key).is_some_and(|held| held == *value));
         if same_state && status == self.status {
             return false;
         }
@@ -366,6 +414,9 @@ impl Member {
         }
     }
 }
+
+/// A value of a key, and the stamp that it has to be beaten by.
+type Newest<'a> = ((u64, NodeId), &'a Arc<str>);
 
 /// Says whether a session may come with this state into a room where it has none yet. O(keys).
 ///

@@ -1,5 +1,6 @@
 //! What passes in a room and is never kept: typing, and messages.
 use crate::{
+    cluster::{door::Passing, passing::except_for},
     command::Message,
     deadlines::Timer,
     event::{Event, Except, Gear, Hearing, Mark, Notice, Output},
@@ -27,6 +28,8 @@ impl Room {
         let until = desk.now + desk.limits.typing_lease;
         let fresh = self.typing.start(lease, until);
         self.look_at_typing(desk);
+        let (session, user) = (guest.session, guest.profile.user.clone());
+        self.pass_on(desk, || Passing::Typing { session, user, place: place.clone(), on: true });
         if fresh {
             let (room, profile) = (self.id.clone(), Arc::clone(guest.profile));
             desk.outputs.push_back(Output::Notice(Notice::Typing { room, profile, target: place.clone() }));
@@ -39,6 +42,8 @@ impl Room {
     pub(crate) fn stop_typing(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>, place: Place) -> Result<(), Refusal> {
         self.admit(guest)?;
         let lease = Lease { user: guest.profile.user.clone(), place: place.clone(), session: guest.session };
+        let (session, user) = (guest.session, guest.profile.user.clone());
+        self.pass_on(desk, || Passing::Typing { session, user, place: place.clone(), on: false });
         if self.typing.stop(&lease) {
             self.say_typing(desk, guest.profile, place, false);
         }
@@ -68,17 +73,14 @@ impl Room {
             (Some(user), true) => Except::AllBut(user.clone()),
             (Some(user), false) => Except::AllButWithout(user.clone(), guest.session),
         };
-        Ok(self.say_message(desk, Some(Arc::clone(guest.profile)), message, except))
+        let (from, message) = (Some(Arc::clone(guest.profile)), Arc::new(message));
+        self.pass_on(desk, || Passing::Message { from: from.clone(), message: Arc::clone(&message), except: None });
+        Ok(self.say_message(desk, from, message, except))
     }
 
     /// Passes a message of the app on.
-    pub(crate) fn publish(&mut self, desk: &mut Desk<'_>, message: Message, except: Option<SessionId>) {
-        let except = match (message.to.clone(), except) {
-            (None, None) => Except::Nobody,
-            (None, Some(session)) => Except::Session(session),
-            (Some(user), None) => Except::AllBut(user),
-            (Some(user), Some(session)) => Except::AllButWithout(user, session),
-        };
+    pub(crate) fn publish(&mut self, desk: &mut Desk<'_>, message: Arc<Message>, except: Option<SessionId>) {
+        let except = except_for(&message, except);
         self.say_message(desk, None, message, except);
     }
 
@@ -87,6 +89,12 @@ impl Room {
             return;
         }
         let stopped = self.typing.stop_session(user, session);
+        if self.roster.is_own(user, session) {
+            for place in &stopped {
+                let (user, place) = (user.clone(), place.clone());
+                self.pass_on(desk, || Passing::Typing { session, user, place, on: false });
+            }
+        }
         if let Some(profile) = self.profile(user) {
             for place in stopped {
                 self.say_typing(desk, &profile, place, false);
@@ -105,7 +113,7 @@ impl Room {
     }
 
     /// Makes sure that somebody looks when the next lease ends.
-    fn look_at_typing(&mut self, desk: &mut Desk<'_>) {
+    pub(crate) fn look_at_typing(&mut self, desk: &mut Desk<'_>) {
         let Some(due) = self.typing.next_deadline() else { return };
         if self.typing_look.is_none_or(|look| due < look) {
             self.typing_look = Some(due);
@@ -113,7 +121,7 @@ impl Room {
         }
     }
 
-    fn say_typing(&mut self, desk: &mut Desk<'_>, profile: &Arc<Profile>, place: Place, on: bool) {
+    pub(crate) fn say_typing(&mut self, desk: &mut Desk<'_>, profile: &Arc<Profile>, place: Place, on: bool) {
         let (room, profile) = (self.id.clone(), Arc::clone(profile));
         let except = Except::User(profile.user.clone());
         let event = Event::Typing { room, profile, target: place, on };
@@ -128,15 +136,15 @@ impl Room {
         if on || began_now { turn.after.push(spoken) } else { turn.before.push(spoken) }
     }
 
-    fn say_message(
+    pub(crate) fn say_message(
         &mut self,
         desk: &mut Desk<'_>,
         from: Option<Arc<Profile>>,
-        message: Message,
+        message: Arc<Message>,
         except: Except,
     ) -> usize {
         let before = Mark(desk.mark.0 + 1);
-        let event = Event::Message { room: self.id.clone(), from, message: Arc::new(message) };
+        let event = Event::Message { room: self.id.clone(), from, message };
         let heard = self.listeners.hearing(Hearing::All, &except, before).count();
         self.turn(desk).after.push(Spoken { event, hearing: Hearing::All, except, before });
         heard

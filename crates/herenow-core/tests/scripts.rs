@@ -100,6 +100,7 @@ impl Play {
                     let heard = if heard.is_empty() { "nobody".into() } else { heard.join(" ") };
                     writeln!(out, "{heard} <- {}", show(&event)).unwrap();
                 }
+                Output::Cluster(_) => panic!("a hub that is alone asked a store"),
                 Output::Notice(notice) => {
                     if let Some(line) = show_notice(&notice) {
                         writeln!(out, "  ({line})").unwrap();
@@ -347,6 +348,7 @@ fn reason(reason: Reason) -> &'static str {
         Reason::Kicked => "kicked",
         Reason::Expired => "expired",
         Reason::Drained => "drained",
+        Reason::NodeLost => "node_lost",
     }
 }
 
@@ -508,6 +510,7 @@ fn show(event: &Event) -> String {
             let handed = sessions.map_or(String::new(), |sessions| format!(", {sessions} sessions"));
             format!("re {}: done{handed}", re.0)
         }
+        Event::Stale { room, since } => format!("{room}: stale since {since:?}"),
         Event::Statuses(dots) => {
             let one = |dot: &Dot| match (dot.status, dot.last_seen) {
                 (Some(Status::Active), _) => format!("{} active", dot.user),

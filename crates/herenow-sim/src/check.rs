@@ -379,6 +379,7 @@ fn shown(event: &Event) -> Option<Shown<'_>> {
         | Event::Sessions { .. }
         | Event::Cursors { .. }
         | Event::Statuses(_)
+        | Event::Stale { .. }
         | Event::Lock { .. }
         | Event::LockAnswer { .. }
         | Event::Message { .. }

@@ -230,7 +230,7 @@ impl Tab {
                 self.doubt.is_refused = true;
                 return re.as_ref().map_or(Ok(()), |re| self.answered(&re.0).map(|_| ()));
             }
-            Event::Refused { re: None, .. } | Event::Message { .. } => return Ok(()),
+            Event::Refused { re: None, .. } | Event::Stale { .. } | Event::Message { .. } => return Ok(()),
             Event::Refused { re: Some(re), .. } => return self.refused(&re.0),
             Event::Removed { room, .. } => {
                 self.removed(room);
@@ -392,6 +392,7 @@ impl Seat {
             Event::Message { .. }
             | Event::Removed { .. }
             | Event::Statuses(_)
+            | Event::Stale { .. }
             | Event::LockAnswer { .. }
             | Event::Ack { .. }
             | Event::WatchRefused { .. }

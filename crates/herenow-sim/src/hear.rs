@@ -62,6 +62,8 @@ impl Partition {
                 *tally.typing_off.entry((room.clone(), session)).or_default() += 1;
                 return Ok(());
             }
+            // A hub that is alone has no doubts.
+            Event::Stale { .. } => return fault("the view is said to be old"),
             Event::Ack { .. } | Event::Refused { .. } | Event::LockAnswer { .. } | Event::WatchRefused { .. } => {
                 return Ok(());
             }
@@ -222,6 +224,7 @@ impl Shadow {
             Event::Message { .. }
             | Event::Removed { .. }
             | Event::Statuses(_)
+            | Event::Stale { .. }
             | Event::LockAnswer { .. }
             | Event::Ack { .. }
             | Event::WatchRefused { .. }
@@ -374,6 +377,7 @@ fn answered(event: &Event) -> Option<&Arc<str>> {
         | Event::Sessions { .. }
         | Event::Cursors { .. }
         | Event::Statuses(_)
+        | Event::Stale { .. }
         | Event::Lock { .. }
         | Event::Message { .. }
         | Event::Removed { .. } => None,

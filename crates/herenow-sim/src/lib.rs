@@ -8,6 +8,7 @@ pub mod action;
 pub mod calm;
 mod check;
 pub mod client;
+pub mod cluster;
 pub mod dots;
 pub mod due;
 mod hear;

@@ -1,5 +1,9 @@
 //! `herenow-sim`: plays one seed with its trace, many seeds, or every planted fault.
 use herenow_sim::{
+    cluster::{
+        run::{Plan as ClusterPlan, Report as ClusterReport, catch as catch_cluster, run as run_cluster},
+        wrong::Wrong,
+    },
     mutation::Mutation,
     run::{Plan, Report, catch, run},
     world::Trace,
@@ -17,7 +21,8 @@ use std::{
 
 const USAGE: &str = "usage: herenow-sim --seed N [--steps M] [--trace]
        herenow-sim --seeds A..B [--steps M] [--jobs J]
-       herenow-sim --mutants [--seeds A..B] [--steps M]";
+       herenow-sim --mutants [--seeds A..B] [--steps M]
+       herenow-sim --cluster (any of the above)";
 
 /// Failing seeds shown at most.
 const SHOWN_MAX: usize = 20;
@@ -30,6 +35,7 @@ struct Asked {
     jobs: u64,
     trace: bool,
     mutants: bool,
+    cluster: bool,
 }
 
 fn main() -> ExitCode {
@@ -38,6 +44,9 @@ fn main() -> ExitCode {
     let Some(asked) = read(&arguments) else {
         return said(writeln!(out, "{USAGE}"), false);
     };
+    if asked.cluster {
+        return cluster(&asked, &mut out);
+    }
     if asked.mutants {
         return mutants(&asked, &mut out);
     }
@@ -45,7 +54,8 @@ fn main() -> ExitCode {
 }
 
 fn read(arguments: &[String]) -> Option<Asked> {
-    let mut asked = Asked { seeds: 0..100, one: false, steps: 1_000, jobs: 1, trace: false, mutants: false };
+    let mut asked =
+        Asked { seeds: 0..100, one: false, steps: 1_000, jobs: 1, trace: false, mutants: false, cluster: false };
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         match argument.as_str() {
@@ -61,6 +71,7 @@ fn read(arguments: &[String]) -> Option<Asked> {
             "--jobs" => asked.jobs = rest.next()?.parse().ok().filter(|jobs| (1..=64).contains(jobs))?,
             "--trace" => asked.trace = true,
             "--mutants" => asked.mutants = true,
+            "--cluster" => asked.cluster = true,
             _ => return None,
         }
     }
@@ -149,6 +160,86 @@ fn mutants(asked: &Asked, out: &mut impl Write) -> ExitCode {
         printed = printed.and(writeln!(out, "{line}"));
     }
     let all = Mutation::ALL.len();
+    printed = printed.and(writeln!(out, "mutants: {caught}/{all} caught"));
+    said(printed, caught == all)
+}
+
+/// Plays several nodes with one store.
+fn cluster(asked: &Asked, out: &mut impl Write) -> ExitCode {
+    if asked.mutants {
+        return cluster_mutants(asked, out);
+    }
+    let next = AtomicU64::new(asked.seeds.start);
+    let (sender, receiver) = mpsc::channel();
+    let mut reports = Vec::new();
+    thread::scope(|scope| {
+        for _ in 0..asked.jobs {
+            let (sender, next) = (sender.clone(), &next);
+            scope.spawn(move || {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    let plan = ClusterPlan { seed, steps: asked.steps, wrong: None, trace: asked.trace };
+                    if seed >= asked.seeds.end || sender.send(run_cluster(plan)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        reports.extend(receiver);
+    });
+    reports.sort_by_key(|report| report.seed);
+    let failed: Vec<&ClusterReport> = reports.iter().filter(|report| report.fault.is_some()).collect();
+    let printed = print_cluster(asked, &reports, &failed, out);
+    said(printed, failed.is_empty())
+}
+
+fn print_cluster(
+    asked: &Asked,
+    reports: &[ClusterReport],
+    failed: &[&ClusterReport],
+    out: &mut impl Write,
+) -> io::Result<()> {
+    for line in reports.iter().flat_map(|report| &report.trace) {
+        writeln!(out, "{line}")?;
+    }
+    for report in failed.iter().take(SHOWN_MAX) {
+        let (seed, steps) = (report.seed, asked.steps);
+        writeln!(out, "seed {seed}: {}", report.fault.as_deref().unwrap_or_default())?;
+        writeln!(out, "  replay: herenow-sim --cluster --seed {seed} --steps {steps} --trace")?;
+    }
+    let mut counters = std::collections::BTreeMap::<&str, u64>::new();
+    for (name, value) in reports.iter().flat_map(|report| &report.counters) {
+        *counters.entry(name).or_default() += value;
+    }
+    for (name, value) in counters {
+        writeln!(out, "{value:>9} {name}")?;
+    }
+    let events: u64 = reports.iter().map(|report| report.events).sum();
+    let slowest_ms = reports.iter().map(|report| report.converged_ms).max().unwrap_or_default();
+    writeln!(
+        out,
+        "sim --cluster: {} seeds, {} violations, {:.1}M events, slowest convergence {:.1} virtual s",
+        reports.len(),
+        failed.len(),
+        events as f64 / 1e6,
+        f64::from(u32::try_from(slowest_ms).unwrap_or(u32::MAX)) / 1e3
+    )
+}
+
+fn cluster_mutants(asked: &Asked, out: &mut impl Write) -> ExitCode {
+    let mut caught = 0;
+    let mut printed = Ok(());
+    for wrong in Wrong::ALL {
+        let found = catch_cluster(*wrong, asked.seeds.clone(), asked.steps);
+        caught += usize::from(found.is_some());
+        let line = match found {
+            Some((seed, fault)) => format!("seed {seed:>3}  {wrong:?}: {}\n          {fault}", wrong.claim()),
+            None => format!("not caught {wrong:?}: {}", wrong.claim()),
+        };
+        printed = printed.and(writeln!(out, "{line}"));
+    }
+    let all = Wrong::ALL.len();
     printed = printed.and(writeln!(out, "mutants: {caught}/{all} caught"));
     said(printed, caught == all)
 }

@@ -160,6 +160,7 @@ impl Model {
             }
             // Nothing that the model tells hangs on when somebody was last seen.
             Input::Forgotten { user: _ } => {}
+            Input::Cluster(_) => {}
             Input::Published { room, message, except: _ } => {
                 self.say(room, None, message);
             }

@@ -171,6 +171,8 @@ impl Partition {
                     turn.told.push(Told { event, to });
                 }
                 Output::Notice(notice) => turn.notices.push(notice),
+                // Only hubs that are several ask a store; this one is alone.
+                Output::Cluster(_) => {}
             }
         }
         tamper.outputs(&mut turn.told, &self.model);
@@ -242,6 +244,7 @@ impl Partition {
                 | Event::Cursors { .. }
                 | Event::Lock { .. }
                 | Event::Statuses(_)
+                | Event::Stale { .. }
                 | Event::LockAnswer { .. }
                 | Event::Message { .. }
                 | Event::Removed { .. }

@@ -34,6 +34,7 @@ pub(crate) fn show(event: &Event) -> String {
         }
         Event::LockAnswer { re, held, fence } => format!("lock answer {} {held} {fence}", re.0),
         Event::Statuses(dots) => format!("dots {dots:?}"),
+        Event::Stale { room, since } => format!("stale {room} {since:?}"),
         Event::WatchRefused { re, refusal } => format!("watch refused {re:?} {refusal:?}"),
         Event::Typing { room, profile, target, on } => format!("typing {room} {} {target:?} {on}", profile.user),
         Event::Message { room, message, .. } => format!("message {room} {}", message.data),
@@ -70,6 +71,7 @@ pub fn kind(event: &Event) -> &'static str {
         Event::LockAnswer { held: false, .. } => "lock taken",
         Event::Statuses(dots) if dots.iter().any(|dot| dot.status.is_none()) => "dot offline",
         Event::Statuses(_) => "dots",
+        Event::Stale { .. } => "stale",
         Event::WatchRefused { .. } => "refused: too many watched",
         Event::Typing { on: true, .. } => "typing on",
         Event::Typing { on: false, .. } => "typing off",
@@ -89,6 +91,7 @@ pub fn kind(event: &Event) -> &'static str {
             Refusal::JoinCancelled => "refused: join cancelled",
             Refusal::TypingOff => "refused: typing off",
             Refusal::LockNotHeld => "refused: lock not held",
+            Refusal::LockUnavailable => "refused: lock unavailable",
             Refusal::TooManyLocks { .. } => "refused: too many locks",
             Refusal::Blocked { .. } => "refused: blocked",
             Refusal::TooManyWatched { .. } => "refused: too many watched",
@@ -156,5 +159,6 @@ fn left(reason: Reason) -> &'static str {
         Reason::Kicked => "left: kicked",
         Reason::Expired => "left: expired",
         Reason::Drained => "left: drained",
+        Reason::NodeLost => "left: node lost",
     }
 }

@@ -29,6 +29,7 @@ pub fn missable_in(event: &Event) -> Option<&RoomId> {
         | Event::Message { .. }
         | Event::Removed { .. }
         | Event::Statuses(_)
+        | Event::Stale { .. }
         | Event::LockAnswer { .. }
         | Event::Ack { .. }
         | Event::WatchRefused { .. }

@@ -111,6 +111,7 @@ pub fn error_text(problem: &Problem) -> &str {
         | Code::StateTooManyKeys
         | Code::LockNotHeld
         | Code::LockTooMany
+        | Code::LockUnavailable
         | Code::WatchTooMany
         | Code::WatchForbidden
         | Code::JoinCancelled
@@ -175,6 +176,7 @@ pub fn encode(event: &Event) -> Option<String> {
         | Event::Sessions { .. }
         | Event::Cursors { .. }
         | Event::Statuses(_)
+        | Event::Stale { .. }
         | Event::Lock { .. }
         | Event::LockAnswer { .. }
         | Event::Ack { .. } => return None,

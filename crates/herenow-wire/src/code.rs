@@ -132,6 +132,10 @@ codes! {
     LockTooMany = "lock.too_many",
         "too many locks are held or waited for",
         "send unlock for a lock first, or try again later";
+    /// Whether the lock is free cannot be found out right now.
+    LockUnavailable = "lock.unavailable",
+        "whether the lock is free cannot be found out right now",
+        "try again when the room is fresh again";
     /// The session would watch more users than it may.
     WatchTooMany = "watch.too_many",
         "this session would watch more users than it may",

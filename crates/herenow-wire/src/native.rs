@@ -253,6 +253,7 @@ pub fn encode(event: &Event) -> Option<String> {
         Event::Sessions { room, user, list } => sessions(room, user, list),
         Event::Cursors { room, at } => cursors(room, at),
         Event::Statuses(dots) => statuses(dots),
+        Event::Stale { room, since } => doubted(room, *since),
         Event::Lock { room, lock } => changed_hands(room, lock),
         Event::LockAnswer { re, held, fence } => lock_answered(re, *held, *fence),
         Event::Message { room, from, message } => passing(room, from.as_deref(), message),
@@ -376,6 +377,15 @@ fn changed_hands(room: &RoomId, lock: &LockView) -> String {
     let mut frame = Writer::frame("lock", 128 + USER_BYTES);
     frame.string("room", room.as_str());
     shapes::lock(&mut frame, lock);
+    frame.finish()
+}
+
+fn doubted(room: &RoomId, since: Option<Time>) -> String {
+    let mut frame = Writer::frame(if since.is_some() { "stale" } else { "fresh" }, 96);
+    frame.string("room", room.as_str());
+    if let Some(since) = since {
+        frame.number("since_ms", since.as_millis());
+    }
     frame.finish()
 }
 

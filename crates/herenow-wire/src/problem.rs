@@ -71,6 +71,7 @@ impl From<Refusal> for Problem {
             }
             Refusal::TypingOff => Self::new(Code::TypingOff),
             Refusal::LockNotHeld => Self::new(Code::LockNotHeld),
+            Refusal::LockUnavailable => Self::new(Code::LockUnavailable),
             Refusal::TooManyLocks { locks_max } => Self::with_detail(
                 Code::LockTooMany,
                 format!("too many locks are held or waited for, at most {locks_max} are allowed"),

@@ -15,6 +15,7 @@ pub const fn reason(reason: Reason) -> &'static str {
         Reason::Kicked => "kicked",
         Reason::Expired => "expired",
         Reason::Drained => "drained",
+        Reason::NodeLost => "node_lost",
     }
 }
 

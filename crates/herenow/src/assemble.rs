@@ -1,4 +1,4 @@
-//! From a configuration to who decides who somebody is: reads key files, and makes ready to ask.
+//! From a configuration to who decides who somebody is, and to a node among others: reads key files, and makes ready to ask.
 use crate::{
     auth::{
         authority::Authority,
@@ -11,11 +11,16 @@ use crate::{
         token::{GuestRules, Verifier, VerifierSetup},
     },
     clock::Clock,
-    config::{mode::Mode, settings::Config},
+    cluster::{node::ClusterSetup, redis::link::Route},
+    config::{
+        mode::Mode,
+        settings::{ClusterConfig, Config},
+    },
     outgoing::{Outgoing, OutgoingSetup, WebAddress},
     tls::{Tls, TlsError},
     webhooks::settings::{Settings as WebhookSettings, receiver},
 };
+use herenow_core::cluster::timing::Timing;
 use std::{fmt, fs, io, path::PathBuf, sync::Arc, time::Duration};
 
 /// Why a configuration, whose values are good each by itself, cannot be gone by.
@@ -43,6 +48,13 @@ pub enum AssembleError {
         /// Which key names the address.
         key: &'static str,
         /// What the system says.
+        error: io::Error,
+    },
+    /// The file of `cluster.redis_ca` cannot be read.
+    RedisCa {
+        /// Which.
+        path: PathBuf,
+        /// Why.
         error: io::Error,
     },
     /// There is an address for webhooks, but nothing to sign with.
@@ -99,6 +111,19 @@ pub fn authority(
     });
     let (cookies, rooms) = (cookies(config, around, before)?, rooms(config, around, before)?);
     Ok(Authority { verifier: Arc::new(verifier), jwks, cookies, rooms })
+}
+
+/// What makes this node one of several, where a store is configured.
+///
+/// # Errors
+/// [`AssembleError::RedisCa`].
+pub fn cluster(config: &Config) -> Result<Option<ClusterSetup>, AssembleError> {
+    let ClusterConfig { redis, name, redis_ca } = &config.cluster;
+    let Some(address) = redis.clone() else { return Ok(None) };
+    let read = |path: &PathBuf| fs::read(path).map_err(|error| AssembleError::RedisCa { path: path.clone(), error });
+    let roots = redis_ca.as_ref().map(read).transpose()?;
+    let route = Route { address, roots, answer_timeout: REDIS_TIMEOUT };
+    Ok(Some(ClusterSetup { route, keys: name.clone(), timing: Timing::default() }))
 }
 
 /// Who is told of joins and leaves by HTTP, if anybody is.
@@ -232,6 +257,7 @@ impl fmt::Display for AssembleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::KeyFile { path, .. } => write!(f, "the key file {} of auth.key_files cannot be read", path.display()),
+            Self::RedisCa { path, .. } => write!(f, "the file {} of cluster.redis_ca cannot be read", path.display()),
             Self::Key { path, error } => write!(f, "the key file {} of auth.key_files holds {error}", path.display()),
             Self::Keys(error) => write!(f, "the keys of auth.jwks and auth.key_files are {error}"),
             Self::Certificates { key, .. } => write!(
@@ -253,10 +279,13 @@ impl fmt::Display for AssembleError {
 impl std::error::Error for AssembleError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::KeyFile { error, .. } | Self::Certificates { error, .. } => Some(error),
+            Self::KeyFile { error, .. } | Self::Certificates { error, .. } | Self::RedisCa { error, .. } => Some(error),
             Self::Random(error) => Some(error),
             Self::Tls(error) => std::error::Error::source(error),
             Self::Key { .. } | Self::Keys(_) | Self::NoWebhookSecret => None,
         }
     }
 }
+
+/// How long an answer of Redis may take. Longer: a Redis that hangs is noticed later; shorter: a busy one is taken for lost.
+const REDIS_TIMEOUT: Duration = Duration::from_secs(1);

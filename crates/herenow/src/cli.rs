@@ -60,6 +60,9 @@ pub struct ServeArgs {
     /// Address and port to listen on [default: 127.0.0.1:4280]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
+    /// Redis that several nodes share [default: none, the node is alone]
+    #[arg(long, value_name = "ADDRESS")]
+    redis: Option<String>,
     /// Dev mode: tokens for whoever asks, on a loopback address [default without a secret]
     #[arg(long, conflicts_with = "prod")]
     dev: bool,
@@ -123,9 +126,12 @@ impl ServeArgs {
     /// # Errors
     /// With [`USAGE`]: the configuration is wrong.
     pub fn load(&self, variables: Vec<(String, String)>) -> Result<Loaded, Failure> {
-        let key = Key::named("server.listen").expect("the table of keys has it");
-        let listen = self.listen.clone().map(|value| Flag { name: "--listen", key, value });
-        let flags = listen.into_iter().collect();
+        let flag = |name, key, value: &Option<String>| {
+            let key = Key::named(key).expect("the table of keys has it");
+            value.clone().map(|value| Flag { name, key, value })
+        };
+        let listen = flag("--listen", "server.listen", &self.listen);
+        let flags = listen.into_iter().chain(flag("--redis", "cluster.redis", &self.redis)).collect();
         Ok(load(&Inputs { file: Some(file(self.config.as_ref())), variables, flags })?)
     }
 

@@ -38,9 +38,10 @@ use crate::{
     guest_route,
     heartbeat::Rhythm,
     log_ids::LogIds,
+    partition::Partition,
     presence::{Presence, PresenceSetup, Settings},
     server,
-    shard::{NoticeSink, Partition},
+    shard::NoticeSink,
     webhooks::handle::{Start, WebhookError, Webhooks},
 };
 use axum::Router;
@@ -51,7 +52,7 @@ use herenow_core::{
 };
 use herenow_wire::problem::Problem;
 use serde::Serialize;
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 use tokio::sync::broadcast;
 
 pub mod event;
@@ -87,6 +88,8 @@ pub enum StartError {
     Random(getrandom::Error),
     /// The configuration cannot be gone by.
     Assemble(AssembleError),
+    /// The system gives no random bytes or no thread. Trying again later may help.
+    System(io::Error),
     /// Webhooks cannot be kept.
     Webhooks(WebhookError),
 }
@@ -162,8 +165,9 @@ impl Embedded {
         let authority = assemble::authority(config, mode, &around, None).map_err(StartError::Assemble)?;
         let Surroundings { clock, revoked, tls: _ } = around.clone();
         let origins = assemble::origins(config, mode);
-        let setup = PresenceSetup { settings: settings(config), authority, revoked, origins, clock, notices };
-        let presence = Presence::start(setup).map_err(StartError::Random)?;
+        let cluster = assemble::cluster(config).map_err(StartError::Assemble)?;
+        let setup = PresenceSetup { settings: settings(config), authority, revoked, origins, clock, notices, cluster };
+        let presence = Presence::start(setup).map_err(StartError::System)?;
         start_webhooks(config, &webhooks, &presence)?;
         let log_ids = LogIds::draw(config.log.identities).map_err(StartError::Random)?;
         let inside = Inside { presence: &presence, meters, webhooks: webhooks.clone(), log_ids };
@@ -343,6 +347,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Secret(error) => write!(f, "{error}"),
             Self::Random(_) => write!(f, "the system gives no random bytes"),
+            Self::System(_) => write!(f, "the system gives no random bytes or no thread"),
             Self::Assemble(error) => write!(f, "{error}"),
             Self::Webhooks(error) => write!(f, "{error}"),
         }
@@ -354,6 +359,7 @@ impl std::error::Error for StartError {
         match self {
             Self::Secret(_) => None,
             Self::Random(error) => Some(error),
+            Self::System(error) => Some(error),
             Self::Assemble(error) => std::error::Error::source(error),
             Self::Webhooks(error) => std::error::Error::source(error),
         }

@@ -258,6 +258,7 @@ fn can_be_missed(event: &Event) -> bool {
         Event::Message { .. }
         | Event::Removed { .. }
         | Event::Statuses(_)
+        | Event::Stale { .. }
         | Event::LockAnswer { .. }
         | Event::Ack { .. }
         | Event::WatchRefused { .. }

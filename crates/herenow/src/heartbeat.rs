@@ -121,6 +121,22 @@ impl Heartbeat {
         wheel.slots.iter().flatten().filter_map(|visit| visit.connection.upgrade()).collect()
     }
 
+    /// Asks every WebSocket for a sign of life, and ends those that give none within `wait`: before what this node says of
+    /// them can be believed again after it stood still. Requests have their lease and TCP for that.
+    pub async fn revalidate(&self, wait: Duration) {
+        let asked_at = self.clock.now();
+        let asked: Vec<_> =
+            self.connections().into_iter().filter(|connection| connection.way() == Way::WebSocket).collect();
+        for connection in &asked {
+            connection.send_one(PING, asked_at);
+        }
+        tokio::time::sleep(wait).await;
+        let now = self.clock.now();
+        for connection in asked.iter().filter(|connection| connection.heard_at() < asked_at) {
+            connection.abort(Ending::TimedOut, now);
+        }
+    }
+
     fn visit(&self, visit: Visit) {
         let Some(connection) = visit.connection.upgrade() else { return };
         let now = self.clock.now();

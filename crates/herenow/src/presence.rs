@@ -2,16 +2,22 @@
 use crate::{
     auth::{address::Network, authority::Authority, origin::OriginPolicy, revoked::Revocations},
     clock::Clock,
+    cluster::{
+        node::{ClusterNode, ClusterSetup, Waiting},
+        shards::Shards,
+    },
     connection::{Connection, Way},
     handshakes::Handshakes,
     heartbeat::{Heartbeat, Rhythm},
+    partition::Partition,
     rate::RateLimits,
     rechecks::Rechecks,
     resume::Resumes,
     rules::Rules,
-    shard::{Look, NoticeSink, Partition, Shard, ShardLoad, ShardSetup, Sight, ToShard},
+    shard::{Look, NoticeSink, Shard, ShardLoad, ShardSetup, Sight, ToShard},
 };
 use herenow_core::{
+    cluster::door::NodeId,
     command::{Ending, Evictee, Message, Reason},
     explain::Explanation,
     hub::Hub,
@@ -22,6 +28,8 @@ use herenow_core::{
 use herenow_wire::{dialect::Dialect, message, native, problem::Problem, websocket::encoder};
 use std::{
     collections::BTreeSet,
+    io,
+    num::NonZero,
     sync::{
         Arc, RwLock, Weak,
         atomic::{AtomicUsize, Ordering},
@@ -64,6 +72,7 @@ struct Inner {
     node: String,
     shards: Vec<mpsc::Sender<ToShard>>,
     heartbeat: Arc<Heartbeat>,
+    cluster: Option<ClusterNode>,
     resumes: Resumes,
     handshakes: Handshakes,
     connections: AtomicUsize,
@@ -108,31 +117,37 @@ pub struct PresenceSetup {
     pub clock: Clock,
     /// Hears of joins and leaves.
     pub notices: NoticeSink,
+    /// What makes this node one of several; `None`: it is alone.
+    pub cluster: Option<ClusterSetup>,
 }
 
 impl Presence {
     /// Starts the shards and the heartbeat on the runtime of the caller. They end when the last clone is gone.
     ///
     /// # Errors
-    /// Where the system gives no random bytes for the epoch.
-    pub fn start(setup: PresenceSetup) -> Result<Self, getrandom::Error> {
-        let PresenceSetup { settings, authority, revoked, origins, clock, notices } = setup;
+    /// Where the system gives no random bytes for the epoch, or no thread.
+    pub fn start(setup: PresenceSetup) -> io::Result<Self> {
+        let PresenceSetup { settings, authority, revoked, origins, clock, notices, cluster } = setup;
         let epoch = random_text()?;
         let epoch = Epoch::parse(&epoch).expect("hexadecimal digits are an epoch");
-        let node = random_text()?;
+        let number = NonZero::new(getrandom::u64()?).unwrap_or(NonZero::<u64>::MIN);
+        let node = format!("{number:016x}");
+        let cluster = cluster.map(|setup| Waiting::new(setup, NodeId(number.get()), clock));
         let count = settings.shards.clamp(1, Partition::COUNT);
-        let shards = (0..count)
+        let shards: Vec<_> = (0..count)
             .map(|index| {
                 let (sender, inbox) = mpsc::channel(INBOX_MAX);
                 let (limits, epoch) = (settings.limits.clone(), epoch.clone());
                 let notices = Arc::clone(&notices);
-                let shard = Shard::new(ShardSetup { count, index, limits, epoch, clock, notices });
+                let cluster = cluster.as_ref().map(|waiting| waiting.seat().clone());
+                let shard = Shard::new(ShardSetup { count, index, limits, epoch, clock, notices, cluster });
                 tokio::spawn(shard.run(inbox));
                 sender
             })
             .collect();
         let heartbeat = Arc::new(Heartbeat::new(settings.rhythm, clock));
         tokio::spawn(Heartbeat::run(Arc::downgrade(&heartbeat)));
+        let cluster = cluster.map(|waiting| waiting.start(Shards::new(&shards), &heartbeat, clock)).transpose()?;
         let (connections, resumes) = (AtomicUsize::new(0), Resumes::new(settings.resume_window));
         let rates = settings.rates;
         let handshakes = Handshakes::new(settings.handshakes_per_address, settings.trusted_proxies.clone());
@@ -148,6 +163,7 @@ impl Presence {
             node,
             shards,
             heartbeat,
+            cluster,
             resumes,
             handshakes,
             connections,
@@ -250,6 +266,9 @@ impl Presence {
     /// Closes every connection with 1001, so that clients go elsewhere or come back later; waits until they are gone,
     /// at most `grace`.
     pub async fn drain(&self, grace: Duration) {
+        if let Some(cluster) = self.cluster() {
+            cluster.leave();
+        }
         let gone = async {
             while self.connections() > 0 {
                 // Each time anew: one that was just opened, or that the heartbeat is looking at, may not be listed yet.
@@ -294,6 +313,11 @@ impl Presence {
     /// The sessions that can be gone on with.
     pub fn resumes(&self) -> &Resumes {
         &self.0.resumes
+    }
+
+    /// What makes this node one of several; `None`: it is alone.
+    pub fn cluster(&self) -> Option<&ClusterNode> {
+        self.0.cluster.as_ref()
     }
 
     /// Who opens connections how often.

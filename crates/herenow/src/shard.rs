@@ -1,11 +1,14 @@
 //! A task that owns some partitions: it takes what came in, lets the hubs decide, and has the answers written.
 use crate::{
     clock::Clock,
+    cluster::{beat::Beat, seat::ClusterSeat},
     connection::Connection,
     fanout::{Fanout, Seat},
+    partition::Partition,
 };
 use hashbrown::HashMap;
 use herenow_core::{
+    cluster::door::Heard,
     command::{Command, Ending, Evictee, HomeNews, Input, Message, Reason},
     event::{Notice, Output},
     explain::Explanation,
@@ -19,36 +22,6 @@ use herenow_core::{
 use slab::Slab;
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot};
-use xxhash_rust::xxh3::xxh3_64;
-
-/// Which of the [`Partition::COUNT`] hubs a room belongs to; the same on every node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Partition(u8);
-
-impl Partition {
-    /// How many partitions there are.
-    pub const COUNT: usize = 64;
-
-    /// The partition of a room.
-    pub fn of(room: &RoomId) -> Self {
-        Self((xxh3_64(room.as_str().as_bytes()) % Self::COUNT as u64) as u8)
-    }
-
-    /// The partition that is a user's home.
-    pub fn of_user(user: &UserId) -> Self {
-        Self((xxh3_64(user.as_str().as_bytes()) % Self::COUNT as u64) as u8)
-    }
-
-    /// The partition of a number below [`Self::COUNT`].
-    pub fn at(index: usize) -> Option<Self> {
-        u8::try_from(index).ok().filter(|_| index < Self::COUNT).map(Self)
-    }
-
-    /// A number below [`Self::COUNT`].
-    pub fn index(self) -> usize {
-        self.0.into()
-    }
-}
 
 /// What a shard is told.
 #[derive(Debug)]
@@ -144,6 +117,17 @@ pub enum ToShard {
         /// Where the answer goes.
         answer: oneshot::Sender<Option<Explanation>>,
     },
+    /// The store of the cluster, or who knows which nodes live, has something for the hub of a partition.
+    Cluster {
+        /// Which.
+        partition: Partition,
+        /// What.
+        heard: Box<Heard>,
+    },
+    /// The same for all hubs.
+    ClusterEverywhere(Box<Heard>),
+    /// Wants to know that the shard takes turns.
+    Beat(Beat),
     /// Answers with how much the shard holds, once everything before it is done.
     Measure(oneshot::Sender<ShardLoad>),
     /// Looks at what the shard holds at the end of the turn, when everything before it is told.
@@ -210,6 +194,8 @@ pub struct ShardSetup {
     pub clock: Clock,
     /// Who hears of joins and leaves.
     pub notices: NoticeSink,
+    /// What makes its hubs some among several; `None`: the node is alone.
+    pub cluster: Option<ClusterSeat>,
 }
 
 /// Hears what happens, on the shard's own time: must be quick and never wait.
@@ -228,15 +214,24 @@ pub struct Shard {
     looks: Vec<Look>,
     clock: Clock,
     notices: NoticeSink,
+    cluster: Option<ClusterSeat>,
+    /// Who wants to know that this turn ended.
+    beats: Vec<Beat>,
+    index: usize,
 }
 
 impl Shard {
     /// A shard without rooms.
     pub fn new(setup: ShardSetup) -> Self {
-        let ShardSetup { count, index, limits, epoch, clock, notices } = setup;
+        let ShardSetup { count, index, limits, epoch, clock, notices, cluster } = setup;
         let owned = (index..Partition::COUNT).step_by(count).count();
         Self {
-            hubs: (0..owned).map(|_| Hub::new(epoch.clone(), limits.clone())).collect(),
+            hubs: (0..owned)
+                .map(|_| match &cluster {
+                    Some(seat) => Hub::among(epoch.clone(), limits.clone(), seat.node, seat.timing.clone()),
+                    None => Hub::new(epoch.clone(), limits.clone()),
+                })
+                .collect(),
             count,
             seats: Slab::new(),
             keys: HashMap::new(),
@@ -245,6 +240,9 @@ impl Shard {
             looks: Vec::new(),
             clock,
             notices,
+            cluster,
+            beats: Vec::new(),
+            index,
         }
     }
 
@@ -287,8 +285,17 @@ impl Shard {
                 match output {
                     Output::Deliver { to, event } => self.fanout.deliver(hub, &mut self.seats, &to, &event),
                     Output::Notice(notice) => (self.notices)(now, &notice),
+                    Output::Cluster(ask) => {
+                        if let Some(seat) = &self.cluster {
+                            let partition = Partition::at(self.index + at * self.count);
+                            seat.asks.ask(partition.expect("a hub is that of a partition"), ask);
+                        }
+                    }
                 }
             }
+        }
+        for beat in self.beats.drain(..) {
+            beat.strike();
         }
         for Look(look) in std::mem::take(&mut self.looks) {
             look(Sight(self));
@@ -346,6 +353,16 @@ impl Shard {
                 // Who asked may have gone.
                 let _ = answer.send(self.hubs[at].explain(&room, &user));
             }
+            ToShard::Cluster { partition, heard } => {
+                let at = self.hub_of(partition);
+                self.tell(now, at, Input::Cluster(*heard));
+            }
+            ToShard::ClusterEverywhere(heard) => {
+                for at in 0..self.hubs.len() {
+                    self.tell(now, at, Input::Cluster((*heard).clone()));
+                }
+            }
+            ToShard::Beat(beat) => self.beats.push(beat),
             ToShard::Look(look) => self.looks.push(look),
             ToShard::Measure(answer) => {
                 // Who asked may have gone.
@@ -474,17 +491,3 @@ const GATHER_ROUNDS_MAX: usize = 4;
 const TURN_INPUTS_MAX: usize = 4096;
 /// How long a shard sleeps where no hub wants to be woken.
 const IDLE_WAIT: Duration = Duration::from_secs(3600);
-
-#[cfg(test)]
-mod tests {
-    use super::Partition;
-    use herenow_core::id::RoomId;
-
-    #[test]
-    fn a_room_has_the_same_partition_on_every_node_and_rooms_spread_over_all() {
-        let partition = |name: &str| Partition::of(&RoomId::parse(name).unwrap()).index();
-        assert_eq!((partition("board-1"), partition("board-2")), (partition("board-1"), partition("board-2")));
-        let used: std::collections::BTreeSet<_> = (0..2000).map(|at| partition(&format!("board-{at}"))).collect();
-        assert_eq!(used.len(), Partition::COUNT);
-    }
-}

@@ -15,10 +15,11 @@
 //! - News of a room are handed in as they came. Where one could have been lost (connection, `sunsubscribe`, READONLY,
 //!   MOVED), it says [`Heard::Unsubscribed`].
 use crate::{
-    command::{Message, Reason},
     cursors::Point,
     id::{LockName, RoomId, SessionId, UserId},
+    message::Message,
     profile::{Profile, Status},
+    reason::Reason,
     time::Time,
     typing::Place,
 };
@@ -69,8 +70,9 @@ pub struct SectionEntry {
     pub since: Time,
     /// Whether it is active.
     pub status: Status,
-    /// What it shares: key, value as raw JSON, and its stamp; by key.
-    pub state: Vec<(Arc<str>, Arc<str>, ValueStamp)>,
+    /// What it shares: key, value as raw JSON, and the number of its last write; by key. Of two values of one key the one
+    /// with the higher number counts, else the one of the greater node.
+    pub state: Vec<(Arc<str>, Arc<str>, u64)>,
     /// Locks that it holds or waits for, by name.
     pub locks: Vec<(LockName, LockSeat)>,
 }
@@ -201,7 +203,8 @@ pub enum Ask {
         name: LockName,
         /// Who had it.
         session: SessionId,
-        /// Under which number; the store forgets the holder only where it is this one, and never the number.
+        /// Under which number, or 0 for whichever; the store forgets the holder only where it is this session, and never
+        /// the number.
         fence: u64,
     },
     /// The store said of a write that this incarnation is fenced. To be told to the node's
@@ -340,8 +343,6 @@ pub enum Outcome {
 pub enum Held {
     /// A section, as of a stamp.
     Live(Stamp),
-    /// A section of which parts are missing still: it counts as none.
-    Partial(Stamp),
     /// The section ended because the node was claimed, up to this incarnation.
     Tomb(u64),
 }

@@ -3,7 +3,17 @@
 //!
 //! [`door`] is what is said between the pure half and whoever carries it to a store.
 
+pub(crate) mod changes;
 pub mod door;
+mod edits;
+mod hear;
+pub(crate) mod holdings;
+mod locking;
+pub(crate) mod member;
+mod own;
+pub(crate) mod passing;
 pub mod registry;
+pub mod replicas;
 pub mod signs;
 pub mod timing;
+mod work;

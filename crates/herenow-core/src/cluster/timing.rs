@@ -26,6 +26,8 @@ pub struct Timing {
     pub linger: Duration,
     /// How long the first who joins a room waits for what other nodes know of it. Default 500 ms.
     pub first_look: Duration,
+    /// How long a node may not know what others say of a room before it tells that its view may be old. Default 2 s.
+    pub stale_after: Duration,
     /// How long the answer of the store may take; after that, nobody knows. Default 2 s.
     pub answer_max: Duration,
     /// How long hubs may stand still before the node's sign is not renewed any more. Default 2 s.
@@ -46,6 +48,7 @@ impl Default for Timing {
             hold: Duration::from_secs(20),
             linger: Duration::from_secs(30),
             first_look: Duration::from_millis(500),
+            stale_after: Duration::from_secs(2),
             answer_max: Duration::from_secs(2),
             ticked_max: Duration::from_secs(2),
             empty: Duration::from_secs(60),

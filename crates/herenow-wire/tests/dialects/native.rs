@@ -169,6 +169,7 @@ fn diff_frames() -> Vec<(&'static str, String)> {
         Reason::Kicked,
         Reason::Expired,
         Reason::Drained,
+        Reason::NodeLost,
     ];
     let all_left = (1..).zip(reasons).map(|(number, reason)| (user(&format!("u{number}")), reason)).collect();
     let mixed = DiffView {
@@ -180,7 +181,7 @@ fn diff_frames() -> Vec<(&'static str, String)> {
     };
     let joined = DiffView { version: version(43), joined: vec![bob_viewing()], ..no_change() };
     let batched = DiffView { version: version(43), joined: vec![bob_viewing()], gear: Gear::Batched, ..no_change() };
-    let reasons = DiffView { version: version(49), left: all_left, count: NOBODY, ..no_change() };
+    let reasons = DiffView { version: version(50), left: all_left, count: NOBODY, ..no_change() };
     let missed = DiffView { from: 41, updated: vec![bob_viewing()], ..no_change() };
     let answer = Event::Diff {
         re: re("\"j-1\""),
@@ -250,6 +251,8 @@ fn detail_frames() -> Vec<(&'static str, String)> {
         ("lock_free", changed(lock("card-3", None, 8))),
         ("statuses", dots(&[("u1", Some(Status::Active)), ("u2", Some(Status::Idle)), ("u\"9", None)])),
         ("statuses_change", dots(&[("u1", None)])),
+        ("stale", encoded(&Event::Stale { room: room(), since: Some(Time::from_millis(1_767_225_600_000)) })),
+        ("fresh", encoded(&Event::Stale { room: room(), since: None })),
     ]
 }
 
@@ -293,6 +296,7 @@ fn answers() -> Vec<(&'static str, String)> {
         ("error", refused("9", Refusal::StateTooLarge { bytes: 5000, bytes_max: 4096 })),
         ("error_blocked", refused("7", Refusal::Blocked { retry_after: Duration::from_secs(60) })),
         ("error_lock", refused("16", Refusal::LockNotHeld)),
+        ("error_lock_unavailable", refused("16", Refusal::LockUnavailable)),
         ("error_locks", refused("14", Refusal::TooManyLocks { locks_max: 32 })),
         ("error_watch", encoded(&unwatched)),
         ("error_retry", native::error(&retry)),

@@ -93,5 +93,6 @@ fn word(reason: Reason) -> &'static str {
         Reason::Kicked => "kicked",
         Reason::Expired => "expired",
         Reason::Drained => "drained",
+        Reason::NodeLost => "node_lost",
     }
 }

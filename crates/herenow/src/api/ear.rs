@@ -3,8 +3,9 @@
 use crate::{
     auth::token::Identity,
     connection::{Connection, ConnectionSetup, Socket},
+    partition::Partition,
     presence::{Admission, Presence},
-    shard::{Partition, ToShard},
+    shard::ToShard,
 };
 use bytes::{Buf, Bytes};
 use herenow_core::{

@@ -1,11 +1,18 @@
 //! Numbers for Prometheus. Sums only: nothing is labelled by user or room, so that a scrape tells nobody who is where.
-use crate::webhooks::meters::WebhookMeters;
-use herenow_core::{command::Reason, event::Notice};
+use crate::{
+    cluster::status::{ClusterStatus, LinkState},
+    webhooks::meters::WebhookMeters,
+};
+use herenow_core::{cluster::replicas::Counters, command::Reason, event::Notice};
 use herenow_wire::words;
 use http::StatusCode;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    metrics::{
+        counter::{ConstCounter, Counter},
+        family::Family,
+        gauge::Gauge,
+    },
     registry::Registry,
 };
 
@@ -70,8 +77,8 @@ impl Meters {
         self.leaves.get_or_create(&LeaveLabels { reason: words::reason(reason) }).clone()
     }
 
-    /// All numbers in the text form of OpenMetrics.
-    pub fn text(&self, levels: Levels) -> String {
+    /// All numbers in the text form of OpenMetrics; those of the cluster where the node is one of several.
+    pub fn text(&self, levels: Levels, cluster: Option<(&ClusterStatus, Counters)>) -> String {
         let mut registry = Registry::with_prefix("herenow");
         registry.register("http_calls", "Calls of the HTTP API that were answered", self.calls.clone());
         registry.register("joins", "Users who came into a room", self.joins.clone());
@@ -90,11 +97,41 @@ impl Meters {
             gauge.set(i64::try_from(level).unwrap_or(i64::MAX));
             registry.register(name, help, gauge);
         }
+        if let Some((status, counters)) = cluster {
+            register_cluster(&mut registry, status, counters);
+        }
         self.webhooks.register(&mut registry);
         let mut text = String::new();
         // Writing into a `String` cannot fail; the result is there for other sinks.
         let _ = encode(&mut text, &registry);
         text
+    }
+}
+
+fn register_cluster(registry: &mut Registry, status: &ClusterStatus, counters: Counters) {
+    let link = status.link();
+    for (name, help, level) in [
+        ("cluster_up", "Whether the other nodes are heard", u64::from(link.state == LinkState::Well)),
+        ("cluster_nodes", "Nodes that live, as of the last renewal", link.nodes as u64),
+        ("cluster_stale_seconds", "For how long the other nodes were not heard", status.stale_seconds()),
+    ] {
+        let gauge: Gauge = Gauge::default();
+        gauge.set(i64::try_from(level).unwrap_or(i64::MAX));
+        registry.register(name, help, gauge);
+    }
+    let Counters { chain_breaks, own_stamp_mismatches, missed_news, holds, holds_dropped, fenced, unknown_outcomes } =
+        counters;
+    let made_good = [
+        ("cluster_chain_breaks", "News of other nodes that did not follow on what was known", chain_breaks),
+        ("cluster_own_stamp_mismatches", "Rooms where the store had lost what this node wrote", own_stamp_mismatches),
+        ("cluster_missed_news", "Rooms where an audit found news that did not come", missed_news),
+        ("cluster_holds", "Sections of other nodes that were held since the store had lost them", holds),
+        ("cluster_holds_dropped", "Held sections that nobody confirmed", holds_dropped),
+        ("cluster_writes_fenced", "Writes refused because others gave this node up", fenced),
+        ("cluster_unknown_outcomes", "Writes of which nobody knew what became of them", unknown_outcomes),
+    ];
+    for (name, help, count) in status.counted().into_iter().chain(made_good) {
+        registry.register(name, help, ConstCounter::new(count));
     }
 }
 
@@ -109,7 +146,7 @@ mod tests {
         meters.note_call("room", StatusCode::OK);
         meters.note_call("room", StatusCode::OK);
         let (connections, rooms, sessions, people, deadlines, readers, hosted) = (1, 2, 3, 4, 5, 6, 7);
-        let text = meters.text(Levels { connections, rooms, sessions, people, deadlines, readers, hosted });
+        let text = meters.text(Levels { connections, rooms, sessions, people, deadlines, readers, hosted }, None);
         for line in [
             r#"herenow_http_calls_total{call="room",status="200"} 2"#,
             "herenow_connections 1",

@@ -73,6 +73,7 @@ pub const fn status_of(code: Code) -> StatusCode {
         | Code::TypingOff
         | Code::LockNotHeld
         | Code::LockTooMany
+        | Code::LockUnavailable
         | Code::WatchTooMany
         | Code::JoinCancelled => StatusCode::CONFLICT,
         Code::HttpTooLarge | Code::FrameTooLarge | Code::StateTooLarge => StatusCode::PAYLOAD_TOO_LARGE,

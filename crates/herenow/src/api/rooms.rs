@@ -7,8 +7,8 @@ use crate::{
         refusal::{refused, refused_for},
         state::Api,
     },
+    partition::Partition,
     problem::Problem,
-    shard::Partition,
 };
 use axum::response::{IntoResponse, Response};
 use herenow_core::{

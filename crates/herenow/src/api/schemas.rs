@@ -181,7 +181,7 @@ fn answers() -> Value {
         "Replayed": object(&["replayed"], json!({ "replayed": whole() })),
         "Forgotten": object(&["forgotten"], json!({ "forgotten": whole() })),
         "Health": object(&["status", "connections"], json!({ "status": { "const": "ok" }, "connections": whole() })),
-        "Ready": object(&["status"], json!({ "status": { "const": "ready" } })),
+        "Ready": object(&["status"], json!({ "status": { "enum": ["ready", "degraded"] } })),
         "Version": object(&["version", "node"], json!({ "version": { "type": "string" }, "node": { "type": "string" } })),
     })
 }

@@ -2,9 +2,12 @@
 use crate::{
     api::{calls::Asked, json, meters::Levels, refusal::refused},
     auth::hook::HookHealth,
+    cluster::status::{ClusterStatus, LinkState},
+    presence::Presence,
     problem::Problem,
 };
 use axum::response::{IntoResponse, Response};
+use herenow_core::{cluster::replicas::Counters, hub::Hub};
 use herenow_wire::code::Code;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
@@ -34,13 +37,31 @@ pub async fn ready(asked: Asked) -> Result<Response, Problem> {
     });
     let hook = |hook: &HookHealth| json!({ "problem": hook.problem, "calls": hook.calls, "failures": hook.failures });
     let (cookie_hook, room_hook) = (health.cookie_hook.as_ref().map(hook), health.room_hook.as_ref().map(hook));
-    let word = if health.is_ready() { "ready" } else { "not_ready" };
-    let body = json!({ "status": word, "jwks": jwks, "cookie_hook": cookie_hook, "room_hook": room_hook });
+    // A node that does not hear the others serves its own clients still, so it stays in service.
+    let is_alone = presence.cluster().is_some_and(|node| node.status().link().state != LinkState::Well);
+    let word = match (health.is_ready(), is_alone) {
+        (false, _) => "not_ready",
+        (true, true) => "degraded",
+        (true, false) => "ready",
+    };
+    let cluster = presence.cluster().map(|node| cluster(node.status()));
+    let body = json!({
+        "status": word, "jwks": jwks, "cookie_hook": cookie_hook, "room_hook": room_hook, "cluster": cluster,
+    });
     let mut answer = json::answer(body.to_string());
     if !health.is_ready() {
         *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
     Ok(answer)
+}
+
+fn cluster(status: &ClusterStatus) -> serde_json::Value {
+    let link = status.link();
+    let problem = link.problem.map(|(code, message)| json!({ "code": code, "message": message }));
+    json!({
+        "state": link.state.word(), "since_ms": link.since.as_millis(), "node": status.node_name(), "nodes": link.nodes,
+        "redis": status.address(), "server": link.server, "problem": problem,
+    })
 }
 
 /// Says which version this is.
@@ -59,7 +80,7 @@ pub async fn version(asked: Asked) -> Result<Response, Problem> {
 pub async fn metrics(asked: Asked) -> Result<Response, Problem> {
     let (api, presence) = (&asked.api, asked.api.presence());
     let load = presence.measure().await;
-    let text = api.meters().text(Levels {
+    let levels = Levels {
         connections: presence.connections(),
         rooms: load.rooms,
         sessions: load.sessions,
@@ -67,10 +88,43 @@ pub async fn metrics(asked: Asked) -> Result<Response, Problem> {
         deadlines: load.deadlines,
         readers: api.readers().count(),
         hosted: api.hosts().count(),
-    });
+    };
+    let cluster = match presence.cluster() {
+        Some(node) => Some((node.status(), counters(presence).await)),
+        None => None,
+    };
+    let text = api.meters().text(levels, cluster);
     let kind = HeaderValue::from_static(METRICS_TYPE);
     Ok(([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], text)
         .into_response())
+}
+
+/// How often hubs made good for what went wrong, all of them together.
+async fn counters(presence: &Presence) -> Counters {
+    let mut sum = Counters::default();
+    for counted in
+        presence.look_everywhere(|sight| sight.hubs().iter().map(Hub::cluster_counters).collect::<Vec<_>>()).await
+    {
+        for Counters {
+            chain_breaks,
+            own_stamp_mismatches,
+            missed_news,
+            holds,
+            holds_dropped,
+            fenced,
+            unknown_outcomes,
+        } in counted
+        {
+            sum.chain_breaks += chain_breaks;
+            sum.own_stamp_mismatches += own_stamp_mismatches;
+            sum.missed_news += missed_news;
+            sum.holds += holds;
+            sum.holds_dropped += holds_dropped;
+            sum.fenced += fenced;
+            sum.unknown_outcomes += unknown_outcomes;
+        }
+    }
+    sum
 }
 
 /// The media type of OpenMetrics.

@@ -14,9 +14,10 @@ use crate::{
         rights::{Grants, Pattern, Rights},
         token::Verifier,
     },
+    partition::Partition,
     presence::Presence,
     problem::Problem,
-    shard::{Partition, Sight, ToShard},
+    shard::{Sight, ToShard},
 };
 use axum::response::{IntoResponse, Response};
 use herenow_core::{

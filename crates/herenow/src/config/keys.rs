@@ -12,6 +12,7 @@ use crate::{
         rights::{Pattern, Rights},
         secret::{Secret, SecretError},
     },
+    cluster::redis::{address::RedisAddress, keyspace::Keyspace},
     log_ids::Identities,
     outgoing::WebAddress,
     webhooks::kinds::{EventKind, EventKinds},
@@ -63,6 +64,8 @@ enum Slot {
     Size { at: At<usize>, min: usize, max: usize },
     Count { at: At<usize>, min: usize, max: usize },
     Rate(At<u32>),
+    Redis(At<Option<RedisAddress>>),
+    ClusterName(At<Keyspace>),
 }
 
 impl Key {
@@ -113,6 +116,11 @@ impl Key {
             Slot::Shards { max, .. } => format!("a whole number from 1 to {max}").into(),
             Slot::Count { min, max, .. } => format!("a whole number from {min} to {max}").into(),
             Slot::Rate(_) => format!("a whole number from 0 to {RATE_MAX}").into(),
+            Slot::Redis(_) => RedisAddress::ALLOWED.into(),
+            Slot::ClusterName(_) => {
+                let max = Keyspace::NAME_BYTES_MAX;
+                format!("1 to {max} lower-case letters, digits and hyphens").into()
+            }
             Slot::Size { min, max, .. } => {
                 format!("a size from {} to {}, such as 16KiB", format_size(*min), format_size(*max)).into()
             }
@@ -165,6 +173,8 @@ impl Key {
             Slot::Size { at, .. } => format_size(*at(config)),
             Slot::Count { at, .. } => at(config).to_string(),
             Slot::Rate(at) => at(config).to_string(),
+            Slot::Redis(at) => at(config).as_ref().map_or_else(unset, ToString::to_string),
+            Slot::ClusterName(at) => at(config).name().to_owned(),
         }
     }
 
@@ -206,6 +216,7 @@ impl Key {
             | Slot::Identities(_)
             | Slot::Level(_)
             | Slot::Private(_)
+            | Slot::ClusterName(_)
             | Slot::Size { .. } => quoted(),
             Slot::Bool(_)
             | Slot::ApiKeys(_)
@@ -220,13 +231,14 @@ impl Key {
             | Slot::Path(_)
             | Slot::Patterns(_)
             | Slot::Secret(_)
+            | Slot::Redis(_)
             | Slot::Shards { .. } => None,
         }
     }
 
     /// Whether errors must not show what was written.
     pub fn is_secret(&self) -> bool {
-        matches!(self.slot, Slot::Secret(_) | Slot::Secrets(_) | Slot::ApiKeys(_))
+        matches!(self.slot, Slot::Secret(_) | Slot::Secrets(_) | Slot::ApiKeys(_) | Slot::Redis(_))
     }
 
     /// Whether it has the same value in both.
@@ -235,6 +247,7 @@ impl Key {
             Slot::Secret(at) => at(&mut one.clone()) == at(&mut other.clone()),
             Slot::Secrets(at) => at(&mut one.clone()) == at(&mut other.clone()),
             Slot::ApiKeys(at) => at(&mut one.clone()) == at(&mut other.clone()),
+            Slot::Redis(at) => at(&mut one.clone()) == at(&mut other.clone()),
             _ => self.shown(one) == self.shown(other),
         }
     }
@@ -267,6 +280,8 @@ impl Key {
             Slot::Patterns(at) => at(to).clone_from(at(from)),
             Slot::Secret(at) => at(to).clone_from(at(from)),
             Slot::Rate(at) => at(to).clone_from(at(from)),
+            Slot::Redis(at) => at(to).clone_from(at(from)),
+            Slot::ClusterName(at) => at(to).clone_from(at(from)),
             Slot::Duration { at, .. } => at(to).clone_from(at(from)),
             Slot::Shards { at, .. } => at(to).clone_from(at(from)),
             Slot::Size { at, .. } => at(to).clone_from(at(from)),
@@ -341,6 +356,11 @@ impl Key {
                 let rate = raw.whole().and_then(|rate| u32::try_from(rate).ok());
                 *at(config) = rate.filter(|rate| *rate <= RATE_MAX)?;
             }
+            Slot::Redis(at) => {
+                let text = raw.text()?;
+                *at(config) = if text.is_empty() { None } else { Some(RedisAddress::parse(text)?) };
+            }
+            Slot::ClusterName(at) => *at(config) = Keyspace::parse(raw.text()?)?,
             Slot::Count { at, min, max } => {
                 *at(config) = raw.whole().filter(|value| (*min..=*max).contains(value))?;
             }
@@ -467,7 +487,7 @@ const LIVE: [&str; 39] = [
 const TEXT_BYTES_MAX: usize = 512;
 
 /// All keys, section by section.
-pub static KEYS: [Key; 77] = [
+pub static KEYS: [Key; 80] = [
     Key {
         name: "server.listen",
         doc: "Where the server listens; port 0 takes a free one. An address that others can reach needs `auth.secret`.",
@@ -923,6 +943,25 @@ pub static KEYS: [Key; 77] = [
         doc: "Joins, syncs, locks and the like a second from one connection, 120 at once; 0 is no limit.",
         unset: "",
         slot: Slot::Rate(|c| &mut c.limits.rates.other),
+    },
+    Key {
+        name: "cluster.redis",
+        doc: "Where the Redis (7.0 or later) or Valkey (7.2 or later) is that several nodes share; who shares one is one \
+              cluster. May hold a password. How to set it up: docs/cluster.md.",
+        unset: "none: the node is alone",
+        slot: Slot::Redis(|c| &mut c.cluster.redis),
+    },
+    Key {
+        name: "cluster.name",
+        doc: "What keys and channels in that Redis begin with, so that several clusters can share one.",
+        unset: "",
+        slot: Slot::ClusterName(|c| &mut c.cluster.name),
+    },
+    Key {
+        name: "cluster.redis_ca",
+        doc: "File with certificates in PEM by which that Redis is trusted, in place of those of the system.",
+        unset: "none: those of the system",
+        slot: Slot::Path(|c| &mut c.cluster.redis_ca),
     },
     Key {
         name: "demo.enabled",

@@ -8,6 +8,7 @@ use crate::{
         rights::{Grants, Pattern, Rights},
         secret::Secret,
     },
+    cluster::redis::{address::RedisAddress, keyspace::Keyspace},
     log_ids::Identities,
     outgoing::{Reach, WebAddress},
     rate::RateLimits,
@@ -38,6 +39,8 @@ pub struct Config {
     pub webhooks: WebhookConfig,
     /// How much one client may ask for.
     pub limits: LimitsConfig,
+    /// What makes the node one of several.
+    pub cluster: ClusterConfig,
     /// The task board that comes with the server.
     pub demo: DemoConfig,
     /// What is logged, and how.
@@ -214,6 +217,17 @@ pub struct LimitsConfig {
     pub handshakes_per_address: usize,
     /// How often one connection may ask.
     pub rates: RateLimits,
+}
+
+/// What makes the node one of several.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClusterConfig {
+    /// Where the Redis of the cluster is; `None`: the node is alone.
+    pub redis: Option<RedisAddress>,
+    /// What the cluster is called in its Redis. Default [`Keyspace::DEFAULT`].
+    pub name: Keyspace,
+    /// File with the certificates that its Redis is trusted by; `None`: those of the system.
+    pub redis_ca: Option<PathBuf>,
 }
 
 /// The task board that comes with the server.

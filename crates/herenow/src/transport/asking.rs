@@ -1,6 +1,7 @@
 //! What a client asks for that shards decide: which shard, and what it must know first.
 use crate::{
-    shard::{Partition, ToShard},
+    partition::Partition,
+    shard::ToShard,
     transport::conversation::{Conversation, Inputs, Membership, Place, bits},
 };
 use herenow_core::{

@@ -4,10 +4,11 @@ use crate::{
     connection::Connection,
     heartbeat::refuse_with,
     intake::{Admitted, admit_with, room_entered},
+    partition::Partition,
     presence::Presence,
     rate::Rates,
     resume::Claimed,
-    shard::{Partition, ToShard},
+    shard::ToShard,
 };
 use herenow_core::{
     command::{Command, Ending, HomeNews, Interest, Patch},

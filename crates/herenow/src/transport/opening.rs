@@ -1,8 +1,9 @@
 //! How a connection begins: with a new session or an old one, and how its token is renewed while it lives.
 use crate::{
     auth::{rights::Rights, token::Identity},
+    partition::Partition,
     resume::{Claim, Claimed},
-    shard::{Partition, ToShard},
+    shard::ToShard,
     transport::conversation::{Contest, Conversation, Inputs, Membership, Place, bits, problem_of},
 };
 use herenow_core::{

@@ -4,7 +4,7 @@
 //! back after a restart), and who never was is not said to have left. So what a backend is told alternates for each user and
 //! room, whatever was dropped in between.
 use crate::{
-    shard::Partition,
+    partition::Partition,
     webhooks::{
         event::Event,
         kinds::{EventKind, EventKinds},

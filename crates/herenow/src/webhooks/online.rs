@@ -1,6 +1,6 @@
 //! The part of the ledger on who is online at all, in whatever rooms or none.
 use crate::{
-    shard::Partition,
+    partition::Partition,
     webhooks::{
         event::Event,
         kinds::EventKind,

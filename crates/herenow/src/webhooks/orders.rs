@@ -1,6 +1,6 @@
 //! What the thread is told, and what it says of itself.
 use crate::{
-    shard::Partition,
+    partition::Partition,
     webhooks::{
         ledger::Present,
         settings::Settings,

@@ -1,7 +1,7 @@
 //! The thread that writes news into the spool and has them sent.
 use crate::{
+    partition::Partition,
     presence::WeakPresence,
-    shard::Partition,
     webhooks::{
         delivery::{Verdict, backoff, deliver},
         ledger::{Full, Ledger, News as Change, Present, Taken},

@@ -1,0 +1,113 @@
+//! A node of a cluster: who it is, and all that carries for it. Without a configured store there is none of this.
+use crate::{
+    clock::Clock,
+    cluster::{
+        asks::{self, Asks},
+        courier::{Courier, CourierSetup},
+        redis::{keyspace::Keyspace, link::Route},
+        renewer::{self, RenewerSetup},
+        seat::ClusterSeat,
+        shards::Shards,
+        status::ClusterStatus,
+    },
+    heartbeat::Heartbeat,
+};
+use herenow_core::cluster::{door::NodeId, timing::Timing};
+use std::{io, sync::Arc};
+use tokio::sync::{Notify, mpsc, watch};
+
+/// What a node of a cluster is made from.
+#[derive(Clone, Debug)]
+pub struct ClusterSetup {
+    /// How to reach the store.
+    pub route: Route,
+    /// What keys are called there.
+    pub keys: Keyspace,
+    /// How long things take.
+    pub timing: Timing,
+}
+
+/// A node that has not begun to carry.
+#[derive(Debug)]
+pub struct Waiting {
+    setup: ClusterSetup,
+    seat: ClusterSeat,
+    asks: Asks,
+    status: Arc<ClusterStatus>,
+    leave: Arc<Notify>,
+}
+
+/// A node that carries.
+#[derive(Clone, Debug)]
+pub struct ClusterNode {
+    status: Arc<ClusterStatus>,
+    leave: Arc<Notify>,
+}
+
+impl Waiting {
+    /// A node of this name, which is new at each start.
+    pub fn new(setup: ClusterSetup, node: NodeId, clock: Clock) -> Self {
+        let status = Arc::new(ClusterStatus::new(node, setup.route.address.to_string(), clock));
+        let (sink, asks) = asks::channel(Arc::clone(&status));
+        let seat = ClusterSeat { node, timing: setup.timing.clone(), asks: sink };
+        Self { setup, seat, asks, status, leave: Arc::default() }
+    }
+
+    /// What its shards have to know.
+    pub const fn seat(&self) -> &ClusterSeat {
+        &self.seat
+    }
+
+    /// Begins to carry, on the runtime of the caller and a thread of its own.
+    ///
+    /// # Errors
+    /// Where the system gives no thread.
+    pub fn start(self, shards: Shards, heartbeat: &Arc<Heartbeat>, clock: Clock) -> io::Result<ClusterNode> {
+        let Self { setup: ClusterSetup { route, keys, timing }, seat, asks, status, leave } = self;
+        let (registry, heard) = mpsc::channel(REGISTRY_MAX);
+        let (up, is_up) = watch::channel(false);
+        let lost = Arc::<Notify>::default();
+        renewer::start(RenewerSetup {
+            route: route.clone(),
+            keys: keys.clone(),
+            node: seat.node,
+            timing,
+            clock,
+            shards: shards.clone(),
+            heartbeat: Arc::downgrade(heartbeat),
+            status: Arc::clone(&status),
+            heard,
+            up: is_up,
+            lost: Arc::clone(&lost),
+            leave: Arc::clone(&leave),
+        })?;
+        let courier = CourierSetup {
+            route,
+            keys,
+            node: seat.node,
+            shards,
+            asks,
+            status: Arc::clone(&status),
+            registry,
+            up,
+            lost,
+        };
+        tokio::spawn(Courier::new(courier).run());
+        Ok(ClusterNode { status, leave })
+    }
+}
+
+impl ClusterNode {
+    /// How it stands with its cluster.
+    pub fn status(&self) -> &ClusterStatus {
+        &self.status
+    }
+
+    /// Says to the others that this node is about to stop, so that they give its users their grace.
+    pub fn leave(&self) {
+        self.leave.notify_one();
+    }
+}
+
+/// What hubs have to say to the registry and is not taken yet.
+const REGISTRY_MAX: usize = 4096;

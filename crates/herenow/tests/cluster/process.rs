@@ -1,0 +1,237 @@
+//! Real nodes: the binary as processes of their own, and clients of theirs.
+use crate::server::{LIMIT, Redis};
+use herenow::auth::{
+    mint::{Signer, TokenRequest},
+    rights::{Pattern, Rights},
+    secret::Secret,
+};
+use herenow_client::{
+    client::{self, Client, Events},
+    frame::ServerFrame,
+    request::Join,
+    roster::{Change, Outcome, RoomState},
+};
+use herenow_core::id::UserId;
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+const SECRET: &str = "a secret that is only good for tests, 32 bytes";
+
+/// A node; killed where a test ends before it.
+pub struct Node {
+    child: Child,
+    address: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Node {
+    /// Starts one on a Redis.
+    pub fn start(redis: &Redis) -> Self {
+        Self::start_with(&format!("redis://127.0.0.1:{}", redis.port()))
+    }
+
+    pub fn start_with(address: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_herenow"));
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HERENOW_")) {
+            command.env_remove(name);
+        }
+        command.args(["--listen", "127.0.0.1:0", "--redis", address]).current_dir(folder.path());
+        command.env("HERENOW_SECRET", SECRET).env("HERENOW_LOG__LEVEL", "warn");
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = lines.find_map(|line| line.ok().filter(|line| line.contains("ws://")));
+        let line = line.expect("a node says where it listens");
+        let address = line.split("ws://").nth(1).unwrap().split('/').next().unwrap().to_owned();
+        // What it prints later must not stop it.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address, _folder: folder }
+    }
+
+    /// Starts some on a Redis and waits until each hears all.
+    pub async fn start_all(count: usize, redis: &Redis) -> Vec<Self> {
+        let nodes: Vec<_> = (0..count).map(|_| Self::start(redis)).collect();
+        for node in &nodes {
+            node.until(|ready| ready["status"] == "ready" && ready["cluster"]["nodes"].as_u64() >= Some(count as u64))
+                .await;
+        }
+        nodes
+    }
+
+    /// Opens a connection for a user.
+    pub async fn connect(&self, user: &str) -> (Client, Events) {
+        let url = format!("ws://{}/ws", self.address);
+        client::connect(&url).token(&token(user)).limit(LIMIT).open().await.unwrap()
+    }
+
+    /// Has a user come into a room and look around.
+    pub async fn watcher(&self, user: &str, room: &str) -> Watcher {
+        let (client, events) = self.connect(user).await;
+        Watcher::begin(client, events, room).await
+    }
+
+    /// What `/readyz` says.
+    pub async fn ready(&self) -> serde_json::Value {
+        serde_json::from_str(&self.get("/readyz").await).unwrap()
+    }
+
+    /// One of the numbers of `/metrics`, which an API key would be needed for: those that `/readyz` has not.
+    async fn get(&self, path: &str) -> String {
+        let mut stream = tokio::net::TcpStream::connect(&self.address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+
+    /// Waits until `/readyz` says something.
+    pub async fn until(&self, is_so: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+        let began = Instant::now();
+        loop {
+            let ready = self.ready().await;
+            if is_so(&ready) {
+                return ready;
+            }
+            assert!(began.elapsed() < LIMIT, "still {ready}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Ends it without a word.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Has it stand still, go on, or stop.
+    pub fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn token(user: &str) -> String {
+    Signer::new(&Secret::parse(SECRET).unwrap()).mint(&TokenRequest {
+        user: UserId::parse(user).unwrap(),
+        name: None,
+        avatar: None,
+        rooms: Some(vec![(Pattern::parse("*").unwrap(), Rights::DEFAULT)]),
+        now_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs(),
+        ttl: Duration::from_secs(3600),
+    })
+}
+
+/// Somebody in a room who writes down what they are told.
+pub struct Watcher {
+    client: Client,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    state: RoomState,
+    told: Vec<Told>,
+    broken: Vec<String>,
+}
+
+/// Something that a watcher was told.
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub at: Instant,
+    pub user: String,
+    pub joined: bool,
+    pub reason: String,
+}
+
+impl Watcher {
+    async fn begin(client: Client, mut events: Events, room: &str) -> Self {
+        let seen = Arc::new(Mutex::new(Seen { state: RoomState::new(room), ..Seen::default() }));
+        let join = Join { interest: Some("full".to_owned()), ..Join::default() };
+        let synced = client.join_as(room, &join).await.unwrap();
+        let frame = match synced {
+            client::Synced::Roster(roster) => ServerFrame::Roster(roster),
+            client::Synced::Diff(diff) => ServerFrame::Diff(diff),
+            other => panic!("{other:?}"),
+        };
+        seen.lock().unwrap().take(&frame);
+        let writes = Arc::clone(&seen);
+        tokio::spawn(async move {
+            while let Ok(frame) = events.next().await {
+                writes.lock().unwrap().take(&frame);
+            }
+        });
+        Self { client, seen }
+    }
+
+    /// Who is in the room as far as they know, by id.
+    pub fn users(&self) -> Vec<String> {
+        let mut users: Vec<_> = self.seen.lock().unwrap().state.user_ids().iter().map(ToString::to_string).collect();
+        users.sort();
+        users
+    }
+
+    /// Waits until they see just these users.
+    pub async fn until_sees(&self, users: &[String]) {
+        let began = Instant::now();
+        while self.users() != users {
+            assert!(began.elapsed() < 2 * LIMIT, "sees {:?}, not {users:?}; told {:?}", self.users(), self.told());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Everything that they were told.
+    pub fn told(&self) -> Vec<Told> {
+        self.seen.lock().unwrap().told.clone()
+    }
+
+    /// Fails where what they were told is not joined, left, joined, left ... for each user, or did not fit together.
+    pub fn check(&self) {
+        let seen = self.seen.lock().unwrap();
+        assert!(seen.broken.is_empty(), "{:?}", seen.broken);
+        let mut last = std::collections::BTreeMap::new();
+        for told in &seen.told {
+            let before = last.insert(&told.user, told.joined);
+            assert_ne!(before, Some(told.joined), "{} twice: {:?}", told.user, seen.told);
+        }
+    }
+
+    pub async fn leave(self) {
+        self.client.close(Some(1000)).await;
+    }
+}
+
+impl Seen {
+    fn take(&mut self, frame: &ServerFrame) {
+        let changes = match self.state.apply(frame) {
+            Outcome::Synced(changes) | Outcome::Changed(changes) => changes,
+            Outcome::Ignored | Outcome::Unchanged => Vec::new(),
+            other @ (Outcome::Gap { .. } | Outcome::Contradiction { .. } | Outcome::Removed) => {
+                self.broken.push(format!("{other:?}"));
+                Vec::new()
+            }
+        };
+        let at = Instant::now();
+        for change in changes {
+            match change {
+                Change::Joined(viewer) => {
+                    self.told.push(Told { at, user: viewer.user.id, joined: true, reason: String::new() });
+                }
+                Change::Left { id, reason } => self.told.push(Told { at, user: id, joined: false, reason }),
+                _ => {}
+            }
+        }
+    }
+}
