@@ -29,12 +29,13 @@ struct State<S> {
     stream: Option<S>,
 }
 
-impl<S> Handover<S> {
-    /// Nothing to hand over.
-    pub fn new() -> Self {
+impl<S> Default for Handover<S> {
+    fn default() -> Self {
         Self(Arc::new(Mutex::new(State { response: None, is_due: false, stream: None })))
     }
+}
 
+impl<S> Handover<S> {
     /// Wants a response to be written without hyper, which must not be told of it.
     pub fn want(&self, response: Response) {
         self.state().response = Some(Box::new(response));

@@ -187,7 +187,7 @@ mod tests {
             let mut wanted = b"9\r\ndata: 1\n\n\r\n4001\r\n".to_vec();
             wanted.extend_from_slice(&large);
             wanted.extend_from_slice(b"\r\n0\r\n\r\n");
-            assert!(body == wanted, "{} bytes at once", takes);
+            assert!(body == wanted, "{takes} bytes at once");
         }
     }
 

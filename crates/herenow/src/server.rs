@@ -132,7 +132,7 @@ impl Visit {
     /// handover.
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
         let Self { router, peer, cut, knock, mut stopped } = self;
-        let (cutting, knock, handover) = (cut.clone(), Mutex::new(Some(knock)), Handover::new());
+        let (cutting, knock, handover) = (cut.clone(), Mutex::new(Some(knock)), Handover::default());
         let lent = Lent::new(stream, handover.clone());
         let wanting = handover.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
