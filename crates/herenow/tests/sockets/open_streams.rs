@@ -32,7 +32,7 @@ impl Wire {
     }
 
     /// Reads to the end; what came, from the beginning.
-    async fn to_end(mut self) -> String {
+    async fn drain(mut self) -> String {
         timeout(LIMIT, self.tcp.read_to_string(&mut self.heard)).await.expect("it has to end").unwrap();
         self.heard
     }
@@ -62,7 +62,7 @@ async fn a_stream_comes_behind_what_was_asked_before_and_ends_its_connection() {
     assert!(chunk.starts_with("data: {") && chunk[..size].ends_with("}\n\n") && &chunk[size..] == "\r\n", "{body}");
 
     let stopped = tokio::spawn(server.stop());
-    let heard = wire.to_end().await;
+    let heard = wire.drain().await;
     assert!(heard.contains("\"type\":\"closed\"") && heard.ends_with("\r\n0\r\n\r\n"), "{heard}");
     stopped.await.unwrap();
 }
