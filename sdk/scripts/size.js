@@ -2,10 +2,12 @@
 // something is used for the first time are told, and do not count.
 
 import { existsSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
+const DEMO_BYTES_MAX = 60_000;
 const folder = fileURLToPath(new URL("../src/", import.meta.url));
 const core = 'import { connect, bindTyping, typingText } from "./index.js"; console.log(connect, bindTyping, typingText);';
 const entries = [
@@ -47,6 +49,13 @@ for (const { name, limit, source, needs } of entries) {
   failed ||= sum > limit;
   console.log(`${name.padEnd(12)} ${sum} of ${limit} bytes gzip: ${verdict}; when used: ${later.join(", ") || "nothing"}`);
 }
+// The demo has no build step: its files are what a browser gets, each by itself. All languages count.
+const demo = fileURLToPath(new URL("../../web/demo/", import.meta.url));
+const names = await readdir(demo);
+const sizes = await Promise.all(names.map(async (name) => gzipSync(await readFile(demo + name), { level: 9 }).length));
+const sum = sizes.reduce((one, other) => one + other, 0);
+failed ||= sum > DEMO_BYTES_MAX;
+console.log(`demo         ${sum} of ${DEMO_BYTES_MAX} bytes gzip, ${names.length} files: ${sum > DEMO_BYTES_MAX ? "TOO LARGE" : "ok"}`);
 process.exitCode = failed ? 1 : 0;
 
 /** The files that load with the first one. */

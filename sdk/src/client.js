@@ -1,7 +1,7 @@
 // What `connect` returns: one connection and the rooms that share it.
 
 import { createLink } from "./link.js";
-import { Emitter, observable, withMethods } from "./readable.js";
+import { Emitter, loaded, observable, withMethods } from "./readable.js";
 import { createRoom } from "./room.js";
 
 /** @import * as types from "./types.js" */
@@ -25,8 +25,6 @@ export function connect(options = {}) {
   let isLost = false;
   let lostTimer = 0;
 
-  const fail = (/** @type {import("./error.js").HerenowError} */ error) => client.emit("error", error);
-
   const link = createLink(address(options.url), options, {
     up(welcome) {
       clearTimeout(lostTimer);
@@ -46,9 +44,9 @@ export function connect(options = {}) {
     },
     heard: (frame) => rooms.get(frame.room)?.heard(frame),
     seen: (direction, { token, resume, send, ...frame }) => client.emit("frame", { direction, frame }),
-    failed: fail,
+    failed: (error) => client.emit("error", error),
     started(signal) {
-      const watch = () => import("./later.js").then(({ watchIdle }) => watchIdle(link, options, IDLE_WATCH_MS, signal)).catch(fail);
+      const watch = () => loaded(() => import("./later.js")).then(({ watchIdle }) => watchIdle(link, options, IDLE_WATCH_MS, signal));
       // Later: nothing of it is needed before.
       if (globalThis.document) setTimeout(watch, IDLE_WATCH_MS);
     },
@@ -68,9 +66,9 @@ export function connect(options = {}) {
     },
     watch(userIds) {
       const dots = observable(/** @type {ReadonlyMap<string, types.Dot>} */ (new Map()));
-      watches ??= import("./extras.js").then(({ Watches }) => new Watches(link, client));
+      watches ??= loaded(() => import("./extras.js")).then(({ Watches }) => new Watches(link, client));
       const opened = watches.then((all) => all.open(dots, userIds));
-      return withMethods(dots, opened, fail, ["add", "remove", "close"]);
+      return withMethods(dots, opened, ["add", "remove", "close"]);
     },
     reconnect,
     close() {

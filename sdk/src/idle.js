@@ -35,8 +35,10 @@ export function watchIdle(link, { idleAfterMs: afterMs = 60_000 }, sinceMs, sign
   };
   // By itself, because what two files use would make a third.
   for (const type of SIGNS.split(" ")) addEventListener(type, sign, { signal, passive: true, capture: true });
-  // A new connection is taken to be active.
-  const online = (/** @type {{ name: string }} */ { name }) => name === "online" && isIdle && say();
+  // A new session is taken to be active; one that goes on is what it was, perhaps before this page was loaded.
+  const online = (/** @type {import("./types.js").ConnectionState} */ state) => {
+    if (state.name === "online" && (isIdle || state.resumed)) say();
+  };
   link.state.subscribe(online, { signal });
   signal.addEventListener("abort", () => clearTimeout(timer));
   wait(sinceMs);

@@ -4,7 +4,7 @@ import { retryDelay } from "./backoff.js";
 import { isLocal, subject, tokenSource } from "./credentials.js";
 import { listen } from "./dom.js";
 import { HerenowError } from "./error.js";
-import { observable } from "./readable.js";
+import { loaded, observable } from "./readable.js";
 import { swapStored } from "./store.js";
 import { openSocket } from "./transports/ws.js";
 
@@ -80,7 +80,7 @@ export function createLink(base, options, owner) {
 
   const asError = (/** @type {unknown} */ thrown) => (thrown instanceof HerenowError ? thrown : error("auth.unavailable", `no token: ${thrown}`));
 
-  const offline = () => error("connection.offline", "not connected");
+  const offline = () => error("connection.offline", "offline");
 
   /** Without a network there is no use in trying, unless the server is on this machine. */
   const isCutOff = () => globalThis.navigator?.onLine === false && !isLocal(base);
@@ -172,7 +172,7 @@ export function createLink(base, options, owner) {
       failures = excused = 0;
       cause = undefined;
       const keep = { ...tokens, welcome: frame, ask, later, isOver, asError, failed: owner.failed };
-      if (tokens.renewable) import("./later.js").then(({ keepToken }) => keepToken(keep)).catch(owner.failed);
+      if (tokens.renewable) loaded(() => import("./later.js")).then(({ keepToken }) => keepToken(keep));
     }, STABLE_MS);
     state.set({ name: "online", transport: ways[way], resumed: frame.resumed, draining: false });
     owner.up(frame);

@@ -7,6 +7,8 @@ import { onAbort } from "./dom.js";
  * @typedef {import("./types.js").Readable<T> & { set(value: T): void }} Value
  */
 
+const LOAD_AGAIN_MS = 5_000;
+
 /**
  * A value that can be watched.
  * @template T
@@ -49,15 +51,21 @@ export function observable(now) {
 }
 
 /**
+ * Loads a part of the SDK; where that fails, again after a while.
+ * @template T
+ * @param {() => Promise<T>} load
+ * @returns {Promise<T>}
+ */
+export const loaded = (load) => load().catch(() => new Promise((again) => setTimeout(() => again(loaded(load)), LOAD_AGAIN_MS)));
+
+/**
  * Gives a value methods of something that is still being loaded. What they return can be called to undo it.
  * @param {Value<any>} value
  * @param {Promise<any>} loading
- * @param {(error: any) => void} failed
  * @param {string[]} methods
  * @returns {any}
  */
-export function withMethods(value, loading, failed, methods) {
-  loading.catch(failed);
+export function withMethods(value, loading, methods) {
   for (const method of methods) {
     /** @type {any} */ (value)[method] = (/** @type {any[]} */ ...given) => {
       const done = loading.then((loaded) => loaded[method](...given));

@@ -2,7 +2,7 @@
 
 import { onAbort } from "./dom.js";
 import { ownState } from "./own-state.js";
-import { Emitter, observable, withMethods } from "./readable.js";
+import { Emitter, loaded, observable, withMethods } from "./readable.js";
 import { apply, cutOff, isSame, unknown } from "./roster.js";
 import { createTyping } from "./typing.js";
 
@@ -280,8 +280,8 @@ export function createRoom(id, { state: _state, signal: _signal, ...how }, { lin
       }
       const cursors = observable(/** @type {readonly types.Cursor[]} */ ([]));
       const say = (/** @type {object} */ point) => send({ type: "cursor", ...point });
-      const opened = import("./extras.js").then(({ openCursors }) => openCursors({ client, room, cursors, say }, element, options));
-      return withMethods(cursors, opened, fail, ["render", "stop"]);
+      const opened = loaded(() => import("./extras.js")).then(({ openCursors }) => openCursors({ client, room, cursors, say }, element, options));
+      return withMethods(cursors, opened, ["render", "stop"]);
     },
     async lock(name, options) {
       return (await import("./extras.js")).takeLock(ask, locks, name, options);

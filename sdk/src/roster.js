@@ -120,16 +120,15 @@ function takeRoster(roster, frame, keeps) {
 
 /** @type {(roster: Roster, frame: Frame) => Applied | undefined} */
 function takeDiff(roster, frame) {
-  const { v, from, count, joined = [], left = [], updated = [] } = frame;
-  const have = roster.version;
+  const { from, v, count, gear = "live", joined = [], left = [], updated = [] } = frame;
   const isAnswer = frame.typing || frame.locks;
-  const isKnown = isSame(have, v);
-  if (isLater(have, v) || (isKnown && !isAnswer)) return done(roster);
+  const isKnown = isSame(roster.version, v);
+  if (isLater(roster.version, v) || (isKnown && !isAnswer)) return done(roster);
   let next = roster;
   /** @type {Change[]} */
   const changes = [];
   if (!isKnown) {
-    if (!isSame(have, [v[0], from])) return;
+    if (!isSame(roster.version, [v[0], from])) return;
     const viewers = new Map(roster.viewers);
     let { typing, sessions } = roster;
     for (const { id, reason } of left) {
@@ -148,7 +147,7 @@ function takeDiff(roster, frame) {
       viewers.set(id, viewer);
       noteChange(changes, before, viewer);
     }
-    next = { ...roster, version: v, viewers: inOrder([...viewers.values()]), count, typing, sessions };
+    next = { ...roster, version: v, viewers: joined[0] ? inOrder([...viewers.values()]) : viewers, count, gear, typing, sessions };
   }
   return isAnswer ? whole(next, frame, changes) : { roster: next, changes };
 }

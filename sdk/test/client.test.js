@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { connect } from "../src/client.js";
+import { loaded } from "../src/readable.js";
 import { accept, closeAll, ids, inRoom, online } from "./clients.js";
 import { browser, diff, pass, roster, settle, Socket, user, viewer, welcome } from "./world.js";
 
@@ -296,4 +297,35 @@ test("frames can be looked at, without their secrets", async () => {
   assert.deepEqual(frames.map(([direction, { type }]) => [direction, type]), [["in", "welcome"], ["out", "join"]]);
   assert.ok(!/secret|a1\.first/.test(JSON.stringify(frames)));
   client.close();
+});
+
+test("what only a cluster says is told: a viewer whose node died, a lock that cannot be had for now", async () => {
+  const { room, told } = await inRoom(await online());
+  told.length = 0;
+  Socket.last.say(diff(5, 6, { left: [{ id: "b", reason: "node_lost" }] }));
+  assert.deepEqual(told, [["leave", "b", "node_lost"]]);
+  const locked = room.lock("card-1");
+  // What locks need is loaded with the first of them.
+  while (!Socket.last.count("lock")) await settle();
+  Socket.last.answer("lock", { type: "error", code: "lock.unavailable", message: "no lock for now", hint: "try again", room: "r", retry_after_ms: 900 });
+  await assert.rejects(locked, { code: "lock.unavailable", hint: "try again", room: "r", retryable: true, retryAfterMs: 900 });
+  assert.equal(told.length, 1, "who asked is told, and nobody else");
+  const again = room.lock("card-1");
+  await settle();
+  Socket.last.answer("lock", { type: "ack", held: true, fence: 7 });
+  assert.equal((await again).fence, 7);
+});
+
+test("a part that could not be loaded is loaded again, and does then what it was asked for", async () => {
+  let tries = 0;
+  const part = loaded(() => (++tries < 3 ? Promise.reject(new TypeError("no network")) : Promise.resolve({ part: tries })));
+  await settle();
+  assert.equal(tries, 1);
+  await pass(4_950);
+  assert.equal(tries, 1, "not at once");
+  await pass(5_100);
+  await settle();
+  assert.deepEqual(await part, { part: 3 });
+  await pass(60_000);
+  assert.equal(tries, 3);
 });

@@ -90,3 +90,15 @@ test("a session is idle after a minute without a sign of the person, and after t
   world.hide(false);
   assert.deepEqual(statuses(), ["idle", "active"]);
 });
+
+test("a page that was loaded anew, and whose session goes on, says that the person is there", async () => {
+  await online({ idleAfterMs: 60_000 }, { resumed: true });
+  const statuses = () => Socket.last.sent.filter(({ type }) => type === "status").map(({ status }) => status);
+  await pass(10_500);
+  assert.deepEqual(statuses(), ["active"], "the page before may have been idle");
+  Socket.last.drop();
+  await pass(60);
+  await accept();
+  await pass(10_500);
+  assert.deepEqual(statuses(), [], "a new session is active anyway");
+});

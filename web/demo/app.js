@@ -2,6 +2,7 @@
 
 import "./net.js";
 import { connect } from "/sdk.js";
+import { BoardName } from "./board-name.js";
 import { BoardView } from "./board-view.js";
 import { drawPointers } from "./cursors.js";
 import { Feed } from "./feed.js";
@@ -13,11 +14,11 @@ import { openPanels } from "./panels.js";
 import { addressOf, identityFrom, setting } from "./person.js";
 import { boardFrom, changed, emptyBoard, taskOf } from "./tasks.js";
 import { speak, t } from "./text.js";
-import { Updates } from "./updates.js";
+import { change, Updates } from "./updates.js";
 import { openUse } from "./use.js";
 import { Wire } from "./wire.js";
 
-const KINDS = { task_created: "created", task_updated: "renamed", task_moved: "moved", task_deleted: "deleted" };
+const KINDS = { task_created: "created", task_updated: "edited", task_moved: "moved", task_deleted: "deleted", board_updated: "boardRenamed", board_reset: "boardReset" };
 
 const me = identityFrom(location.hash);
 const asked = new URLSearchParams(location.search);
@@ -27,7 +28,7 @@ const transport = asked.get("transport");
 const client = connect({ user: { id: me.id, name: me.name }, ...(transport && { transports: [transport] }) });
 new Wire(client);
 // A page that was loaded again goes on with its session, but not with what was half written.
-const room = client.room(me.board, { state: { focus: null, editing: null, draft: null } });
+const room = client.room(me.board, { state: { focus: null, editing: null, draft: null, draftText: null } });
 const updates = new Updates({ board: me.board, pollOnly: asked.get("updates") === "poll" });
 const menu = new Menu(document.getElementById("menu"));
 const feed = new Feed();
@@ -37,12 +38,14 @@ const view = new BoardView(columns, {
   menu,
   userId: me.id,
   say: (sentence) => { document.getElementById("say").textContent = sentence; },
-  done(event) {
-    // The server does not know who asked, so whoever did says so.
-    room.send("did", { kind: KINDS[event.type], task: event.task?.id ?? event.taskId }, { echo: true }).catch(() => {});
-    apply(event);
-  },
+  done,
 });
+const ownAddress = `/boards/${encodeURIComponent(me.board)}`;
+const boardName = new BoardName(document.getElementById("board-name"), {
+  room,
+  rename: async (name) => done({ type: "board_updated", ...(await change("PATCH", ownAddress, { name })) }),
+});
+const reset = async () => done({ type: "board_reset", ...(await change("POST", `${ownAddress}/reset`, {})) });
 let board = emptyBoard;
 
 new Faces(room);
@@ -50,7 +53,7 @@ new TypingLine(room);
 new Badge(client, room);
 room.ready.then(() => new Alone(room, (id) => addressOf({ id, board: me.board })), () => {});
 openPanels();
-openLab(document.getElementById("panel-lab"), { client, board: me.board, address: addressOf(me) });
+openLab(document.getElementById("panel-lab"), { client, board: me.board, address: addressOf(me), reset });
 openUse(document.getElementById("panel-use"), me.board);
 
 room.on("join", ({ viewer }) => feed.person("joined", viewer.user.name));
@@ -58,15 +61,13 @@ room.on("leave", ({ viewer }) => feed.person("left", viewer.user.name));
 room.onMessage("did", ({ kind, task }, from) => from && feed.doer(kind, task, from.name));
 
 updates.addEventListener("board", ({ detail }) => {
-  board = boardFrom(detail);
-  document.getElementById("board-name").textContent = board.name;
-  document.title = `${board.name} · ${me.name}`;
-  view.show(board);
+  show(boardFrom(detail));
 });
 updates.addEventListener("event", ({ detail: event }) => {
-  const id = event.task?.id ?? event.taskId;
+  const id = subjectOf(event);
   const before = taskOf(board, id);
   apply(event);
+  if (event.board) return feed.task(KINDS[event.type], id, { title: event.board.name });
   const found = taskOf(board, id) ?? before;
   if (found) feed.task(KINDS[event.type], id, { title: found.task.title, list: found.list.name });
 });
@@ -76,9 +77,26 @@ updates.addEventListener("transport", () => {
   line.textContent = t(`updates.${updates.transport}`);
 });
 
+/** What an event is about: a task by its id, or the board. */
+function subjectOf({ task, taskId }) {
+  return task?.id ?? taskId ?? "board";
+}
+
+/** This page has changed something. The server does not know who asked, so whoever did says so. */
+function done(event) {
+  room.send("did", { kind: KINDS[event.type], task: subjectOf(event) }, { echo: true }).catch(() => {});
+  apply(event);
+}
+
 function apply(event) {
-  board = changed(board, event);
-  view.show(board, event.task?.id);
+  show(changed(board, event), event.task?.id);
+}
+
+function show(next, fresh) {
+  board = next;
+  boardName.show(board.name);
+  document.title = `${board.name} · ${me.name}`;
+  view.show(board, fresh);
 }
 
 // What somebody chose for this page.

@@ -10,6 +10,14 @@ import { changed, taskOf } from "./tasks.js";
 import { t } from "./text.js";
 import { change } from "./updates.js";
 
+/** How many others a card can be given to by its menu. */
+const ASSIGNABLE_MAX = 5;
+
+/** What somebody is writing. A state is whatever its sender likes. */
+function draftOf({ draft, draftText }) {
+  return typeof draft === "string" ? { title: draft, text: typeof draftText === "string" ? draftText : "" } : null;
+}
+
 /** The columns with their cards. */
 export class BoardView {
   #root;
@@ -100,24 +108,33 @@ export class BoardView {
   #cardActs() {
     return {
       room: this.#acts.room,
-      rename: async (id, title) => {
-        const { task } = await change("PATCH", `/tasks/${encodeURIComponent(id)}`, { title });
-        this.#acts.done({ type: "task_updated", task });
-      },
+      update: (id, patch) => this.#update(id, patch),
       lift: (card) => this.#pickUp(card),
       left: (card) => card.element.classList.contains("lifted") && this.#drop(false),
       menu: (card, button) => this.#openMenu(card, button),
     };
   }
 
+  async #update(id, patch) {
+    const { task } = await change("PATCH", `/tasks/${encodeURIComponent(id)}`, patch);
+    this.#acts.done({ type: "task_updated", task });
+  }
+
   #openMenu(card, button) {
     const { list, index, task } = taskOf(this.#board, card.id);
-    const items = [{ label: t("rename"), act: () => card.edit() }];
+    const items = [{ label: t("edit"), act: () => card.edit() }];
     for (const other of this.#board.lists.filter((other) => other.id !== list.id)) {
       items.push({ label: t("moveTo", { list: other.name }), act: () => this.#move(task.id, other.id, other.tasks.length) });
     }
     if (index > 0) items.push({ label: t("up"), act: () => this.#move(task.id, list.id, index - 1) });
     if (index < list.tasks.length - 1) items.push({ label: t("down"), act: () => this.#move(task.id, list.id, index + 1) });
+    const assign = (id) => () => this.#update(card.id, { assigneeId: id }).catch((error) => card.complain(error));
+    const { userId, room } = this.#acts;
+    const others = room.others.get().map(({ user }) => user).filter(({ id }) => id !== task.assigneeId).slice(0, ASSIGNABLE_MAX);
+    items.push(null);
+    if (task.assigneeId !== userId) items.push({ label: t("assignMe"), act: assign(userId) });
+    for (const { id, name } of others) items.push({ label: t("assignTo", { name }), act: assign(id) });
+    if (task.assigneeId) items.push({ label: t("unassign"), act: assign("") });
     items.push(null, { label: t("delete"), danger: true, act: () => this.#delete(card) });
     this.#acts.menu.open(button, items);
   }
@@ -209,13 +226,13 @@ export class BoardView {
     for (const { user, typing, state } of room.others.get()) {
       for (const target of typing) of(target).typists.push(user);
       if (state.focus) of(state.focus).watchers.push(user);
-      if (state.editing) of(state.editing).drafts.set(user.id, state.draft);
+      if (state.editing) of(state.editing).drafts.set(user.id, draftOf(state));
     }
     for (const [id, card] of this.#cards) {
       const { typists, watchers, drafts } = of(id);
       const holder = locks.get(`edit:${id}`);
       const draft = drafts.get(holder?.user?.id);
-      card.showPeople({ holder: holder?.user && holder, typists, watchers, draft: typeof draft === "string" ? draft : null });
+      card.showPeople({ holder: holder?.user && holder, typists, watchers, draft: draft ?? null });
     }
     for (const [id, column] of this.#columns) {
       const { typists } = of(id);

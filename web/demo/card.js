@@ -1,4 +1,4 @@
-// One task: its title, which can be edited in place by one person at a time, and its menu.
+// One task: its title and description, which can be edited in place by one person at a time, and its menu.
 
 import { bindTyping } from "/sdk.js";
 import { button, make, onLeft, setChip } from "./dom.js";
@@ -7,6 +7,9 @@ import { sentenceOf } from "./header.js";
 import { t } from "./text.js";
 
 const TITLE_CHARS_MAX = 200;
+const TEXT_CHARS_MAX = 2_000;
+/** How much of a description is shown while it is written: a state has a limit, and the rest is seen once it is saved. */
+const DRAFT_CHARS_MAX = 600;
 /** How long somebody must not have typed until another may take over. */
 const TAKE_OVER_MS = 30_000;
 const DOTS_MAX = 3;
@@ -28,7 +31,9 @@ export class Card {
   #notice = make("p", { className: "watch", role: "status", hidden: true, dataset: { testid: "watch" } });
   #takeOver = button("link", t("takeOver"), () => this.#take());
   #error = make("p", { className: "error", role: "alert", hidden: true });
+  /** The title being edited, and beside it the description. */
   #field = null;
+  #text = null;
   #lock = null;
   #holder = null;
   #waiting = null;
@@ -41,7 +46,7 @@ export class Card {
 
   /**
    * @param {string} id of the task
-   * @param {{ room: import("@herenow/client").Room, rename(id: string, title: string): Promise<void>,
+   * @param {{ room: import("@herenow/client").Room, update(id: string, patch: { title?: string, description?: string }): Promise<void>,
    *   lift(card: Card): void, left(card: Card): void, menu(card: Card, button: HTMLElement): void }} acts
    */
   constructor(id, acts) {
@@ -75,22 +80,14 @@ export class Card {
   show(task) {
     this.#task = task;
     this.#menuButton.setAttribute("aria-label", t("moreFor", { title: task.title }));
-    this.#description.textContent = task.description ?? "";
-    this.#description.hidden = !task.description;
-    this.#drawTitle();
-    const { assigneeId: id } = task;
-    if (this.#assignee.dataset.user === (id ?? undefined)) return;
-    if (!id) return void (delete this.#assignee.dataset.user, this.#assignee.replaceChildren());
-    this.#assignee.dataset.user = id;
-    const name = capitalized(id);
-    this.#assignee.title = t("assigned", { name });
-    this.#assignee.replaceChildren(avatar({ id, name }, "tiny"), make("bdi", {}, name));
+    this.#drawTexts();
+    this.#drawAssignee();
   }
 
   /**
    * Shows who is at this card.
    * @param {{ holder?: import("@herenow/client").LockHolder, typists: readonly import("@herenow/client").User[],
-   *   draft: string | null, watchers: readonly import("@herenow/client").User[] }} people
+   *   draft: { title: string, text: string } | null, watchers: readonly import("@herenow/client").User[] }} people
    */
   showPeople({ holder, typists, draft, watchers }) {
     this.#holder = holder && !holder.mine ? holder : null;
@@ -99,9 +96,11 @@ export class Card {
     const editors = this.#holder && !isSelf ? [this.#holder.user] : this.#field ? [] : typists;
     setChip(this.element, editors, sentenceOf("editing", editors), typists.length > 0);
     this.element.classList.toggle("held", Boolean(this.#holder));
-    if (draft !== this.#draft || typists.length > 0) this.#movedAt = performance.now();
+    const isOther = draft?.title !== this.#draft?.title || draft?.text !== this.#draft?.text;
+    if (isOther || typists.length > 0) this.#movedAt = performance.now();
     this.#draft = this.#holder ? draft : null;
-    this.#drawTitle();
+    this.#drawTexts();
+    this.#drawAssignee();
     const seen = watchers.filter(({ id }) => id !== this.#holder?.user.id).slice(0, DOTS_MAX);
     const key = seen.map(({ id }) => id).join();
     if (this.#watchers.dataset.who !== key) {
@@ -119,12 +118,12 @@ export class Card {
     if (!this.#notice.hidden) this.#drawNotice();
   }
 
-  /** Lets the title be edited in place; where somebody else is at it, says so. */
+  /** Lets title and description be edited in place; where somebody else is at it, says so. */
   edit() {
     if (this.#field) return;
     this.#isRefused = false;
     if (this.#holder) return this.#watch();
-    this.#open(this.#task.title);
+    this.#open({ title: this.#task.title, text: this.#task.description ?? "" });
     this.#acquire();
   }
 
@@ -155,8 +154,26 @@ export class Card {
     this.element.remove();
   }
 
-  #drawTitle() {
-    if (this.#task) this.#title.textContent = this.#draft ?? this.#task.title;
+  #drawTexts() {
+    if (!this.#task) return;
+    const { title, text } = this.#draft ?? { title: this.#task.title, text: this.#task.description ?? "" };
+    this.#title.textContent = title;
+    this.#description.textContent = text;
+    this.#description.hidden = text === "" || this.#field !== null;
+  }
+
+  #drawAssignee() {
+    const id = this.#task?.assigneeId;
+    if (!id) return void (delete this.#assignee.dataset.user, this.#assignee.replaceChildren());
+    // Who has not been here yet is known by the id only.
+    const here = this.#acts.room.viewers.get().find(({ user }) => user.id === id)?.user;
+    if (!here && this.#assignee.dataset.user === id) return;
+    const user = here ?? { id, name: capitalized(id) };
+    const sentence = t("assigned", { name: user.name });
+    if (this.#assignee.dataset.user === id && this.#assignee.title === sentence) return;
+    this.#assignee.dataset.user = id;
+    this.#assignee.title = sentence;
+    this.#assignee.replaceChildren(avatar(user, "tiny"), make("bdi", {}, user.name));
   }
 
   async #acquire() {
@@ -195,46 +212,55 @@ export class Card {
     this.#acts.room.lock(lockOf(this.id)).then((lock) => lock?.release(), () => {});
   }
 
-  #open(title) {
+  /** @param {{ title: string, text: string }} start */
+  #open({ title, text }) {
     const field = make("textarea", { className: "card-edit", rows: 1, maxLength: TITLE_CHARS_MAX, value: title, dataset: { testid: "card-edit" } });
-    this.#field = field;
+    const more = make("textarea", { className: "card-edit card-text-edit", rows: 1, maxLength: TEXT_CHARS_MAX, value: text, placeholder: t("description"), dataset: { testid: "card-text-edit" } });
+    const editor = make("div", { className: "editor" }, field, more);
+    [this.#field, this.#text] = [field, more];
     field.setAttribute("aria-label", t("titleOf", { title: this.#task.title }));
-    this.#title.hidden = true;
-    this.#title.after(field);
+    more.setAttribute("aria-label", t("textOf", { title: this.#task.title }));
+    this.#title.hidden = this.#description.hidden = true;
+    this.#title.after(editor);
     this.element.draggable = false;
     this.element.classList.add("editing");
     this.#complain("");
     this.#movedAt = performance.now();
     const { room } = this.#acts;
-    bindTyping(field, room, { target: this.id });
-    room.set({ editing: this.id, draft: title });
-    field.addEventListener("input", () => {
-      this.#movedAt = performance.now();
-      fit(field);
-      room.set({ draft: field.value });
-    });
-    field.addEventListener("keydown", (event) => {
+    const draft = () => room.set({ editing: this.id, draft: field.value, draftText: more.value.slice(0, DRAFT_CHARS_MAX) });
+    for (const one of [field, more]) {
+      bindTyping(one, room, { target: this.id });
+      one.addEventListener("input", () => {
+        this.#movedAt = performance.now();
+        fit(one);
+        draft();
+      });
+    }
+    draft();
+    editor.addEventListener("keydown", (event) => {
       event.stopPropagation();
       if (event.isComposing) return;
       if (event.key === "Escape") this.#close(true);
-      if (event.key !== "Enter") return;
+      // In the description a line may end; the title is one.
+      if (event.key !== "Enter" || (event.target === more && !event.ctrlKey && !event.metaKey)) return;
       event.preventDefault();
       this.#save(true);
     });
-    onLeft(field, () => this.#field === field && this.#save(false));
+    onLeft(editor, () => this.#field === field && this.#save(false));
     field.focus();
     field.select();
-    fit(field);
+    for (const one of [field, more]) fit(one);
   }
 
   #close(refocus) {
-    const field = this.#field;
-    this.#field = null;
+    const editor = this.#field.parentElement;
+    this.#field = this.#text = null;
     this.#lock?.release();
     this.#lock = null;
-    this.#acts.room.set({ editing: null, draft: null });
-    field.remove();
+    this.#acts.room.set({ editing: null, draft: null, draftText: null });
+    editor.remove();
     this.#title.hidden = false;
+    this.#drawTexts();
     this.element.draggable = true;
     this.element.classList.remove("editing");
     if (refocus) this.#title.focus();
@@ -242,15 +268,21 @@ export class Card {
 
   async #save(refocus) {
     if (!this.#field) return;
-    const title = this.#field.value.trim();
+    const [title, description] = [this.#field.value.trim(), this.#text.value.trim()];
     this.#close(refocus);
-    if (title === "" || title === this.#task.title) return;
-    // Shown at once; if it is refused, the old title comes back.
-    this.#title.textContent = title;
+    const patch = {
+      ...(title !== "" && title !== this.#task.title && { title }),
+      ...(description !== (this.#task.description ?? "") && { description }),
+    };
+    if (Object.keys(patch).length === 0) return;
+    // Shown at once; if it is refused, the old texts come back.
+    this.#title.textContent = title || this.#task.title;
+    this.#description.textContent = description;
+    this.#description.hidden = description === "";
     try {
-      await this.#acts.rename(this.id, title);
+      await this.#acts.update(this.id, patch);
     } catch (error) {
-      this.#drawTitle();
+      this.#drawTexts();
       this.complain(error);
     }
   }
@@ -289,7 +321,7 @@ export class Card {
       const lock = await room.lock(lockOf(this.id), { wait: true, signal: AbortSignal.any([this.#waiting.signal, AbortSignal.timeout(5_000)]) });
       this.#notice.hidden = true;
       // What they had written comes as a task in a moment; it is known already.
-      this.#open(written ?? this.#task.title);
+      this.#open(written ?? { title: this.#task.title, text: this.#task.description ?? "" });
       this.#keep(lock);
     } catch {
       // They are back at it, or gone for good; either way the card says who has it.

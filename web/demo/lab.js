@@ -12,9 +12,9 @@ const GOODBYE_MS = 2_000;
 /**
  * Fills the lab.
  * @param {HTMLElement} place
- * @param {{ client: import("@herenow/client").Client, address: string, board: string }} page
+ * @param {{ client: import("@herenow/client").Client, address: string, board: string, reset(): Promise<void> }} page
  */
-export function openLab(place, { client, address, board }) {
+export function openLab(place, { client, address, board, reset }) {
   place.append(make("p", { className: "soft" }, t("labIntro")));
   const experiment = (name, act) => {
     const row = { button: button("small", "", () => act(row)), hint: make("p", { className: "soft" }) };
@@ -65,6 +65,10 @@ export function openLab(place, { client, address, board }) {
     leaving.contentWindow.dispatchEvent(new Event("dismiss"));
     // Taken away at once, they could not say it any more.
     setTimeout(() => leaving.remove(), GOODBYE_MS);
+  });
+  experiment("reset", (row) => {
+    row.become("reset");
+    reset().catch((error) => { row.hint.textContent = error.message; });
   });
 
   const asked = new URLSearchParams(location.search);

@@ -21,6 +21,8 @@ export function changed(board, event) {
     }
     case "task_deleted":
       return removed(board, event.taskId);
+    case "board_updated":
+      return { ...board, name: event.board.name };
     default:
       return board;
   }

@@ -5,7 +5,7 @@
 
 import { retryDelay } from "./retry.js";
 
-const KINDS = ["task_created", "task_updated", "task_moved", "task_deleted"];
+const KINDS = ["task_created", "task_updated", "task_moved", "task_deleted", "board_updated", "board_reset"];
 const GREETING_MS_MAX = 5_000;
 const STREAM_FAILURES_MAX = 3;
 const POLL_MS_MAX = 45_000;
@@ -127,6 +127,7 @@ export class Updates extends EventTarget {
     if (id <= this.#seen) return;
     this.#seen = id;
     this.dispatchEvent(new CustomEvent("event", { detail: event }));
+    if (event.type === "board_reset") this.#readUntilDone();
   }
 
   #use(transport) {

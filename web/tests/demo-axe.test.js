@@ -53,7 +53,7 @@ for (const colorScheme of ["light", "dark"]) {
     await look(alice, "alone");
     const bob = await people.board("bob");
     await see(alice, "alice", "bob");
-    for (const name of ["carol", "dave", "erin", "frank"]) await people.board(name);
+    for (const name of ["carol", "dave", "erin", "frank"]) await badge(await people.board(name), "live").waitFor();
     await startRenaming(bob, "Write the announcement");
     await bob.getByTestId("card-edit").pressSequentially("x");
     await alice.getByTestId("chip").waitFor();
@@ -61,6 +61,12 @@ for (const colorScheme of ["light", "dark"]) {
     await alice.getByTestId("watch").and(alice.locator(":visible")).waitFor();
     await look(alice, "watching");
     await look(bob, "editing");
+    await alice.getByTestId("board-name").getByRole("button").click();
+    await bob.getByTestId("board-name").getByTestId("chip").waitFor();
+    await look(alice, "naming the board");
+    await look(bob, "somebody names the board");
+    await alice.keyboard.press("Escape");
+    await alice.getByTestId("board-name").getByRole("button").waitFor();
     await composer(alice, "list-todo").focus();
     await look(alice, "writing a task");
     for (const tab of ["wire", "lab", "use"]) {

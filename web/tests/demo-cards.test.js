@@ -176,7 +176,7 @@ test("with the keyboard a card is edited, lifted, moved, put back and dropped", 
 
   await alice.keyboard.press("Tab");
   await alice.keyboard.press("Enter");
-  await alice.getByRole("menuitem", { name: "Rename" }).waitFor();
+  await alice.getByRole("menuitem", { name: "Edit" }).waitFor();
   await alice.keyboard.press("ArrowDown");
   await alice.keyboard.press("Enter");
   await at(bob, "list-progress").waitFor();

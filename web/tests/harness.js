@@ -20,14 +20,15 @@ export class Server {
   lines = [];
   #process;
 
-  /** Starts one on any port, or on the one given; with a secret in production mode. */
-  static async start(port = 0, { secret } = {}) {
+  /** Starts one on any port, or on the one given; with a secret in production mode, and with these variables. */
+  static async start(port = 0, { secret, settings = {} } = {}) {
     const server = new Server();
     const binary = process.env.HERENOW_BIN;
     if (!binary) throw new Error("HERENOW_BIN has to name the herenow binary");
     // The server takes variables of this prefix for settings, and refuses those it does not know.
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("HERENOW_")));
     if (secret) env.HERENOW_SECRET = secret;
+    Object.assign(env, settings);
     server.#process = spawn(binary, ["--listen", `127.0.0.1:${port}`], { env, stdio: ["ignore", "pipe", "pipe"] });
     server.origin = await new Promise((found, failed) => {
       server.#process.once("error", failed);

@@ -59,12 +59,3 @@ export async function cable(port) {
     }),
   };
 }
-
-/** Answers for what the server hands out as the SDK: `sdk.js` and what it loads. For pages that ask the server for it. */
-export async function serveSdkOf(page, origin) {
-  await page.route(new RegExp(`^${origin}/sdk(/[a-z-]+)?\\.js$`), async (route) => {
-    const { pathname } = new URL(route.request().url());
-    const body = await readFile(new URL(`dist${pathname}`, SDK), "utf8");
-    await route.fulfill({ body, contentType: "text/javascript", headers: { "Access-Control-Allow-Origin": "*" } });
-  });
-}

@@ -242,6 +242,26 @@ test("a page that is hidden for ten minutes stays, idle", async () => {
   assert.equal(await alice.evaluate(() => room.status.get()), "joined");
 });
 
+test("what could not be loaded at first is loaded later, and does then what it was asked for", async () => {
+  people.expect(/ERR_FAILED|asked for/);
+  const bob = await visit("bob");
+  const alice = await people.open("/");
+  await alice.clock.install();
+  const refused = { extras: 0, later: 0 };
+  for (const part of Object.keys(refused)) {
+    await alice.route(`**/sdk/src/${part}.js`, (route) => ((refused[part] += 1) === 1 ? route.abort() : route.continue()));
+  }
+  await start(alice, "alice");
+  await enter(alice);
+  const seen = alice.evaluate(() => until(client.watch(["bob"]), (dots) => dots.get("bob")?.status === "active"));
+  const idle = bob.evaluate(() => until(room.others, ([viewer]) => viewer?.status === "idle"));
+  for (let tries = 0; tries < 300 && (refused.extras < 2 || refused.later < 2); tries += 1) await alice.clock.runFor(1_000);
+  await seen;
+  await alice.clock.runFor(61_000);
+  await idle;
+  assert.deepEqual(refused, { extras: 2, later: 2 });
+});
+
 test("pointers, locks, messages, dots and states reach the others", async () => {
   const [alice, bob] = [await visit("alice"), await visit("bob")];
   await bob.evaluate(() => {

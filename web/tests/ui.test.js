@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { launch, OUT, People, Server } from "./harness.js";
-import { cable, servePages, serveSdkOf } from "./sdk-pages.js";
+import { cable, servePages } from "./sdk-pages.js";
 import { admit, KIT_PAGE, STRANGE } from "./ui-pages.js";
 
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
@@ -420,7 +420,6 @@ test("elements share one connection, ask once for all dots, and hold a room as l
 
 test("what a server hands out is the kit in one script tag, and one SDK with what the page itself loads", async () => {
   const page = await people.open("/bare");
-  await serveSdkOf(page, server.origin);
   const open = new Set();
   page.on("websocket", (socket) => {
     open.add(socket);
@@ -448,7 +447,6 @@ test("the README's elements work as they stand, but for the address", async () =
   const own = await servePages({ "/": `<!doctype html><html lang="en"><title>readme</title><link rel=icon href=data:,><main>${lines}</main></html>` });
   people = new People(browser, own.origin);
   const page = await people.open("/bare");
-  await serveSdkOf(page, server.origin);
   await page.goto(own.origin);
   await admit(await people.open("/bare"), server.origin, { bob: "Bob" });
   await page.locator("herenow-count [part=text]").getByText("2 people viewing").waitFor();

@@ -310,6 +310,9 @@ pub struct Diff {
     pub updated: Vec<Viewer>,
     /// How many now.
     pub count: Count,
+    /// How the room tells its news now; `live` where it is not said.
+    #[serde(default)]
+    pub gear: Option<String>,
     /// Who types now, whole; only where the diff answers a join or a sync.
     #[serde(default)]
     pub typing: Option<Vec<Typist>>,

@@ -215,6 +215,7 @@ impl RoomState {
             }
             next.version = Some(diff.v.clone());
             next.count = diff.count;
+            diff.gear.as_deref().unwrap_or("live").clone_into(&mut next.gear);
         }
         if let Some(typing) = &diff.typing {
             next.set_typing(typing);

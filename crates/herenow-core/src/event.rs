@@ -318,6 +318,8 @@ pub struct DiffView {
     pub updated: Vec<Viewer>,
     /// How many now.
     pub count: Count,
+    /// How the room tells its news now.
+    pub gear: Gear,
 }
 
 /// One transition of one user.
@@ -366,8 +368,19 @@ pub enum Notice {
         room: RoomId,
         /// Who.
         profile: Arc<Profile>,
+        /// The version that this took.
+        version: Version,
         /// How many are there now.
         count: Count,
+    },
+    /// The name, status or state of a user in a room changed.
+    Updated {
+        /// Where.
+        room: RoomId,
+        /// Who.
+        profile: Arc<Profile>,
+        /// The version that this took.
+        version: Version,
     },
     /// A user is no longer in a room.
     Left {
@@ -377,10 +390,22 @@ pub enum Notice {
         profile: Arc<Profile>,
         /// Why.
         reason: Reason,
+        /// The version that this took.
+        version: Version,
         /// How many are there now.
         count: Count,
         /// When they came.
         joined_at: Time,
+    },
+    /// The first session of a user, in whatever rooms, is here. Said by the user's home.
+    Online {
+        /// Who.
+        user: UserId,
+    },
+    /// The last session of a user is gone, after its grace.
+    Offline {
+        /// Who.
+        user: UserId,
     },
     /// A user began typing.
     Typing {

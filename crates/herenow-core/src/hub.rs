@@ -6,7 +6,7 @@
 use crate::{
     command::{Ending, Evictee, Input, Reason},
     deadlines::{Deadlines, Timer},
-    event::{Audience, Event, Mark, Output},
+    event::{Audience, Event, Mark, Notice, Output},
     explain::Explanation,
     history::History,
     id::{ConnectionKey, RoomId, SessionId, UserId},
@@ -157,6 +157,10 @@ impl Hub {
     fn settle_people(&mut self, now: Time) {
         if self.people.is_settled() {
             return;
+        }
+        for (user, is_online) in self.people.take_turned() {
+            let notice = if is_online { Notice::Online { user } } else { Notice::Offline { user } };
+            self.outputs.push_back(Output::Notice(notice));
         }
         for (dot, watchers) in self.people.settle((now, &self.limits)) {
             let connection = |session: &SessionId| self.sessions.get(session).map(|held| held.connection);

@@ -21,6 +21,7 @@ pub mod limits;
 pub mod listeners;
 pub mod locks;
 pub mod look;
+pub mod luggage;
 pub mod people;
 pub mod profile;
 pub mod refusal;

@@ -88,6 +88,11 @@ impl Hub {
         self.people.dot(user, (now, &self.limits))
     }
 
+    /// The users whose home is this hub and who are online, by id.
+    pub fn online_users(&self) -> impl Iterator<Item = &UserId> {
+        self.people.all_online()
+    }
+
     /// The sessions of a user whose home is this hub that are online, those in grace included.
     pub fn online_sessions(&self, user: &UserId) -> Vec<SessionId> {
         self.people.sessions_of(user)
@@ -103,11 +108,11 @@ impl Hub {
 mod tests {
     use super::Hub;
     use crate::{
-        command::{Command, Input, Interest},
-        event::{Count, Gear},
+        command::{Command, Ending, HomeNews, Input, Interest},
+        event::{Count, Gear, Notice, Output},
         id::{ConnectionKey, RoomId, SessionId, UserId},
         limits::Limits,
-        profile::Profile,
+        profile::{Profile, Status},
         time::Time,
         version::Epoch,
     };
@@ -170,6 +175,40 @@ mod tests {
         assert_eq!(names("board-", Some("board-1")), ["board-10", "board-2"]);
         assert_eq!(names("board-", Some("a")), ["board-1", "board-10", "board-2"]);
         assert_eq!(names("x", None), [""; 0]);
+    }
+
+    #[test]
+    fn who_comes_online_and_goes_offline_is_noticed_once() {
+        let mut hub = hub(&[]);
+        let noticed = |hub: &mut Hub, now: Time, news: &[(&str, u64, HomeNews)]| -> Vec<String> {
+            hub.handle_timeout(now);
+            for (who, session, news) in news {
+                hub.handle(now, Input::Home { user: user(who), session: SessionId(*session), news: *news });
+            }
+            hub.settle(now);
+            let mut said = Vec::new();
+            while let Some(output) = hub.poll_output() {
+                match output {
+                    Output::Notice(Notice::Online { user }) => said.push(format!("{user} online")),
+                    Output::Notice(Notice::Offline { user }) => said.push(format!("{user} offline")),
+                    other => panic!("{other:?}"),
+                }
+            }
+            said
+        };
+        let (came, left, lost) =
+            (HomeNews::Arrived(Status::Active), HomeNews::Departed(Ending::Left), HomeNews::Departed(Ending::Lost));
+        assert_eq!(noticed(&mut hub, NOW, &[("a", 1, came), ("b", 2, came)]), ["a online", "b online"]);
+        // A second session, and what comes and goes within a turn, is no news.
+        let within = [("a", 3, came), ("a", 1, left), ("c", 4, came), ("c", 4, left), ("b", 2, left), ("b", 2, came)];
+        assert_eq!(noticed(&mut hub, NOW, &within), [""; 0]);
+        assert_eq!(hub.online_users().map(UserId::as_str).collect::<Vec<_>>(), ["a", "b"]);
+        // One that was lost counts until its grace is over.
+        assert_eq!(noticed(&mut hub, NOW, &[("a", 3, lost)]), [""; 0]);
+        let later = NOW + hub.limits.grace_lost;
+        assert_eq!(noticed(&mut hub, later, &[("b", 2, HomeNews::Status(Status::Idle))]), ["a offline"]);
+        assert_eq!(noticed(&mut hub, later, &[("b", 2, left)]), ["b offline"]);
+        assert_eq!(hub.online_users().count(), 0);
     }
 
     #[test]

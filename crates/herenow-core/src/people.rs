@@ -17,6 +17,8 @@ pub struct People {
     watched: BTreeMap<UserId, Watched>,
     /// Watched users whose status may differ from what was told.
     unsettled: BTreeSet<UserId>,
+    /// Users whose sessions came or went in this turn, and whether they were online before it.
+    turned: BTreeMap<UserId, bool>,
     seen: Seen,
 }
 
@@ -65,6 +67,9 @@ impl People {
         if self.watched.contains_key(user) {
             self.unsettled.insert(user.clone());
         }
+        if !matches!(news, HomeNews::Status(_)) {
+            self.turn(user);
+        }
         match news {
             HomeNews::Arrived(status) => {
                 self.online.insert((user.clone(), session), Online { status, gone: None });
@@ -110,6 +115,7 @@ impl People {
     pub fn end_grace(&mut self, user: &UserId, session: SessionId, now: Time) {
         let key = (user.clone(), session);
         if self.online.get(&key).is_some_and(|online| online.gone.is_some_and(|(until, _)| until <= now)) {
+            self.turn(user);
             self.online.remove(&key);
             if self.watched.contains_key(user) {
                 self.unsettled.insert(user.clone());
@@ -150,9 +156,34 @@ impl People {
         news
     }
 
-    /// Whether nobody's status may have to be told.
+    /// Whether nobody's status may have to be told, and nobody came or went.
     pub fn is_settled(&self) -> bool {
-        self.unsettled.is_empty()
+        self.unsettled.is_empty() && self.turned.is_empty()
+    }
+
+    /// Who came online in this turn (true), and who went offline.
+    pub fn take_turned(&mut self) -> Vec<(UserId, bool)> {
+        let turned = std::mem::take(&mut self.turned).into_iter();
+        turned
+            .filter_map(|(user, was)| {
+                let is = self.status(&user).is_some();
+                (is != was).then_some((user, is))
+            })
+            .collect()
+    }
+
+    /// All users who are online, by id.
+    pub fn all_online(&self) -> impl Iterator<Item = &UserId> {
+        let mut last = None;
+        self.online.keys().filter_map(move |(user, _)| (last.replace(user) != Some(user)).then_some(user))
+    }
+
+    /// Notes, before a session of a user comes or goes, whether the user was online when the turn began.
+    fn turn(&mut self, user: &UserId) {
+        if !self.turned.contains_key(user) {
+            let was = self.status(user).is_some();
+            self.turned.insert(user.clone(), was);
+        }
     }
 
     /// A user's status, the most present of their sessions; `None` is offline.

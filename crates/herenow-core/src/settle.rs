@@ -187,12 +187,13 @@ impl Room {
     fn notice(&self, desk: &mut Desk<'_>, from: u64) {
         let count = self.roster.count();
         let Some(changes) = self.history.since(from) else { return };
-        for (_, change) in changes {
+        for (number, change) in changes {
             let (room, profile) = (self.id.clone(), Arc::clone(&change.profile));
+            let version = Version { epoch: desk.epoch.clone(), number };
             let notice = match change.kind {
-                Kind::Joined => Notice::Joined { room, profile, count },
-                Kind::Updated => continue,
-                Kind::Left { reason, joined_at } => Notice::Left { room, profile, reason, count, joined_at },
+                Kind::Joined => Notice::Joined { room, profile, version, count },
+                Kind::Updated => Notice::Updated { room, profile, version },
+                Kind::Left { reason, joined_at } => Notice::Left { room, profile, reason, version, count, joined_at },
             };
             desk.outputs.push_back(Output::Notice(notice));
         }
@@ -384,7 +385,8 @@ impl Room {
         }
         joined.sort_by(|a: &Viewer, b: &Viewer| (a.joined_at, &a.profile.user).cmp(&(b.joined_at, &b.profile.user)));
         let (room, version, count) = (self.id.clone(), self.version(desk), self.roster.count());
-        Some(DiffView { room, from, version, joined, left, updated, count })
+        let gear = self.pace.gear;
+        Some(DiffView { room, from, version, joined, left, updated, count, gear })
     }
 
     fn roster_view(&self, desk: &Desk<'_>, views: &mut Views) -> Arc<RosterView> {

@@ -524,10 +524,12 @@ fn show(event: &Event) -> String {
 
 fn show_notice(notice: &Notice) -> Option<String> {
     match notice {
-        Notice::Joined { room, profile, count } => Some(format!("{room}: {} joined, {}", profile.user, count.users)),
-        Notice::Left { room, profile, reason: why, count, joined_at } => {
+        Notice::Joined { room, profile, count, .. } => {
+            Some(format!("{room}: {} joined, {}", profile.user, count.users))
+        }
+        Notice::Left { room, profile, reason: why, count, joined_at, .. } => {
             Some(format!("{room}: {} of {joined_at} left, {}, {}", profile.user, reason(*why), count.users))
         }
-        Notice::Typing { .. } => None,
+        Notice::Updated { .. } | Notice::Online { .. } | Notice::Offline { .. } | Notice::Typing { .. } => None,
     }
 }

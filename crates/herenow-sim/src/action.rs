@@ -298,9 +298,13 @@ impl World {
         let free = |tab: &&mut crate::client::Tab| tab.user == source.user && !tab.open && tab.connection.is_none();
         let Some(copy) = self.tabs.iter_mut().find(free) else { return };
         copy.session = source.session;
+        copy.doubt.is_shared = true;
         let wishes = source.seats.into_iter().map(|(room, seat)| (room, seat.wish));
         copy.seats = wishes.map(|(room, wish)| (room, crate::client::Seat { wish, ..Default::default() })).collect();
         let user = source.user;
+        if let Some(source) = self.tabs.get_mut(at) {
+            source.doubt.is_shared = true;
+        }
         let copied = self.tabs.iter().position(|tab| tab.user == user && !tab.open && tab.session == source.session);
         if let Some(copied) = copied {
             self.connect(copied, true);

@@ -57,7 +57,10 @@ impl World {
                 return Err(format!("partition {at} still holds {load:?} when everybody has gone"));
             }
         }
-        Ok(())
+        match self.node.luggage(self.now_ms) {
+            0 => Ok(()),
+            sessions => Err(format!("{sessions} sessions still have luggage when everybody has gone")),
+        }
     }
 
     fn check_rest(&self) -> Result<(), Fault> {
@@ -86,6 +89,7 @@ impl World {
             self.check_room_at_rest(room, present.get(room).cloned().unwrap_or_default(), heard.contains(room))?;
         }
         self.check_dots_at_rest()?;
+        self.check_statuses_at_rest()?;
         for (at, partition) in self.node.partitions.iter().enumerate() {
             let load = partition.load();
             if load.deadlines > 0 {
@@ -158,10 +162,18 @@ impl World {
             for user in &tab.watching {
                 let home = self.node.partitions.get(Node::home_of(user));
                 if !home.is_some_and(|home| home.model.dots.watches(session, user)) {
-                    continue;
+                    // It was refused, or may have been.
+                    if tab.doubt.is_refused || !self.node.may_watch_more(session, Node::home_of(user)) {
+                        continue;
+                    }
+                    return Err(format!("tab {at} of {} wants to know of {user}, and is not told", tab.user));
                 }
                 let is_online = self.tabs.iter().any(|other| other.user == *user && other.connection.is_some());
                 let known = tab.dots.get(user);
+                if known.is_none() && tab.doubt.is_refused {
+                    // The session watched it before the tab wanted that, and what the tab asked for was refused.
+                    continue;
+                }
                 if known.is_none_or(|status| status.is_some() != is_online) {
                     return Err(format!("tab {at} of {} was told {known:?} of {user}", tab.user));
                 }

@@ -220,7 +220,14 @@ impl Partition {
                     (&profile.user, here.insert(profile.user.clone()))
                 }
                 Notice::Left { room, profile, .. } if room == id => (&profile.user, here.remove(&profile.user)),
-                Notice::Joined { .. } | Notice::Left { .. } | Notice::Typing { .. } => continue,
+                Notice::Joined { .. }
+                | Notice::Left { .. }
+                | Notice::Updated { .. }
+                | Notice::Online { .. }
+                | Notice::Offline { .. }
+                | Notice::Typing { .. } => {
+                    continue;
+                }
             };
             if !fits {
                 return Err(format!("a notice of {id} says twice that {user} joined or left"));
@@ -365,7 +372,7 @@ struct Shown<'a> {
 fn shown(event: &Event) -> Option<Shown<'_>> {
     let (room, version, count, gear) = match event {
         Event::Roster { view, .. } => (&view.room, &view.version, view.count, Some(view.gear)),
-        Event::Diff { view, .. } => (&view.room, &view.version, view.count, None),
+        Event::Diff { view, .. } => (&view.room, &view.version, view.count, Some(view.gear)),
         Event::Step(view) => (&view.room, &view.version, view.count, None),
         Event::Count { view, .. } => (&view.room, &view.version, view.count, Some(view.gear)),
         Event::Typing { .. }

@@ -27,8 +27,10 @@ pub struct Tab {
     pub open: bool,
     /// The session that it would go on with.
     pub session: Option<SessionId>,
-    /// Whether the user looks at it.
+    /// Whether the user looks at it, as far as the node is to know.
     pub status: Status,
+    /// What the node may not know of it.
+    pub doubt: Doubt,
     /// Its rooms.
     pub seats: BTreeMap<RoomId, Seat>,
     /// Requests without an answer on this connection.
@@ -37,6 +39,23 @@ pub struct Tab {
     pub watching: BTreeSet<UserId>,
     /// What it was told of them.
     pub dots: BTreeMap<UserId, Option<Status>>,
+}
+
+/// What a tab is not sure that the node knows of its session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Doubt {
+    /// The session that it named when it connected, to go on with.
+    pub named: Option<SessionId>,
+    /// It said on this connection whether it is idle.
+    pub said_status: bool,
+    /// It said on this connection whom it watches, all of them.
+    pub said_watches: bool,
+    /// It said something that may not have arrived.
+    pub is_unheard: bool,
+    /// Another tab has the same session, or had it.
+    pub is_shared: bool,
+    /// The node refused to have somebody watched.
+    pub is_refused: bool,
 }
 
 /// What a tab wants of a room, and knows of it.
@@ -102,7 +121,9 @@ pub enum Pending {
     Moot,
     /// A sync.
     Sync,
-    /// Anything that is only acknowledged or refused.
+    /// Whether it is idle, or whom it watches.
+    Luggage,
+    /// Anything else that is only acknowledged or refused.
     Other,
 }
 
@@ -133,6 +154,7 @@ impl Tab {
             open: false,
             session: None,
             status: Status::Active,
+            doubt: Doubt::default(),
             seats: BTreeMap::new(),
             pending: BTreeMap::new(),
             watching: BTreeSet::new(),
@@ -143,6 +165,7 @@ impl Tab {
     /// Has no connection any more. Keeps what it knows.
     pub fn disconnect(&mut self) {
         self.connection = None;
+        self.doubt.is_unheard |= self.pending.values().any(|pending| *pending == Pending::Luggage);
         self.pending.clear();
         self.dots.clear();
         for seat in self.seats.values_mut() {
@@ -202,12 +225,12 @@ impl Tab {
         };
         let heard = match event {
             Event::Ack { re, .. } => return self.acknowledged(&re.0),
-            Event::LockAnswer { re, .. } | Event::WatchRefused { re: Some(re), .. } => {
-                return self.answered(&re.0).map(|_| ());
+            Event::LockAnswer { re, .. } => return self.answered(&re.0).map(|_| ()),
+            Event::WatchRefused { re, .. } => {
+                self.doubt.is_refused = true;
+                return re.as_ref().map_or(Ok(()), |re| self.answered(&re.0).map(|_| ()));
             }
-            Event::Refused { re: None, .. } | Event::WatchRefused { re: None, .. } | Event::Message { .. } => {
-                return Ok(());
-            }
+            Event::Refused { re: None, .. } | Event::Message { .. } => return Ok(()),
             Event::Refused { re: Some(re), .. } => return self.refused(&re.0),
             Event::Removed { room, .. } => {
                 self.removed(room);
@@ -252,7 +275,7 @@ impl Tab {
                     (seat.granted, seat.listening, seat.view) = (wish, true, View::default());
                 }
             }
-            Pending::Moot | Pending::Sync | Pending::Other => {}
+            Pending::Moot | Pending::Sync | Pending::Luggage | Pending::Other => {}
         }
         Ok(())
     }
@@ -265,7 +288,9 @@ impl Tab {
             Pending::Join(_, wish) => (seat.granted, seat.listening) = (wish, true),
             Pending::Sync if seat.listening => {}
             Pending::Moot | Pending::Sync => return Ok(None),
-            Pending::Other => return Err(format!("{}: a roster for what asked for none", self.user)),
+            Pending::Luggage | Pending::Other => {
+                return Err(format!("{}: a roster for what asked for none", self.user));
+            }
         }
         let heard = seat.take(event)?;
         Ok(Some((room.clone(), heard)))
@@ -288,7 +313,7 @@ impl Tab {
     fn refused(&mut self, re: &Arc<str>) -> Result<(), Fault> {
         match self.answered(re)? {
             Pending::Join(room, _) => self.fall_back(&room),
-            Pending::Moot | Pending::Sync | Pending::Other => {}
+            Pending::Moot | Pending::Sync | Pending::Luggage | Pending::Other => {}
         }
         Ok(())
     }
@@ -298,7 +323,7 @@ impl Tab {
         // A refusal can overtake the answers to earlier joins, which come at the end of the turn.
         let joins = self.pending.iter().filter_map(|(re, pending)| match pending {
             Pending::Join(joined, wish) if joined == room => Some((re, *wish)),
-            Pending::Join(..) | Pending::Moot | Pending::Sync | Pending::Other => None,
+            Pending::Join(..) | Pending::Moot | Pending::Sync | Pending::Luggage | Pending::Other => None,
         });
         let latest = joins.max_by_key(|(re, _)| (re.len(), Arc::clone(re))).map(|(_, wish)| wish);
         let Some(seat) = self.seats.get_mut(room) else { return };

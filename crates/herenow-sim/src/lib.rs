@@ -27,4 +27,5 @@ mod small;
 pub mod tamper;
 pub mod told;
 pub mod view;
+mod welcome;
 pub mod world;

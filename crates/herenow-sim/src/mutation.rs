@@ -113,4 +113,8 @@ mutations! {
     DotFlickers,
     /// Who was kicked for a while may come back at once.
     BlockForgotten,
+    /// A session that goes on is told no more of those whom it watches.
+    WatchesForgotten,
+    /// A session that was idle is active once it goes on.
+    StatusForgotten,
 }

@@ -4,6 +4,7 @@ use herenow_core::{
     command::{Command, Ending, HomeNews, Input},
     id::{ConnectionKey, RequestId, RoomId, SessionId, UserId},
     limits::Limits,
+    luggage::Luggage,
     profile::{Profile, Status},
     time::Time,
     version::Epoch,
@@ -27,6 +28,10 @@ pub struct Node {
     holders: BTreeMap<SessionId, u32>,
     /// Sessions that may be gone on with, until when.
     records: BTreeMap<SessionId, u64>,
+    /// What they take along, with the code of the real driver.
+    luggage: Luggage,
+    /// Users that a session may watch of one home.
+    watched_max: usize,
 }
 
 /// A connection as the node knows it.
@@ -53,6 +58,17 @@ pub struct Opening {
     pub answers: bool,
     /// Ends a connection that is replaced before the new one is attached, instead of leaving that to the hub.
     pub end_replaced: bool,
+    /// What the driver forgets of a session that goes on; nothing, unless a fault is planted.
+    pub forgets: Forgets,
+}
+
+/// What a driver forgets of a session that goes on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Forgets {
+    /// Whether it was active or idle.
+    pub status: bool,
+    /// Whom it watched.
+    pub watches: bool,
 }
 
 impl Node {
@@ -65,8 +81,14 @@ impl Node {
             let held = Partition::new(epoch.clone(), limits.clone(), hub_limits.clone());
             Partition { fences: fences.unwrap_or_default(), ..held }
         };
-        let partitions = (0..PARTITIONS).map(partition).collect();
-        Self { partitions, connections: BTreeMap::new(), holders: BTreeMap::new(), records: BTreeMap::new() }
+        Self {
+            partitions: (0..PARTITIONS).map(partition).collect(),
+            connections: BTreeMap::new(),
+            holders: BTreeMap::new(),
+            records: BTreeMap::new(),
+            luggage: Luggage::default(),
+            watched_max: limits.watched_per_session_max,
+        }
     }
 
     /// The partition of a room.
@@ -81,7 +103,8 @@ impl Node {
 
     /// Lets a connection in; the session that it gets.
     pub fn open(&mut self, now_ms: u64, opening: Opening) -> SessionId {
-        let Opening { connection, profile, resume, fresh, answers, end_replaced } = opening;
+        let Opening { connection, profile, resume, fresh, answers, end_replaced, forgets } = opening;
+        self.forget_old(now_ms);
         let holder = resume.and_then(|session| self.holders.get(&session).copied());
         let recorded = resume.is_some_and(|session| self.records.get(&session).is_some_and(|until| *until >= now_ms));
         let session = resume.filter(|_| recorded || (holder.is_some() && !answers)).unwrap_or(fresh);
@@ -91,6 +114,9 @@ impl Node {
         }
         self.records.remove(&session);
         self.holders.insert(session, connection);
+        self.luggage.take_up(session);
+        let status = if forgets.status { Status::Active } else { self.luggage.status(session) };
+        let watched = if forgets.watches { Vec::new() } else { self.luggage.watched(session) };
         let replaces = !attached.is_empty();
         for at in &attached {
             if end_replaced && replaces {
@@ -98,10 +124,39 @@ impl Node {
             }
             let (profile, connection) = (Arc::clone(&profile), ConnectionKey(connection));
             self.push(*at, Input::Attached { session, profile, connection });
+            if status != Status::Active {
+                self.push(*at, Input::Asked { session, re: None, command: Command::SetStatus { status } });
+            }
         }
-        self.push_home(&profile.user, session, HomeNews::Arrived(Status::Active));
-        self.connections.insert(connection, Held { session, profile, attached, status: Status::Active });
+        self.push_home(&profile.user, session, HomeNews::Arrived(status));
+        self.connections.insert(connection, Held { session, profile, attached, status });
+        for (at, users) in by_home(&watched) {
+            self.push_asked(connection, at, (None, Command::Watch { users }));
+        }
         session
+    }
+
+    /// How many sessions have something to take along.
+    pub fn luggage(&mut self, now_ms: u64) -> usize {
+        self.forget_old(now_ms);
+        self.luggage.count()
+    }
+
+    /// Whether a session may watch more users of one home.
+    pub fn may_watch_more(&self, session: SessionId, home: usize) -> bool {
+        let watched = self.luggage.watched(session);
+        by_home(&watched).get(&home).map_or(0, Vec::len) < self.watched_max
+    }
+
+    fn forget_old(&mut self, now_ms: u64) {
+        let luggage = &mut self.luggage;
+        self.records.retain(|session, until| {
+            let is_kept = *until >= now_ms;
+            if !is_kept {
+                luggage.forget(*session);
+            }
+            is_kept
+        });
     }
 
     /// Whose session a connection has.
@@ -121,6 +176,7 @@ impl Node {
         let session = held.session;
         if let Command::SetStatus { status } = command {
             held.status = status;
+            self.luggage.set_status(session, status);
             let (attached, user) = (held.attached.clone(), held.profile.user.clone());
             self.push_home(&user, session, HomeNews::Status(status));
             for at in &attached {
@@ -135,16 +191,27 @@ impl Node {
             }
             return true;
         };
-        let mut homes: BTreeMap<usize, Vec<UserId>> = BTreeMap::new();
-        for user in users {
-            homes.entry(Self::home_of(user)).or_default().push(user.clone());
-        }
-        for (at, users) in homes {
+        for (at, users) in by_home(users) {
             let watches = matches!(command, Command::Watch { .. });
+            self.note_watches(session, &users, watches);
             let part = if watches { Command::Watch { users } } else { Command::Unwatch { users } };
             self.push_asked(connection, at, (re.take(), part));
         }
         true
+    }
+
+    /// Notes whom a session watches of one home, as far as the hub there will not refuse it.
+    fn note_watches(&mut self, session: SessionId, users: &[UserId], watches: bool) {
+        if !watches {
+            return self.luggage.unwatch(session, users);
+        }
+        let watched = self.luggage.watched(session);
+        let fresh = users.iter().filter(|user| !watched.contains(user)).count();
+        let home = users.first().map(Self::home_of);
+        let here = watched.iter().filter(|user| Some(Self::home_of(user)) == home).count();
+        if here + fresh <= self.watched_max {
+            self.luggage.watch(session, users, usize::MAX);
+        }
     }
 
     /// Hands a command to a partition, which is told of the session first where it does not know it.
@@ -186,8 +253,11 @@ impl Node {
         let Some(held) = self.connections.remove(&connection) else { return };
         let session = held.session;
         self.holders.remove(&session);
-        if matches!(how, Ending::Closed | Ending::Lost | Ending::TimedOut | Ending::Drained) {
+        let is_kept = matches!(how, Ending::Closed | Ending::Lost | Ending::TimedOut | Ending::Drained);
+        if is_kept && self.luggage.leave(session) {
             self.records.insert(session, now_ms + 60_000);
+        } else {
+            self.luggage.forget(session);
         }
         for at in held.attached {
             self.push(at, Input::Detached { session, how });
@@ -216,6 +286,15 @@ impl Node {
             partition.inbox.push_back(input);
         }
     }
+}
+
+/// Users by the partitions that are their homes.
+fn by_home(users: &[UserId]) -> BTreeMap<usize, Vec<UserId>> {
+    let mut homes: BTreeMap<usize, Vec<UserId>> = BTreeMap::new();
+    for user in users {
+        homes.entry(Node::home_of(user)).or_default().push(user.clone());
+    }
+    homes
 }
 
 fn room_of(command: &Command) -> Option<&RoomId> {

@@ -1,6 +1,6 @@
 //! The hand that plants faults between the world and the hubs. The hubs themselves are what they are: a fault changes
 //! what goes in, or what comes out.
-use crate::{model::Model, mutation::Mutation, net::Frame, told::Told};
+use crate::{model::Model, mutation::Mutation, net::Frame, node::Forgets, told::Told};
 use herenow_core::{
     command::{Command, Evictee, Input, Reason},
     cursors::Point,
@@ -110,6 +110,11 @@ impl Tamper {
         }
     }
 
+    /// What the driver forgets of sessions that go on.
+    pub fn forgets(&self) -> Forgets {
+        Forgets { status: self.is(Mutation::StatusForgotten), watches: self.is(Mutation::WatchesForgotten) }
+    }
+
     /// Whether the driver forgets to say that somebody fell behind.
     pub fn forgets_behind(&mut self) -> bool {
         self.is(Mutation::BehindUnmarked) && self.strikes()
@@ -208,6 +213,8 @@ impl Tamper {
             | Mutation::SpacingNotGrown
             | Mutation::WaiterSkipped
             | Mutation::BlockForgotten
+            | Mutation::WatchesForgotten
+            | Mutation::StatusForgotten
             | Mutation::FrameLost => {}
         }
     }
@@ -373,6 +380,8 @@ fn is_chance(mutation: Mutation, told: &Told) -> bool {
         | Mutation::SpacingNotGrown
         | Mutation::WaiterSkipped
         | Mutation::BlockForgotten
+        | Mutation::WatchesForgotten
+        | Mutation::StatusForgotten
         | Mutation::FrameLost => false,
     }
 }
@@ -435,6 +444,7 @@ fn second_tab_joined(told: &mut Vec<Told>, at: usize, model: &Model) {
         left: Vec::new(),
         updated: Vec::new(),
         count: view.count,
+        gear: view.gear,
     };
     told.push(Told { event: Event::Diff { re: None, view: Arc::new(diff), typing: None, locks: None }, to });
 }

@@ -1,6 +1,6 @@
 //! A run: users, their tabs, a network and a node, moved on by a seed.
 use crate::{
-    client::{Numbers, Pending, Surroundings, Tab},
+    client::{Doubt, Numbers, Pending, Surroundings, Tab},
     mutation::Mutation,
     net::{Frame, Happening, Net, Request},
     node::{Node, Opening},
@@ -276,7 +276,8 @@ impl World {
         };
         let profile = Arc::new(Profile { user: tab.user.clone(), name: name.into(), avatar: None });
         let (fresh, end_replaced) = (SessionId(self.rng.word().max(1)), self.rng.percent(50));
-        let opening = Opening { connection, profile, resume, fresh, answers, end_replaced };
+        let forgets = self.tamper.forgets();
+        let opening = Opening { connection, profile, resume, fresh, answers, end_replaced, forgets };
         let user = tab.user.clone();
         let session = self.node.open(self.now_ms, opening);
         if session != fresh {
@@ -294,6 +295,9 @@ impl World {
         let partition = |room: &RoomId| node.partitions.get(Node::partition_of(room));
         let heard = tab.hear(frame, &Surroundings { partition: &partition });
         heard.map_err(|what| format!("tab {at} on {connection}: {what}"))?;
+        if let Frame::Welcome(session) = frame {
+            self.welcomed(at, *session);
+        }
         if let Frame::Event(Event::Roster { .. } | Event::Diff { .. } | Event::Step(_) | Event::Count { .. }) = frame {
             self.changed_ms = self.now_ms;
         }
@@ -322,8 +326,8 @@ impl World {
         let Some(tab) = self.tabs.get_mut(at) else { return };
         tab.connection = Some(connection);
         tab.open = true;
-        tab.status = Default::default();
         let resume = tab.session.filter(|_| resumes);
+        tab.doubt = Doubt { named: resume, said_status: false, said_watches: false, ..tab.doubt };
         let rooms: Vec<RoomId> = tab.seats.keys().cloned().collect();
         self.note(|| format!("tab {at} connects as {connection}"));
         self.net.send(arrives_ms, Happening::Open { connection, resume });
@@ -334,9 +338,9 @@ impl World {
                 self.send_up(at, request);
             }
         }
-        let watching = self.tabs.get(at).map(|tab| tab.watching.clone()).unwrap_or_default();
-        if !watching.is_empty() {
-            self.ask(at, Command::Watch { users: watching.into_iter().collect() });
+        // Some ask anew whatever comes, as the SDK does.
+        if resume.is_none() || self.rng.percent(30) {
+            self.watch_all(at);
         }
     }
 
@@ -345,8 +349,11 @@ impl World {
         let numbered = self.rng.percent(80);
         let Some(tab) = self.tabs.get_mut(at) else { return };
         let re = numbered.then(|| self.numbers.draw());
-        if let Some(re) = &re {
-            tab.pending.insert(Arc::clone(&re.0), Pending::Other);
+        let is_luggage = tab.doubt.note(&command);
+        match &re {
+            Some(re) if is_luggage => drop(tab.pending.insert(Arc::clone(&re.0), Pending::Luggage)),
+            Some(re) => drop(tab.pending.insert(Arc::clone(&re.0), Pending::Other)),
+            None => tab.doubt.is_unheard |= is_luggage,
         }
         self.send_up(at, Request { re, command });
     }

@@ -10,7 +10,7 @@ use crate::{
 use herenow_core::{
     command::{Interest, Message, Reason},
     cursors::Point,
-    event::{CountView, DiffView, Event, LockView, RosterView, SessionView, Typist, Viewer},
+    event::{CountView, DiffView, Event, Gear, LockView, RosterView, SessionView, Typist, Viewer},
     id::{RequestId, RoomId, SessionId, Target, UserId},
     people::Dot,
     profile::Profile,
@@ -291,6 +291,10 @@ fn diff(re: Option<&RequestId>, view: &DiffView, whole: &Whole<'_>) -> String {
         shapes::viewers(&mut frame, "updated", &view.updated);
     }
     shapes::count(&mut frame, view.count);
+    // Most rooms are small, and a diff is the frame that is sent most.
+    if view.gear != Gear::Live {
+        frame.string("gear", words::gear(view.gear));
+    }
     if let Some(typists) = whole.typing {
         shapes::typing(&mut frame, typists);
     }

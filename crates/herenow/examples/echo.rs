@@ -4,7 +4,12 @@
 #![expect(clippy::print_stdout, reason = "says where it listens")]
 
 use axum::{Router, body::Body, response::IntoResponse, routing::any};
-use herenow::{server, transport::ws};
+use herenow::{
+    doors::Doors,
+    server::{self, Entrance},
+    tls::Tls,
+    transport::ws,
+};
 use herenow_wire::websocket::{
     decoder::Decoder,
     encoder::{binary, close, close_answer, pong, text},
@@ -29,7 +34,8 @@ async fn main() -> anyhow::Result<()> {
     let listener = TcpListener::bind(address).await?;
     println!("echo listens on ws://{}", listener.local_addr()?);
     let router = Router::new().fallback(any(upgrade));
-    server::serve(listener, router, std::future::pending()).await;
+    let doors = Doors::new(usize::MAX, Vec::new());
+    server::serve(Entrance { listener, router, tls: Tls::default(), doors }, std::future::pending()).await;
     Ok(())
 }
 

@@ -13,6 +13,8 @@ use crate::{
     clock::Clock,
     config::{mode::Mode, settings::Config},
     outgoing::{Outgoing, OutgoingSetup, WebAddress},
+    tls::{Tls, TlsError},
+    webhooks::settings::{Settings as WebhookSettings, receiver},
 };
 use std::{fmt, fs, io, path::PathBuf, sync::Arc, time::Duration};
 
@@ -43,8 +45,12 @@ pub enum AssembleError {
         /// What the system says.
         error: io::Error,
     },
+    /// There is an address for webhooks, but nothing to sign with.
+    NoWebhookSecret,
     /// The system gives no random bytes.
     Random(getrandom::Error),
+    /// There is no TLS as the configuration says.
+    Tls(TlsError),
 }
 
 /// What stays the same while configurations change.
@@ -54,6 +60,21 @@ pub struct Surroundings {
     pub clock: Clock,
     /// Which tokens were withdrawn.
     pub revoked: Arc<Revocations>,
+    /// What new connections speak.
+    pub tls: Tls,
+}
+
+impl Surroundings {
+    /// Those of a process that starts.
+    pub fn new() -> Self {
+        Self { clock: Clock::start(), revoked: Arc::default(), tls: Tls::default() }
+    }
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Who decides, as a configuration says. What an authority before it has learned from the same addresses is kept.
@@ -78,6 +99,27 @@ pub fn authority(
     });
     let (cookies, rooms) = (cookies(config, around, before)?, rooms(config, around, before)?);
     Ok(Authority { verifier: Arc::new(verifier), jwks, cookies, rooms })
+}
+
+/// Who is told of joins and leaves by HTTP, if anybody is.
+///
+/// # Errors
+/// See [`AssembleError`].
+pub fn webhooks(config: &Config) -> Result<Option<Arc<WebhookSettings>>, AssembleError> {
+    let webhooks = &config.webhooks;
+    let Some(address) = webhooks.url.clone() else { return Ok(None) };
+    let first = webhooks.secret.clone().ok_or(AssembleError::NoWebhookSecret)?;
+    let receiver = receiver(address, webhooks.reach(), webhooks.timeout);
+    let outgoing = receiver.map_err(|error| AssembleError::Certificates { key: "webhooks.url", error })?;
+    Ok(Some(Arc::new(WebhookSettings {
+        outgoing,
+        secrets: [first].into_iter().chain(webhooks.second_secret.clone()).collect(),
+        kinds: webhooks.events,
+        rooms: webhooks.rooms.clone(),
+        retry_max: webhooks.retry_max,
+        give_up: webhooks.give_up,
+        return_grace: webhooks.return_grace,
+    })))
 }
 
 /// Which pages may connect, as a configuration says.
@@ -197,7 +239,13 @@ impl fmt::Display for AssembleError {
                 "{key} cannot be asked by https, since this system has no certificates to trust; install \
                  ca-certificates, or name a file of them in SSL_CERT_FILE"
             ),
+            Self::NoWebhookSecret => write!(
+                f,
+                "webhooks.url is set, but webhooks.secret is not, so that your app could not know who calls it; set \
+                 HERENOW_WEBHOOKS__SECRET"
+            ),
             Self::Random(_) => write!(f, "the system gives no random bytes"),
+            Self::Tls(error) => write!(f, "{error}"),
         }
     }
 }
@@ -207,7 +255,8 @@ impl std::error::Error for AssembleError {
         match self {
             Self::KeyFile { error, .. } | Self::Certificates { error, .. } => Some(error),
             Self::Random(error) => Some(error),
-            Self::Key { .. } | Self::Keys(_) => None,
+            Self::Tls(error) => std::error::Error::source(error),
+            Self::Key { .. } | Self::Keys(_) | Self::NoWebhookSecret => None,
         }
     }
 }

@@ -1,7 +1,6 @@
 //! `herenow config`: writes, checks, shows and explains the configuration. Needs no server.
 use crate::{
     assemble::{self, Surroundings},
-    clock::Clock,
     config::{
         keys::{KEYS, Key, SECRET_KEY, SECRET_VARIABLE},
         load::{Inputs, Loaded, load, nearest_key},
@@ -9,9 +8,10 @@ use crate::{
         settings::Config,
     },
     outcome::{FAILURE, Failure, Outcome, USAGE, file},
+    tls::Certified,
 };
 use clap::{Args, Subcommand};
-use std::{fmt::Write, fs, io, path::PathBuf, sync::Arc};
+use std::{fmt::Write, fs, io, path::PathBuf};
 
 /// What to do with the configuration.
 #[derive(Clone, Debug, Args)]
@@ -126,8 +126,10 @@ fn check(loaded: &Loaded) -> Result<Outcome, Failure> {
         }
         Err(error) => return Err(Failure::usage(&error)),
     };
-    let around = Surroundings { clock: Clock::start(), revoked: Arc::default() };
+    let around = Surroundings::new();
     assemble::authority(config, &mode, &around, None).map_err(|error| Failure::usage(&error))?;
+    assemble::webhooks(config).map_err(|error| Failure::usage(&error))?;
+    Certified::read(&config.tls).map_err(|error| Failure::usage(&error))?;
     let from = loaded.file.as_ref().map_or_else(|| "no file".to_owned(), |file| file.display().to_string());
     let mode_name = if mode.is_dev() { "dev mode" } else { "production mode" };
     let count = loaded.sources.len();
@@ -147,6 +149,10 @@ fn notes(config: &Config) -> Vec<String> {
     }
     if auth.guests && auth.guest_rooms.is_empty() {
         notes.push("note: auth.guests is on, but auth.guest_rooms lets guests into no room".to_owned());
+    }
+    let spool = config.webhooks.spool_path().parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = spool.filter(|folder| config.webhooks.url.is_some() && !folder.is_dir()) {
+        notes.push(format!("note: the folder {} of webhooks.spool does not exist", folder.display()));
     }
     if auth.hook_timeout >= config.presence.pong_timeout {
         notes.push(

@@ -162,6 +162,17 @@ impl Connection {
         Time::from_millis(self.heard_at_ms.load(Ordering::Relaxed))
     }
 
+    /// Notes that the peer took some of what waited for it, which is a sign of life where nothing else can be heard: the
+    /// answers to pings come behind all that it has to read first.
+    pub fn note_taken(&self, now: Time) {
+        self.trouble().get_or_insert_default().taken_at = Some(now);
+    }
+
+    /// When the peer last took some of what waited for it; `None` where nothing ever waited.
+    pub fn taken_at(&self) -> Option<Time> {
+        self.trouble().as_ref().and_then(|trouble| trouble.taken_at)
+    }
+
     /// Notes who it is, and when that ends.
     pub fn note_known(&self, user: &UserId, expires_at: Time) {
         self.user.store(number_of(user), Ordering::Relaxed);
@@ -325,12 +336,13 @@ impl Connection {
     }
 }
 
-/// What went wrong of late. How much nonsense is borne: [`Self::REFUSED_MAX`] refused frames in [`Self::WINDOW`].
+/// What went wrong of late, or slowly. How much nonsense is borne: [`Self::REFUSED_MAX`] refused frames in [`Self::WINDOW`].
 #[derive(Debug, Default)]
 struct Trouble {
     began: Time,
     refused: u32,
     departed: Vec<RoomId>,
+    taken_at: Option<Time>,
 }
 
 impl Trouble {

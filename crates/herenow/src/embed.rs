@@ -1,5 +1,22 @@
 //! A presence server inside another program: its routes for the program's router, its rooms for the program's code. Has no
 //! listener and prints nothing; that is for the program, or for [`crate::serve`].
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let herenow = herenow::embed::Embedded::builder().start()?;
+//! let routes = axum::Router::<()>::new().nest("/presence", herenow.router());
+//! // For the page of a user whom the program knows, with `connect` of `/presence/sdk.js`: `connect({ auth: async () => token })`.
+//! let token = herenow.token("alice").name("Alice").room("board-*").mint()?;
+//! let (viewers, count) = herenow.viewers("board-1", 100).await?;
+//! assert_eq!((viewers.len(), count.users), (0, 0), "nobody has come yet");
+//! herenow.publish("board-1", "task_created", &["Ship it"]).await?;
+//! # drop((routes, token));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A whole app is the example `axum_app`.
 use crate::{
     api::{
         self,
@@ -13,7 +30,6 @@ use crate::{
         mint::Signer,
         secret::{Secret, SecretError},
     },
-    clock::Clock,
     config::{mode::Mode, settings::Config},
     embed::{
         event::{Event, Events},
@@ -24,6 +40,7 @@ use crate::{
     presence::{Presence, PresenceSetup, Settings},
     server,
     shard::{NoticeSink, Partition},
+    webhooks::handle::{Start, WebhookError, Webhooks},
 };
 use axum::Router;
 use herenow_core::{
@@ -45,6 +62,7 @@ pub struct Embedded {
     presence: Presence,
     around: Surroundings,
     api: Api,
+    webhooks: Webhooks,
     signer: Arc<Signer>,
     events: broadcast::Sender<Event>,
     router: Router,
@@ -68,6 +86,8 @@ pub enum StartError {
     Random(getrandom::Error),
     /// The configuration cannot be gone by.
     Assemble(AssembleError),
+    /// Webhooks cannot be kept.
+    Webhooks(WebhookError),
 }
 
 /// Why the app's event was not told.
@@ -91,7 +111,7 @@ impl Builder {
         self
     }
 
-    /// Changes settings; those of `server.listen`, `demo` and `log` are the program's own affair and are not looked at.
+    /// Changes settings; those of `server.listen`, `tls`, `demo`, `log` and `api.admin_page` are the program's own affair and are not looked at.
     #[must_use]
     pub fn config(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(&mut self.config);
@@ -124,22 +144,27 @@ impl Embedded {
     pub fn start(config: &Config, mode: &Mode, notices: NoticeSink) -> Result<Self, StartError> {
         let meters = Arc::<Meters>::default();
         let (events, _) = broadcast::channel(event::UNHEARD_MAX);
-        let (counted, told, teller) = (Arc::clone(&meters), notices, events.clone());
+        let webhooks = Webhooks::new(meters.webhooks.clone());
+        let (counted, told, teller, posted) = (Arc::clone(&meters), notices, events.clone(), webhooks.clone());
         let notices = Arc::new(move |now: Time, notice: &Notice| {
             counted.note(notice);
             told(now, notice);
-            if teller.receiver_count() > 0 {
+            posted.note(now, notice);
+            if teller.receiver_count() > 0
+                && let Some(event) = Event::of(notice)
+            {
                 // It fails only where the last one has just stopped listening.
-                let _ = teller.send(Event::from(notice));
+                let _ = teller.send(event);
             }
         });
-        let around = Surroundings { clock: Clock::start(), revoked: Arc::default() };
+        let around = Surroundings::new();
         let authority = assemble::authority(config, mode, &around, None).map_err(StartError::Assemble)?;
-        let Surroundings { clock, revoked } = around.clone();
+        let Surroundings { clock, revoked, tls: _ } = around.clone();
         let origins = assemble::origins(config, mode);
         let setup = PresenceSetup { settings: settings(config), authority, revoked, origins, clock, notices };
         let presence = Presence::start(setup).map_err(StartError::Random)?;
-        let api = api(config, mode, (&presence, meters));
+        start_webhooks(config, &webhooks, &presence)?;
+        let api = api_of(config, mode, (&presence, meters, webhooks.clone()));
         let signer = Arc::new(Signer::new(mode.secret()));
         let mut router = server::router(presence.clone()).merge(assets::sdk_scripts());
         router = router.merge(api::routes::router(api.clone()));
@@ -151,15 +176,20 @@ impl Embedded {
             router = router.merge(guest_route::router(guests, presence.clone()));
         }
         let shutdown_grace = config.server.shutdown_grace;
-        Ok(Self { presence, around, api, signer, events, router, shutdown_grace })
+        Ok(Self { presence, around, api, webhooks, signer, events, router, shutdown_grace })
     }
 
     /// All routes: `/ws` and what speaks the same without WebSocket, `/sdk.js`, the HTTP API. To merge into the program's own,
-    /// or to nest below a path, which `connect({ url })` in a page then names. Its fallback answers 404 as a problem.
+    /// or to nest below a path: the `sdk.js` below it knows where it is. What is at no address is for the program to answer.
     ///
     /// What is counted by address needs the addresses: serve the program's router with
     /// `into_make_service_with_connect_info::<SocketAddr>()`.
     pub fn router(&self) -> Router {
+        self.whole_router().reset_fallback()
+    }
+
+    /// As [`Self::router`], with an answer for what is at no address.
+    pub(crate) fn whole_router(&self) -> Router {
         self.router.clone()
     }
 
@@ -224,11 +254,22 @@ impl Embedded {
     /// The second half of [`Self::stop`].
     pub(crate) async fn drain(&self) {
         self.presence.drain(self.shutdown_grace).await;
+        self.webhooks.close().await;
+    }
+
+    /// Its HTTP API.
+    pub(crate) fn api(&self) -> &Api {
+        &self.api
     }
 
     /// Its presence, for what is not offered here.
     pub fn presence(&self) -> &Presence {
         &self.presence
+    }
+
+    /// Who is told of joins and leaves by HTTP.
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.webhooks
     }
 
     /// What stays the same while its configuration changes.
@@ -237,7 +278,14 @@ impl Embedded {
     }
 }
 
-fn api(config: &Config, mode: &Mode, (presence, meters): (&Presence, Arc<Meters>)) -> Api {
+fn start_webhooks(config: &Config, webhooks: &Webhooks, presence: &Presence) -> Result<(), StartError> {
+    let Some(settings) = assemble::webhooks(config).map_err(StartError::Assemble)? else { return Ok(()) };
+    let (spool, events_max) = (config.webhooks.spool_path(), config.webhooks.spool_events);
+    let start = Start { settings, spool, events_max, presence: presence.downgrade() };
+    webhooks.start(start).map_err(StartError::Webhooks)
+}
+
+fn api_of(config: &Config, mode: &Mode, (presence, meters, webhooks): (&Presence, Arc<Meters>, Webhooks)) -> Api {
     Api::new(ApiSetup {
         presence: presence.clone(),
         signer: Signer::new(mode.secret()),
@@ -246,6 +294,7 @@ fn api(config: &Config, mode: &Mode, (presence, meters): (&Presence, Arc<Meters>
         hosted_max: config.api.hosted_viewers,
         streams_per_address: config.api.streams_per_address,
         meters,
+        webhooks,
     })
 }
 
@@ -258,13 +307,15 @@ fn settings(config: &Config) -> Settings {
             pong_timeout: config.presence.pong_timeout,
             request_lease: config.presence.request_lease,
             auth_timeout: config.auth.first_frame_timeout,
-            drain_timeout: DRAIN_TIMEOUT,
+            drain_timeout: config.limits.drain_timeout,
         },
         frame_bytes_max: u32::try_from(config.limits.frame_bytes).unwrap_or(u32::MAX),
         outbox_bytes_max: config.limits.outbox_bytes,
         rates: config.limits.rates,
         cookie_name: config.auth.cookie_name.clone(),
         resume_window: config.presence.resume_window,
+        handshakes_per_address: config.limits.handshakes_per_address,
+        trusted_proxies: config.server.trusted_proxies.clone(),
     }
 }
 
@@ -280,6 +331,7 @@ impl fmt::Display for StartError {
             Self::Secret(error) => write!(f, "{error}"),
             Self::Random(_) => write!(f, "the system gives no random bytes"),
             Self::Assemble(error) => write!(f, "{error}"),
+            Self::Webhooks(error) => write!(f, "{error}"),
         }
     }
 }
@@ -290,6 +342,7 @@ impl std::error::Error for StartError {
             Self::Secret(_) => None,
             Self::Random(error) => Some(error),
             Self::Assemble(error) => std::error::Error::source(error),
+            Self::Webhooks(error) => std::error::Error::source(error),
         }
     }
 }
@@ -312,6 +365,3 @@ impl std::error::Error for PublishError {
         }
     }
 }
-
-/// How long a client may take nothing of what waits for it.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);

@@ -160,11 +160,23 @@ impl Heartbeat {
                 Way::Poll => (Purpose::Ping, connection.heard_at() + self.rhythm.request_lease),
             },
             Purpose::Answer { pinged_at } if connection.heard_at() < pinged_at => {
-                return connection.abort(Ending::TimedOut, now);
+                if !self.is_reading(&connection, now) {
+                    return connection.abort(Ending::TimedOut, now);
+                }
+                // It has yet to come to the ping, which one more would not help.
+                (Purpose::Answer { pinged_at }, now + self.rhythm.pong_timeout)
             }
             Purpose::Answer { pinged_at } => (Purpose::Ping, (pinged_at + self.rhythm.ping_interval).max(now)),
         };
         self.plan(now, Visit { connection: visit.connection, due, purpose });
+    }
+
+    /// Whether a peer that is not heard takes what waits for it, and so cannot have come to its ping yet. Not for ever: a peer
+    /// that never answers, however much it takes, is none.
+    fn is_reading(&self, connection: &Connection, now: Time) -> bool {
+        let Rhythm { ping_interval, pong_timeout, drain_timeout, .. } = self.rhythm;
+        let takes = connection.taken_at().is_some_and(|taken_at| now.since(taken_at) < drain_timeout);
+        takes && now.since(connection.heard_at()) < (ping_interval + pong_timeout) * SILENT_ROUNDS_MAX
     }
 
     fn plan(&self, now: Time, mut visit: Visit) {
@@ -231,5 +243,7 @@ const PING: Bytes = Bytes::from_static(&[0x89, 0]);
 const TICK: Duration = Duration::from_millis(250);
 /// How far the wheel reaches: 64 s.
 const SLOTS: usize = 256;
+/// Rounds of pings that a peer may leave unanswered as long as it takes what waits for it.
+const SILENT_ROUNDS_MAX: u32 = 10;
 /// Visits after which others get a turn.
 const VISITS_AT_ONCE: usize = 256;

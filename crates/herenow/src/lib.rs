@@ -3,6 +3,8 @@
 //! Drivers around the hubs of `herenow-core`: sockets, timers, tokens, configuration. They carry; they decide nothing
 //! about presence.
 
+pub mod address_kind;
+pub mod admin_route;
 pub mod api;
 pub mod assemble;
 pub mod assets;
@@ -15,9 +17,11 @@ pub mod config_command;
 pub mod connection;
 pub mod cut;
 pub mod demo;
+pub mod doors;
 pub mod embed;
 pub mod fanout;
 pub mod guest_route;
+pub mod handshakes;
 pub mod heartbeat;
 pub mod intake;
 pub mod key_command;
@@ -27,6 +31,7 @@ pub mod outgoing;
 pub mod patience;
 pub mod presence;
 pub mod problem;
+pub mod quota;
 pub mod rate;
 pub mod rechecks;
 pub mod reload;
@@ -35,4 +40,6 @@ pub mod rules;
 pub mod serve;
 pub mod server;
 pub mod shard;
+pub mod tls;
 pub mod transport;
+pub mod webhooks;

@@ -100,6 +100,7 @@ async fn run(start: Start<'_>) -> anyhow::Result<()> {
     }
     let stop = stop_signal()?;
     let setup = LiveSetup {
+        webhooks: server.webhooks().clone(),
         around: server.around().clone(),
         config: config.clone(),
         mode: mode.clone(),
@@ -108,7 +109,15 @@ async fn run(start: Start<'_>) -> anyhow::Result<()> {
     let live = Live::new(server.presence().clone(), setup);
     tokio::spawn(reload(reload_signal()?, live, arguments.clone(), Sources { variables, level }));
     let file = loaded.file.as_ref().map(|file| file.display().to_string());
-    let facts = BannerFacts { address: server.address(), is_dev: mode.is_dev(), has_demo, file: file.as_deref() };
+    let facts = BannerFacts {
+        address: server.address(),
+        is_tls: config.tls.cert.is_some(),
+        is_dev: mode.is_dev(),
+        has_demo,
+        has_admin: config.api.admin_page,
+        admin_code: server.admin_code(),
+        file: file.as_deref(),
+    };
     print_line(&banner(facts));
     server.run(stop).await;
     Ok(())
@@ -155,7 +164,9 @@ fn terminal_notices() -> NoticeSink {
     let (sender, lines) = mpsc::sync_channel::<String>(NOTICES_MAX);
     std::thread::spawn(move || lines.into_iter().for_each(|line| print_line(&line)));
     Arc::new(move |now, notice| {
-        let _ = sender.try_send(notice_line(now, notice));
+        if let Some(line) = notice_line(now, notice) {
+            let _ = sender.try_send(line);
+        }
     })
 }
 

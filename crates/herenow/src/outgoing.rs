@@ -1,5 +1,6 @@
 //! Requests to others, and only to addresses that are configured: one small answer, in a limited time, without redirects,
 //! and not to places that a name must not lead to. Proxies of the environment are not used.
+use crate::address_kind::{AddressKind, kind_of};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header, uri::Scheme};
 use http_body_util::{BodyExt, Full};
@@ -14,7 +15,7 @@ use hyper_util::{
 };
 use std::{
     fmt, io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -185,7 +186,39 @@ impl Outgoing {
         self.ask(Method::POST, headers, body).await
     }
 
-    async fn ask(&self, method: Method, mut headers: HeaderMap, body: Bytes) -> Result<Answer, OutgoingError> {
+    /// As [`Self::post_json`], where only the status of the answer matters: a body that is too large, or breaks off, is left
+    /// unread.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn deliver_json(&self, mut headers: HeaderMap, body: Bytes) -> Result<StatusCode, OutgoingError> {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let request = self.request(Method::POST, headers, body)?;
+        let call = async {
+            let (parts, body) = self.send(request).await?;
+            // The connection can be used again once the body is read.
+            let _ = tokio::time::timeout(UNREAD_TIMEOUT, self.read(body)).await;
+            Ok(parts.status)
+        };
+        self.in_time(call).await
+    }
+
+    async fn ask(&self, method: Method, headers: HeaderMap, body: Bytes) -> Result<Answer, OutgoingError> {
+        let request = self.request(method, headers, body)?;
+        let call = async {
+            let (parts, body) = self.send(request).await?;
+            let body = self.read(body).await?;
+            Ok(Answer { status: parts.status, headers: parts.headers, body })
+        };
+        self.in_time(call).await
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, OutgoingError> {
         if let Some(address) = self.setup.address.literal().filter(|address| !self.setup.may_reach(*address)) {
             return Err(OutgoingError::Forbidden { address });
         }
@@ -194,15 +227,19 @@ impl Outgoing {
         let mut request = Request::new(Full::new(body));
         (*request.method_mut(), *request.uri_mut()) = (method, self.setup.address.0.clone());
         *request.headers_mut() = headers;
-        let call = async {
-            let response = self.client.request(request).await.map_err(|error| broken(error.into()))?;
-            let (parts, body) = response.into_parts();
-            if parts.status.is_redirection() && parts.status != StatusCode::NOT_MODIFIED {
-                return Err(OutgoingError::Redirect);
-            }
-            let body = self.read(body).await?;
-            Ok(Answer { status: parts.status, headers: parts.headers, body })
-        };
+        Ok(request)
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<(http::response::Parts, Incoming), OutgoingError> {
+        let response = self.client.request(request).await.map_err(|error| broken(error.into()))?;
+        let (parts, body) = response.into_parts();
+        if parts.status.is_redirection() && parts.status != StatusCode::NOT_MODIFIED {
+            return Err(OutgoingError::Redirect);
+        }
+        Ok((parts, body))
+    }
+
+    async fn in_time<T>(&self, call: impl Future<Output = Result<T, OutgoingError>>) -> Result<T, OutgoingError> {
         let after = self.setup.timeout;
         tokio::time::timeout(after, call).await.unwrap_or(Err(OutgoingError::Timeout { after }))
     }
@@ -231,9 +268,9 @@ impl fmt::Debug for Outgoing {
 impl OutgoingSetup {
     fn may_reach(&self, address: IpAddr) -> bool {
         match kind_of(address) {
-            Kind::Nobody => false,
-            Kind::Private => self.reach == Reach::Private,
-            Kind::Public => !self.address.is_plain(),
+            AddressKind::Nobody => false,
+            AddressKind::Private => self.reach == Reach::Private,
+            AddressKind::Public => !self.address.is_plain(),
         }
     }
 }
@@ -261,7 +298,7 @@ impl fmt::Display for OutgoingError {
             Self::Forbidden { address } => write!(
                 f,
                 "the address leads to {address}, which is not asked: private ones have to be allowed in \
-                 auth.private_addresses, public ones need https"
+                 auth.private_addresses or webhooks.private_addresses, public ones need https"
             ),
             Self::Broken(error) => {
                 write!(f, "the connection failed: {error}")?;
@@ -320,46 +357,8 @@ impl Service<Name> for Resolver {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Public,
-    /// This machine, or a network of its owner.
-    Private,
-    /// Link-local, multicast, or set aside: nobody serves an app there.
-    Nobody,
-}
-
-fn kind_of(address: IpAddr) -> Kind {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => kind_of_v4(v4),
-        IpAddr::V6(v6) => kind_of_v6(v6),
-    }
-}
-
-fn kind_of_v4(address: Ipv4Addr) -> Kind {
-    let [a, b, c, _] = address.octets();
-    let is_shared = a == 100 && (64..128).contains(&b);
-    if address.is_loopback() || address.is_private() || is_shared {
-        return Kind::Private;
-    }
-    let is_set_aside = a == 0 || a >= 240 || (a == 192 && b == 0 && c == 0) || (a == 198 && (18..20).contains(&b));
-    if is_set_aside || address.is_link_local() || address.is_multicast() || address.is_documentation() {
-        return Kind::Nobody;
-    }
-    Kind::Public
-}
-
-fn kind_of_v6(address: Ipv6Addr) -> Kind {
-    let [first, second, ..] = address.segments();
-    if address.is_loopback() || address.is_unique_local() {
-        return Kind::Private;
-    }
-    // Only 2000::/3 is public. Of it, these carry addresses of version 4 inside (6to4, Teredo), or are for documentation.
-    let embeds = first == 0x2002 || (first == 0x2001 && second == 0);
-    let is_documentation = first == 0x2001 && second == 0x0db8;
-    if first & 0xe000 != 0x2000 || embeds || is_documentation { Kind::Nobody } else { Kind::Public }
-}
-
+/// How long a body is read that does not matter.
+const UNREAD_TIMEOUT: Duration = Duration::from_millis(200);
 /// How long a connection that nobody uses is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections to one address that are kept.
@@ -427,7 +426,7 @@ mod tests {
         for ip in private.iter().chain(&nobody) {
             reached += usize::from(may("https://a.example", Reach::Public, ip));
         }
-        println!("ssrf: {reached}/{} reached", private.len() + nobody.len());
+        println!("addresses: {reached}/{} reached", private.len() + nobody.len());
         assert_eq!(reached, 0);
         for ip in private {
             assert!(

@@ -1,8 +1,9 @@
 //! The presence of one process, as everything around the shards sees it: cheap to clone, and the way in for the app.
 use crate::{
-    auth::{authority::Authority, origin::OriginPolicy, revoked::Revocations},
+    auth::{address::Network, authority::Authority, origin::OriginPolicy, revoked::Revocations},
     clock::Clock,
     connection::{Connection, Way},
+    handshakes::Handshakes,
     heartbeat::{Heartbeat, Rhythm},
     rate::RateLimits,
     rechecks::Rechecks,
@@ -22,7 +23,7 @@ use herenow_wire::{dialect::Dialect, message, native, problem::Problem, websocke
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc, RwLock,
+        Arc, RwLock, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -38,6 +39,22 @@ mod deciding;
 #[derive(Clone)]
 pub struct Presence(Arc<Inner>);
 
+/// A [`Presence`] that does not keep it going.
+#[derive(Clone, Debug)]
+pub struct WeakPresence(Weak<Inner>, Arc<str>);
+
+impl WeakPresence {
+    /// The presence, while it goes on.
+    pub fn upgrade(&self) -> Option<Presence> {
+        self.0.upgrade().map(Presence)
+    }
+
+    /// The name of the node, as [`Presence::node`].
+    pub fn node(&self) -> Arc<str> {
+        Arc::clone(&self.1)
+    }
+}
+
 struct Inner {
     clock: Clock,
     settings: Settings,
@@ -48,6 +65,7 @@ struct Inner {
     shards: Vec<mpsc::Sender<ToShard>>,
     heartbeat: Arc<Heartbeat>,
     resumes: Resumes,
+    handshakes: Handshakes,
     connections: AtomicUsize,
 }
 
@@ -70,6 +88,10 @@ pub struct Settings {
     pub cookie_name: String,
     /// How long a session can be gone on with after its connection ended. Default 60 s.
     pub resume_window: Duration,
+    /// Connections that one address may open in [`Handshakes::WINDOW`]; 0 is no limit.
+    pub handshakes_per_address: usize,
+    /// Proxies that are believed to say from where a request came.
+    pub trusted_proxies: Vec<Network>,
 }
 
 /// What a [`Presence`] is made from.
@@ -113,13 +135,31 @@ impl Presence {
         tokio::spawn(Heartbeat::run(Arc::downgrade(&heartbeat)));
         let (connections, resumes) = (AtomicUsize::new(0), Resumes::new(settings.resume_window));
         let rates = settings.rates;
+        let handshakes = Handshakes::new(settings.handshakes_per_address, settings.trusted_proxies.clone());
         authority.start(None);
         let rules = RwLock::new(Rules { authority: Arc::new(authority), origins: Arc::new(origins), rates });
         let rechecks = Rechecks::new(clock);
-        let inner = Inner { clock, settings, rules, revoked, rechecks, node, shards, heartbeat, resumes, connections };
+        let inner = Inner {
+            clock,
+            settings,
+            rules,
+            revoked,
+            rechecks,
+            node,
+            shards,
+            heartbeat,
+            resumes,
+            handshakes,
+            connections,
+        };
         let presence = Self(Arc::new(inner));
         tokio::spawn(Self::ask_again(Arc::downgrade(&presence.0)));
         Ok(presence)
+    }
+
+    /// One that does not keep the shards going.
+    pub fn downgrade(&self) -> WeakPresence {
+        WeakPresence(Arc::downgrade(&self.0), self.node().into())
     }
 
     /// Sends an event of the app to who is in a room: `event` is its name, `data` any JSON.
@@ -254,6 +294,11 @@ impl Presence {
     /// The sessions that can be gone on with.
     pub fn resumes(&self) -> &Resumes {
         &self.0.resumes
+    }
+
+    /// Who opens connections how often.
+    pub fn handshakes(&self) -> &Handshakes {
+        &self.0.handshakes
     }
 
     /// The name of this node, new at each start.

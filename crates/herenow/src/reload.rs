@@ -8,12 +8,15 @@ use crate::{
     },
     presence::Presence,
     rules::Rules,
+    tls::Certified,
+    webhooks::handle::{Start, WebhookError, Webhooks},
 };
 use std::{fmt, sync::Arc};
 
 /// What one server goes by at the moment.
 pub struct Live {
     presence: Presence,
+    webhooks: Webhooks,
     around: Surroundings,
     config: Config,
     mode: Mode,
@@ -43,11 +46,15 @@ pub enum ReloadError {
     Mode(ModeError),
     /// The server would change between dev and production mode.
     OtherMode,
+    /// Webhooks are wanted now, and cannot be kept.
+    Webhooks(WebhookError),
 }
 
 /// What a server that runs is, besides its presence.
 #[derive(Debug)]
 pub struct LiveSetup {
+    /// Who is told of joins and leaves.
+    pub webhooks: Webhooks,
     /// What stays the same.
     pub around: Surroundings,
     /// What it was started with.
@@ -61,8 +68,8 @@ pub struct LiveSetup {
 impl Live {
     /// What a server goes by that has just been started.
     pub fn new(presence: Presence, setup: LiveSetup) -> Self {
-        let LiveSetup { around, config, mode, forced } = setup;
-        Self { presence, around, config, mode, forced }
+        let LiveSetup { webhooks, around, config, mode, forced } = setup;
+        Self { presence, webhooks, around, config, mode, forced }
     }
 
     /// Takes what can be taken of a new configuration; says what changed since the last one.
@@ -78,7 +85,10 @@ impl Live {
         let mode = self.mode_for(&next)?;
         let authority = assemble::authority(&next, &mode, &self.around, Some(&self.presence.authority()));
         let authority = Arc::new(authority.map_err(ReloadError::Assemble)?);
+        // The files may hold something else under the same names.
+        let certified = Certified::read(&next.tls).map_err(|error| ReloadError::Assemble(AssembleError::Tls(error)))?;
         let origins = Arc::new(assemble::origins(&next, &mode));
+        self.take_webhooks(&next)?;
         self.presence.change_rules(Rules { authority, origins, rates: next.limits.rates });
         let change = |key: &&Key| Change {
             key: key.name,
@@ -86,9 +96,38 @@ impl Live {
             to: key.shown(new),
             is_live: key.is_live(),
         };
-        let changes = changed.iter().map(change).collect();
+        let mut changes: Vec<Change> = changed.iter().map(change).collect();
+        changes.extend(self.show(certified));
         (self.config, self.mode) = (next, mode);
         Ok(changes)
+    }
+
+    /// Begins webhooks, or changes them, where something of them is different.
+    fn take_webhooks(&self, next: &Config) -> Result<(), ReloadError> {
+        if next.webhooks == self.config.webhooks {
+            return Ok(());
+        }
+        let settings = assemble::webhooks(next).map_err(ReloadError::Assemble)?;
+        match settings {
+            Some(settings) if !self.webhooks.is_started() => {
+                let (spool, events_max) = (next.webhooks.spool_path(), next.webhooks.spool_events);
+                let start = Start { settings, spool, events_max, presence: self.presence.downgrade() };
+                self.webhooks.start(start).map_err(ReloadError::Webhooks)
+            }
+            settings => {
+                self.webhooks.change(settings);
+                Ok(())
+            }
+        }
+    }
+
+    /// Has new connections shown another certificate; says so where it is another one.
+    fn show(&self, certified: Option<Certified>) -> Option<Change> {
+        let shown = |fingerprint: Option<&str>| fingerprint.map_or_else(|| "no TLS".to_owned(), str::to_owned);
+        let from = shown(self.around.tls.fingerprint().as_deref());
+        let to = shown(certified.as_ref().map(Certified::fingerprint));
+        self.around.tls.show(certified);
+        (from != to).then_some(Change { key: "tls.cert (fingerprint)", from, to, is_live: true })
     }
 
     /// What it goes by.
@@ -117,6 +156,7 @@ impl fmt::Display for ReloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Assemble(error) => write!(f, "{error}"),
+            Self::Webhooks(error) => write!(f, "{error}"),
             Self::Mode(ModeError::NoSecret { .. }) => {
                 write!(f, "no secret and no other keys are configured any more, so that nobody could be let in")
             }
@@ -133,6 +173,7 @@ impl std::error::Error for ReloadError {
         match self {
             Self::Assemble(error) => std::error::Error::source(error),
             Self::Mode(error) => std::error::Error::source(error),
+            Self::Webhooks(error) => std::error::Error::source(error),
             Self::OtherMode => None,
         }
     }

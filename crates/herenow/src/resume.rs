@@ -7,6 +7,8 @@ use hashbrown::HashMap;
 use herenow_core::{
     command::Ending,
     id::{RoomId, SessionId, UserId},
+    luggage::Luggage,
+    profile::Status,
     time::Time,
 };
 use std::{
@@ -32,6 +34,7 @@ struct Table {
     ended: VecDeque<(Time, SessionId)>,
     /// The rooms that these were in and have not claimed again.
     rooms: HashMap<SessionId, Vec<RoomId>>,
+    luggage: Luggage,
 }
 
 /// Small, because each connection has one.
@@ -105,6 +108,7 @@ impl Resumes {
         let record = table.records.get_mut(&claimed.session);
         let Some(record) = record.filter(|record| record.connection.ptr_eq(&claimed.holder)) else { return false };
         (record.connection, record.ended_at) = (Arc::downgrade(connection), OPEN);
+        table.luggage.take_up(claimed.session);
         true
     }
 
@@ -147,6 +151,32 @@ impl Resumes {
         self.table().rooms.remove(&session).unwrap_or_default()
     }
 
+    /// Notes that a connection's session is active or idle.
+    pub fn set_status(&self, connection: &Arc<Connection>, status: Status) {
+        if let Some(mut table) = self.table_of(connection) {
+            table.luggage.set_status(connection.session(), status);
+        }
+    }
+
+    /// Adds users to those whom a connection's session watches. False, and nothing is added, where they would be more than
+    /// `watched_max`.
+    pub fn watch(&self, connection: &Arc<Connection>, users: &[UserId], watched_max: usize) -> bool {
+        self.table_of(connection).is_none_or(|mut table| table.luggage.watch(connection.session(), users, watched_max))
+    }
+
+    /// Takes users away from those whom a connection's session watches.
+    pub fn unwatch(&self, connection: &Arc<Connection>, users: &[UserId]) {
+        if let Some(mut table) = self.table_of(connection) {
+            table.luggage.unwatch(connection.session(), users);
+        }
+    }
+
+    /// Whether a session is active or idle, and whom it watches.
+    pub fn luggage(&self, session: SessionId) -> (Status, Vec<UserId>) {
+        let table = self.table();
+        (table.luggage.status(session), table.luggage.watched(session))
+    }
+
     /// Notes that a connection ended, and which rooms its session was in. Who left, was put out or has an expired token
     /// has nothing to go on with.
     pub fn release(&self, connection: &Arc<Connection>, how: Ending, rooms: Vec<RoomId>, now: Time) {
@@ -155,6 +185,9 @@ impl Resumes {
         if is_held(&table, connection) {
             match how {
                 Ending::Left | Ending::Kicked | Ending::Expired => {
+                    table.forget(session);
+                }
+                Ending::Closed | Ending::Lost | Ending::TimedOut | Ending::Drained if !table.luggage.leave(session) => {
                     table.forget(session);
                 }
                 Ending::Closed | Ending::Lost | Ending::TimedOut | Ending::Drained => {
@@ -167,6 +200,8 @@ impl Resumes {
                     }
                 }
             }
+        } else if !table.records.contains_key(&session) {
+            table.luggage.forget(session);
         }
         self.forget(&mut table, now);
     }
@@ -176,10 +211,7 @@ impl Resumes {
         let (mut table, number) = (self.table(), number_of(user));
         let theirs: Vec<SessionId> =
             table.records.iter().filter(|(_, record)| record.user == number).map(|(session, _)| *session).collect();
-        let forget = |session: &SessionId| {
-            table.rooms.remove(session);
-            table.records.remove(session).and_then(|record| record.connection.upgrade())
-        };
+        let forget = |session: &SessionId| table.forget(*session).and_then(|record| record.connection.upgrade());
         theirs.iter().filter_map(forget).collect()
     }
 
@@ -203,6 +235,13 @@ impl Resumes {
         }
     }
 
+    /// The table, unless another connection serves the session of this one by now.
+    fn table_of(&self, connection: &Arc<Connection>) -> Option<std::sync::MutexGuard<'_, Table>> {
+        let table = self.table();
+        let is_theirs = is_held(&table, connection) || !table.records.contains_key(&connection.session());
+        is_theirs.then_some(table)
+    }
+
     fn table(&self) -> std::sync::MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -214,10 +253,11 @@ impl Table {
         self.claimed_with.get(&session).copied().unwrap_or_default()
     }
 
-    fn forget(&mut self, session: SessionId) {
-        self.records.remove(&session);
+    fn forget(&mut self, session: SessionId) -> Option<Record> {
         self.claimed_with.remove(&session);
         self.rooms.remove(&session);
+        self.luggage.forget(session);
+        self.records.remove(&session)
     }
 }
 

@@ -1,14 +1,19 @@
 //! `herenow serve`: from a configuration to a running server, and to its end.
 use crate::{
-    assemble::Surroundings,
+    admin_route,
+    assemble::{AssembleError, Surroundings},
+    auth::api_key::KeyRights,
     banner,
     config::{mode::Mode, settings::Config},
     demo::{self, Demo, error::DemoError},
+    doors::Doors,
     embed::{Embedded, StartError},
     presence::Presence,
     problem::Problem,
-    server,
+    server::{self, Entrance},
     shard::NoticeSink,
+    tls::Certified,
+    webhooks::handle::Webhooks,
 };
 use axum::{
     Router,
@@ -17,7 +22,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use herenow_core::id::RoomId;
-use std::{fmt, io, net::SocketAddr, path::Path};
+use std::{fmt, io, net::SocketAddr, path::Path, sync::Arc};
 use tokio::{net::TcpListener, sync::mpsc};
 
 /// Why the server did not start.
@@ -44,6 +49,9 @@ pub struct Server {
     embedded: Embedded,
     router: Router,
     demo: Option<Demo>,
+    doors: Arc<Doors>,
+    /// What opens the operators' page once.
+    code: Option<String>,
 }
 
 impl Server {
@@ -57,13 +65,29 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         let embedded = Embedded::start(config, mode, notices).map_err(ServeError::Start)?;
-        let router = embedded.router();
-        Ok(Self { listener, address, embedded, router, demo: None })
+        let certified = Certified::read(&config.tls).map_err(|error| start_error(AssembleError::Tls(error)))?;
+        embedded.around().tls.show(certified);
+        let mut router = embedded.whole_router();
+        let mut code = None;
+        if config.api.admin_page {
+            let api = embedded.api();
+            if !opens_without_link(config, mode) {
+                code = Some(api.invite().map_err(|error| ServeError::Start(StartError::Random(error)))?);
+            }
+            router = router.merge(admin_route::router(api.clone()));
+        }
+        let doors = Doors::new(config.limits.half_open_per_address, config.server.trusted_proxies.clone());
+        Ok(Self { listener, address, embedded, router, demo: None, doors, code })
     }
 
     /// Where it listens: the port is the real one where 0 was asked for.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What opens the operators' page once, where no configured key does; for whoever starts the server.
+    pub fn admin_code(&self) -> Option<&str> {
+        self.code.as_deref()
     }
 
     /// Its presence.
@@ -74,6 +98,11 @@ impl Server {
     /// What stays the same while its configuration changes.
     pub fn around(&self) -> &Surroundings {
         self.embedded.around()
+    }
+
+    /// Its webhooks.
+    pub fn webhooks(&self) -> &Webhooks {
+        self.embedded.webhooks()
     }
 
     /// Adds routes.
@@ -123,7 +152,9 @@ impl Server {
                 demo.close();
             }
         };
-        server::serve(self.listener, self.router, stop).await;
+        let tls = self.embedded.around().tls.clone();
+        let entrance = Entrance { listener: self.listener, router: self.router, tls, doors: self.doors };
+        server::serve(entrance, stop).await;
         self.embedded.drain().await;
     }
 }
@@ -152,6 +183,16 @@ pub fn stop_signal() -> Result<impl Future<Output = ()>, ServeError> {
 pub fn reload_signal() -> Result<tokio::signal::unix::Signal, ServeError> {
     use tokio::signal::unix::{SignalKind, signal};
     signal(SignalKind::hangup()).map_err(ServeError::Signal)
+}
+
+/// Whether the operators' page opens without the one-time link: with a configured key, or in dev mode without one.
+fn opens_without_link(config: &Config, mode: &Mode) -> bool {
+    let keys = &config.auth.api_keys;
+    keys.iter().any(|key| key.rights.contains(KeyRights::OPERATOR)) || (mode.is_dev() && keys.is_empty())
+}
+
+fn start_error(error: AssembleError) -> ServeError {
+    ServeError::Start(StartError::Assemble(error))
 }
 
 async fn guard_dev(State(presence): State<Presence>, request: Request, next: Next) -> Response {

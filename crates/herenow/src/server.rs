@@ -1,27 +1,40 @@
 //! The HTTP side of the process: which routes there are, and the loop that accepts connections.
 use crate::{
     cut::Cut,
+    doors::{Doors, Knock},
     patience,
     presence::Presence,
     problem::Problem,
-    transport::{debug, http as without_ws, ws},
+    tls::Tls,
+    transport::{http as without_ws, ws},
 };
-use axum::{Router, body::Body, extract::ConnectInfo, routing::any, routing::get};
+use axum::{Router, body::Body, extract::ConnectInfo, routing::any};
 use http::{Request, StatusCode};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
 #[cfg(any(target_os = "android", target_os = "linux"))]
 use socket2::SockRef;
-use std::{future::Future, io, time::Duration};
-use tokio::{net::TcpListener, sync::watch};
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    time::Instant,
+};
+use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-/// The routes of connections: `/ws`, what speaks the same without WebSocket, and what operators ask about them. Further routers are
-/// merged in by whoever builds the server.
+/// The routes of connections: `/ws`, and what speaks the same without WebSocket. Further routers are merged in by whoever builds
+/// the server.
 pub fn router(presence: Presence) -> Router {
     Router::new()
         .route("/ws", any(ws::upgrade))
-        .route("/v1/debug/rooms/{room}/users/{user}", get(debug::explain))
         .with_state(presence.clone())
         .merge(without_ws::router(presence))
         .fallback(|| async {
@@ -30,16 +43,32 @@ pub fn router(presence: Presence) -> Router {
         })
 }
 
+/// Where connections come in, and what they meet.
+#[derive(Debug)]
+pub struct Entrance {
+    /// Where they are accepted.
+    pub listener: TcpListener,
+    /// What answers their requests.
+    pub router: Router,
+    /// What they speak.
+    pub tls: Tls,
+    /// Who has not said yet what they want.
+    pub doors: Arc<Doors>,
+}
+
 /// Serves HTTP/1.1 with upgrades until `stop` is done; then takes no more connections, lets requests that are under way
 /// finish, and returns. Upgraded connections are not waited for: draining them is for [`Presence::drain`].
-pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+pub async fn serve(entrance: Entrance, stop: impl Future<Output = ()>) {
+    let Entrance { listener, router, tls, doors } = entrance;
     let (stopping, watched) = watch::channel(());
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEADER_BYTES_MAX);
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
+            () = until(doors.next_due()) => {
+                doors.cut_late(Instant::now());
+                continue;
+            }
             () = &mut stop => break,
         };
         let (stream, peer) = match accepted {
@@ -54,39 +83,82 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
         patience::end_when_unacknowledged(&stream, Some(UNACKNOWLEDGED_MAX));
         #[cfg(any(target_os = "android", target_os = "linux"))]
         let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
-        let (routes, cut) = (router.clone(), Cut::default());
-        let cutting = cut.clone();
-        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(cut.clone());
-            request.extensions_mut().insert(ConnectInfo(peer));
-            // A router is always ready.
-            routes.clone().oneshot(request.map(Body::new))
-        });
-        let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
-        let mut stopped = watched.clone();
-        tokio::spawn(async move {
-            let mut connection = std::pin::pin!(connection);
-            let served = tokio::select! {
-                served = connection.as_mut() => served,
-                () = cutting.is_wanted() => return,
-                _ = stopped.changed() => {
-                    connection.as_mut().graceful_shutdown();
-                    tokio::select! {
-                        served = connection => served,
-                        () = cutting.is_wanted() => return,
-                    }
-                }
-            };
-            if let Err(error) = served {
-                tracing::debug!(%error, "http connection ended");
-            }
-        });
+        let cut = Cut::default();
+        let knock = doors.knock(peer.ip(), &cut, Instant::now());
+        let visit = Visit { router: router.clone(), peer, cut, knock, stopped: watched.clone() };
+        // Two tasks, so that the one without TLS has no room for it.
+        match tls.acceptor() {
+            None => drop(tokio::spawn(visit.serve(stream))),
+            Some(acceptor) => drop(tokio::spawn(visit.serve_tls(acceptor, stream))),
+        }
     }
     drop(listener);
     drop(watched);
     stopping.send_replace(());
     // Who does not finish by then is cut off with the process.
     let _ = tokio::time::timeout(FINISH_TIMEOUT, stopping.closed()).await;
+}
+
+/// One connection over which HTTP is spoken.
+struct Visit {
+    router: Router,
+    peer: SocketAddr,
+    cut: Cut,
+    /// Held until it has said what it wants.
+    knock: Knock,
+    stopped: watch::Receiver<()>,
+}
+
+impl Visit {
+    async fn serve_tls(self, acceptor: TlsAcceptor, stream: TcpStream) {
+        let agreed = tokio::select! {
+            agreed = acceptor.accept(stream) => agreed,
+            () = self.cut.is_wanted() => return tracing::debug!("a client was too slow for TLS"),
+        };
+        match agreed {
+            // In a box, because what the handshake needed is more than what is left to do.
+            Ok(stream) => Box::pin(self.serve(stream)).await,
+            Err(error) => tracing::debug!(%error, "a client and this server agree on no TLS"),
+        }
+    }
+
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+        let Self { router, peer, cut, knock, mut stopped } = self;
+        let (cutting, knock) = (cut.clone(), Mutex::new(Some(knock)));
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            drop(knock.lock().unwrap_or_else(PoisonError::into_inner).take());
+            request.extensions_mut().insert(cut.clone());
+            request.extensions_mut().insert(ConnectInfo(peer));
+            // A router is always ready.
+            router.clone().oneshot(request.map(Body::new))
+        });
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEADER_BYTES_MAX);
+        let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        let served = tokio::select! {
+            served = connection.as_mut() => served,
+            () = cutting.is_wanted() => return,
+            _ = stopped.changed() => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    served = connection => served,
+                    () = cutting.is_wanted() => return,
+                }
+            }
+        };
+        if let Err(error) = served {
+            tracing::debug!(%error, "http connection ended");
+        }
+    }
+}
+
+/// Waits until then; for ever without a time.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits a little where accepting failed for want of something, such as files that may be open: those who are connected
@@ -109,7 +181,7 @@ async fn rest_after(error: &io::Error) {
 /// well within the 30 s in which a peer has to take something.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const UNSENT_BYTES_MAX: u32 = 32 * 1024;
-/// How long a client may take for the head of a request.
+/// How long a client may take for the head of a request after its first; for that, see [`Doors::KNOCK_TIMEOUT`].
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of the head of a request.
 const HEADER_BYTES_MAX: usize = 16 * 1024;

@@ -39,6 +39,11 @@ impl Partition {
         Self((xxh3_64(user.as_str().as_bytes()) % Self::COUNT as u64) as u8)
     }
 
+    /// The partition of a number below [`Self::COUNT`].
+    pub fn at(index: usize) -> Option<Self> {
+        u8::try_from(index).ok().filter(|_| index < Self::COUNT).map(Self)
+    }
+
     /// A number below [`Self::COUNT`].
     pub fn index(self) -> usize {
         self.0.into()

@@ -10,7 +10,12 @@ use herenow::config::{
     settings::{Config, KeyFile, LogFormat, LogLevel, PrivateAddresses},
 };
 use herenow::rate::RateLimits;
-use std::{fs, path::PathBuf, time::Duration};
+use herenow::webhooks::kinds::EventKind;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -59,6 +64,9 @@ fn each_key_can_be_set_in_a_file() {
         trusted_proxies = ["10.0.0.0/8", "::1"]
         shutdown_grace = "1m"
         shards = 3
+        [tls]
+        cert = "cert.pem"
+        key = "key.pem"
         [auth]
         secret = "0123456789abcdef0123456789abcdef"
         first_frame_timeout = "2s"
@@ -90,6 +98,7 @@ fn each_key_can_be_set_in_a_file() {
         public_metrics = true
         hosted_viewers = 9
         streams_per_address = 10
+        admin_page = false
         [presence]
         leave_grace = "1s"
         drop_grace = "2s"
@@ -101,12 +110,28 @@ fn each_key_can_be_set_in_a_file() {
         resume_window = "8s"
         last_seen_ttl = "24h"
         last_seen_grain = "1s"
+        [webhooks]
+        url = "https://app.example.com/hook"
+        secret = "0123456789abcdef0123456789abcdef"
+        second_secret = "abcdef0123456789abcdef0123456789"
+        events = ["user_left"]
+        rooms = ["board-*"]
+        private_addresses = true
+        spool = "spool.db"
+        spool_events = 1000
+        timeout = "1s"
+        retry_max = "2s"
+        give_up = "1h"
+        return_grace = "3s"
         [limits]
         frame_bytes = "32KiB"
         state_bytes = 2048
         outbox_bytes = "1MiB"
+        drain_timeout = "9s"
         rooms_per_connection = 7
         viewers_per_room = 8
+        half_open_per_address = 9
+        handshakes_per_address = 10
         message_rate = 1
         typing_rate = 2
         cursor_rate = 3
@@ -147,11 +172,20 @@ fn each_key_can_be_set_in_a_file() {
     assert_eq!(config.presence.resume_window, Duration::from_secs(8));
     let seen = (config.presence.last_seen_ttl, config.presence.last_seen_grain);
     assert_eq!(seen, (Duration::from_secs(86_400), Duration::from_secs(1)));
+    let webhooks = &config.webhooks;
+    assert_eq!(webhooks.url.as_ref().unwrap().to_string(), "https://app.example.com/hook");
+    assert!(webhooks.secret.is_some() && webhooks.second_secret.is_some() && webhooks.secret != webhooks.second_secret);
+    assert_eq!(webhooks.events.iter().map(EventKind::name).collect::<Vec<_>>(), ["user_left"]);
+    assert_eq!(webhooks.rooms.as_ref().unwrap()[0].as_str(), "board-*");
+    assert!(webhooks.private_addresses && webhooks.spool_path() == Path::new("spool.db"));
+    assert_eq!((webhooks.spool_events, webhooks.timeout), (1000, Duration::from_secs(1)));
+    assert_eq!((webhooks.retry_max, webhooks.give_up), (Duration::from_secs(2), Duration::from_secs(3600)));
+    assert_eq!(webhooks.return_grace, Duration::from_secs(3));
     let rates = RateLimits { message: 1, typing: 2, cursor: 3, update: 4, other: 0 };
     assert_eq!(config.limits.rates, rates);
     assert_eq!((config.limits.frame_bytes, config.limits.state_bytes), (32 << 10, 2048));
     assert_eq!((config.limits.outbox_bytes, config.limits.rooms_per_connection), (1 << 20, 7));
-    assert_eq!(config.limits.viewers_per_room, 8);
+    assert_eq!((config.limits.viewers_per_room, config.limits.drain_timeout), (8, Duration::from_secs(9)));
     assert_eq!((config.demo.enabled, config.demo.database), (Some(false), Some(PathBuf::from("tasks.db"))));
     assert_eq!((config.log.format, config.log.level), (LogFormat::Json, LogLevel::Debug));
 }
@@ -194,7 +228,7 @@ fn unknown_keys_are_errors_with_a_suggestion() {
             "unknown key `server.leave_grace` in herenow.toml, line 2: did you mean `presence.leave_grace`?",
         ),
         ("[x]\ny = 1", "unknown key `x.y` in herenow.toml, line 2; docs/configuration.md lists those there are"),
-        ("[webhooks]", "unknown key `webhooks` in herenow.toml, line 1; docs/configuration.md lists those there are"),
+        ("[webhoox]", "unknown key `webhoox` in herenow.toml, line 1; docs/configuration.md lists those there are"),
         (
             "[[auth]]\nsecret = \"x\"",
             "unknown key `auth` in herenow.toml, line 1; docs/configuration.md lists those there are",
@@ -288,6 +322,7 @@ fn each_kind_of_value_has_its_limits() {
         ("presence.ping_interval", &["\"99ms\"", "\"0s\"", "\"11m\""][..]),
         ("limits.frame_bytes", &["\"1023\"", "\"2MiB\"", "0", "-1"][..]),
         ("limits.rooms_per_connection", &["0", "10001"][..]),
+        ("limits.drain_timeout", &["\"99ms\"", "\"11m\""][..]),
         ("limits.viewers_per_room", &["-1", "100000001"][..]),
         ("demo.enabled", &["1", "\"yes\"", "\"\""][..]),
         ("demo.database", &["1", "[]"][..]),

@@ -110,7 +110,9 @@ async fn embedded() -> (Embedded, SocketAddr) {
         config.limits.rates.other = 100_000;
     };
     let herenow = Embedded::builder().config(change).start().unwrap();
-    let routes = axum::Router::new().nest("/presence", herenow.router());
+    let own = || async { (StatusCode::NOT_FOUND, "the app's own page for what is not there") };
+    let routes = axum::Router::new().nest("/presence", herenow.router()).fallback(own);
+    let routes = routes.merge(axum::Router::new().nest("/again", herenow.router()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(axum::serve(listener, routes.into_make_service_with_connect_info::<SocketAddr>()).into_future());
@@ -178,6 +180,15 @@ async fn who_embeds_it_sees_its_rooms_and_hears_what_happens_there() {
     assert_eq!(missed, 2 + 1200 - 1024);
     let Event::Left { reason, .. } = within(slow.next()).await.unwrap() else { panic!("a leave was to come") };
     assert_eq!(format!("{reason:?}"), "Left");
+
+    let mut person = Person { base: format!("http://{address}"), cookie: None };
+    for path in ["/nothing", "/presence/nothing"] {
+        let answer = person.ask(Method::GET, path, None).await;
+        assert_eq!(answer, (StatusCode::NOT_FOUND, "the app's own page for what is not there".to_owned()), "{path}");
+    }
+    for path in ["/presence/sdk.js", "/again/sdk.js", "/presence/healthz"] {
+        assert_eq!(person.ask(Method::GET, path, None).await.0, StatusCode::OK, "{path}");
+    }
 
     assert!(herenow.publish("board-1", "roster", &1).await.unwrap_err().to_string().contains("roster"));
     assert!(herenow.publish("", "x", &1).await.is_err());

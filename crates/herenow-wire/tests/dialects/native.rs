@@ -179,6 +179,7 @@ fn diff_frames() -> Vec<(&'static str, String)> {
         ..no_change()
     };
     let joined = DiffView { version: version(43), joined: vec![bob_viewing()], ..no_change() };
+    let batched = DiffView { version: version(43), joined: vec![bob_viewing()], gear: Gear::Batched, ..no_change() };
     let reasons = DiffView { version: version(49), left: all_left, count: NOBODY, ..no_change() };
     let missed = DiffView { from: 41, updated: vec![bob_viewing()], ..no_change() };
     let answer = Event::Diff {
@@ -196,6 +197,7 @@ fn diff_frames() -> Vec<(&'static str, String)> {
     vec![
         ("diff", encoded(&diff(mixed))),
         ("diff_joined", encoded(&diff(joined))),
+        ("diff_batched", encoded(&diff(batched))),
         ("diff_reasons", encoded(&diff(reasons))),
         ("diff_answer", encoded(&answer)),
         ("diff_nothing", encoded(&nothing)),

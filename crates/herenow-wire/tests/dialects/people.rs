@@ -130,5 +130,6 @@ pub(crate) fn no_change() -> DiffView {
         left: Vec::new(),
         updated: Vec::new(),
         count: TWO,
+        gear: Gear::Live,
     }
 }

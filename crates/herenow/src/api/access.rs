@@ -11,11 +11,13 @@ use crate::{
         source::{TokenSource, find_token},
         token::Identity,
     },
+    presence::Presence,
     problem::Problem,
 };
 use herenow_core::id::{RoomId, UserId};
 use herenow_wire::code::Code;
 use http::{HeaderMap, Method, header, request::Parts};
+use std::time::Duration;
 
 /// Who may use a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +30,9 @@ pub enum Needs {
     Key(KeyRights),
     /// A key with these rights, or the token of a client; what that may is said by the call.
     KeyOrToken(KeyRights),
+    /// A key with [`KeyRights::OPERATOR`], or a token with the claim `admin`; either as `Authorization`, since a cookie or an
+    /// address would let any page ask in the operator's name.
+    Operator,
 }
 
 /// Who calls.
@@ -47,31 +52,43 @@ pub enum Caller {
 }
 
 impl Caller {
-    /// Checks that a room may be read.
+    /// Checks that a room may be read; asks the app where it is the one to say.
     ///
     /// # Errors
-    /// [`Code::RoomForbidden`].
-    pub fn may_read(&self, room: &RoomId) -> Result<(), Problem> {
-        self.may(room, Rights::JOIN).or_else(|_| self.may(room, Rights::OBSERVE)).map_err(|_| {
-            let detail = "the token gives neither the right to join nor to observe this room";
-            refused_for(Code::RoomForbidden, detail)
-        })
+    /// [`Code::RoomForbidden`], and [`Code::RoomUnavailable`] where the app does not answer.
+    pub async fn may_read(&self, presence: &Presence, room: &RoomId) -> Result<(), Problem> {
+        if self.rights(presence, room).await?.reads() {
+            return Ok(());
+        }
+        let detail = "neither the token nor the app gives the right to join or to observe this room";
+        Err(refused_for(Code::RoomForbidden, detail))
     }
 
-    /// Checks that something may be done in a room.
+    /// Checks that something may be done in a room; asks the app where it is the one to say.
     ///
     /// # Errors
-    /// [`Code::RoomForbidden`].
-    pub fn may(&self, room: &RoomId, right: Rights) -> Result<(), Problem> {
-        match self {
-            Self::Anybody | Self::Backend { .. } => Ok(()),
-            Self::Client(identity) if identity.grants.rights(room).contains(right) => Ok(()),
-            Self::Client(_) => {
-                let names: Vec<&str> = right.names().collect();
-                let detail = format!("the token does not give the right to {} in this room", names.join(", "));
-                Err(refused_for(Code::RoomForbidden, detail))
-            }
+    /// As [`Self::may_read`].
+    pub async fn may(&self, presence: &Presence, room: &RoomId, right: Rights) -> Result<(), Problem> {
+        if self.rights(presence, room).await?.contains(right) {
+            return Ok(());
         }
+        let names: Vec<&str> = right.names().collect();
+        let detail = format!("neither the token nor the app gives the right to {} in this room", names.join(", "));
+        Err(refused_for(Code::RoomForbidden, detail))
+    }
+
+    /// What the caller may do in a room. A backend may do everything.
+    async fn rights(&self, presence: &Presence, room: &RoomId) -> Result<Rights, Problem> {
+        let Self::Client(identity) = self else { return Ok(Rights::DEFAULT.union(Rights::OBSERVE)) };
+        let decided = match presence.rights(identity, room, true) {
+            Err(inquiry) => {
+                presence.settle(&inquiry).await;
+                presence.rights(identity, room, true)
+            }
+            decided => decided,
+        };
+        let unavailable = || refused(Code::RoomUnavailable).retry_after(UNAVAILABLE_WAIT);
+        decided.ok().flatten().ok_or_else(unavailable)
     }
 
     /// Checks that it may be known whether a user is online.
@@ -121,6 +138,7 @@ pub async fn admit(api: &Api, needs: Needs, parts: &Parts) -> Result<Caller, Pro
         Needs::Metrics => (KeyRights::READ, false),
         Needs::Key(rights) => (rights, false),
         Needs::KeyOrToken(rights) => (rights, true),
+        Needs::Operator => (KeyRights::OPERATOR, true),
     };
     let presence = api.presence();
     let origins = presence.origins();
@@ -130,19 +148,25 @@ pub async fn admit(api: &Api, needs: Needs, parts: &Parts) -> Result<Caller, Pro
     let found = find_token(parts, &presence.settings().cookie_name);
     match found {
         Some((key, TokenSource::Header)) if ApiKey::is_key(key.as_str()) => {
-            let known = ApiKey::find(api.keys(), key.as_str()).ok_or_else(|| refused(Code::KeyUnknown))?;
+            let known = api.key(key.as_str()).ok_or_else(|| refused(Code::KeyUnknown))?;
             if !known.rights.contains(rights) {
                 let detail =
                     format!("this call needs the right {rights}, the key {} gives {}", known.name, known.rights);
                 return Err(refused_for(Code::KeyForbidden, detail));
             }
-            Ok(Caller::Backend { name: known.name.clone(), rights: known.rights })
+            Ok(Caller::Backend { name: known.name, rights: known.rights })
+        }
+        Some((_, source)) if needs == Needs::Operator && source != TokenSource::Header => {
+            Err(AuthError::Missing.into())
         }
         Some((token, source)) => {
             check_source(api, parts, source)?;
             drop(token);
             let (credential, _) = presence.authority().credential(parts, &presence.settings().cookie_name);
             let identity = presence.identify(credential).await.who.ok_or(AuthError::Missing)??;
+            if needs == Needs::Operator && !identity.grants.is_admin() {
+                return Err(refused(Code::AuthNotAdmin));
+            }
             if takes_tokens { Ok(Caller::Client(Box::new(identity))) } else { Err(refused(Code::KeyNeeded)) }
         }
         // A page without an origin of its own may be in a frame of any other page, which must not act for the operator.
@@ -180,3 +204,6 @@ fn nobody(takes_tokens: bool) -> Problem {
 fn is_from(headers: &HeaderMap, origin: &str) -> bool {
     headers.get_all(header::ORIGIN).iter().any(|value| value.as_bytes() == origin.as_bytes())
 }
+
+/// When to try again where the app did not answer.
+const UNAVAILABLE_WAIT: Duration = Duration::from_secs(2);

@@ -1,6 +1,7 @@
 //! A session without a socket: it is in rooms as any other, and hears them through the outbox of a connection. What it
 //! hears is bounded as for a slow client; whoever holds it takes frames away in their own time.
 use crate::{
+    auth::token::Identity,
     connection::{Connection, ConnectionSetup, Socket},
     presence::{Admission, Presence},
     shard::{Partition, ToShard},
@@ -89,6 +90,16 @@ impl Ear {
             self.presence.tell(shard, self.introduction()).await;
         }
         self.presence.tell(shard, ToShard::Ask { session, partition, re, command }).await;
+    }
+
+    /// Has the app asked again about its user, where that is who lets them into a room, for as long as they are in it.
+    pub fn note_let_in(&self, identity: &Identity, room: &RoomId) {
+        if identity.grants.rights(room).reads() || !self.presence.asks_about_rooms() {
+            return;
+        }
+        if let Ok(Some(rights)) = self.presence.rights(identity, room, true) {
+            self.presence.hold_room((identity.profile.user.clone(), room.clone()), rights, &self.connection);
+        }
     }
 
     /// Has its user shown under another name or picture from now on.

@@ -1,4 +1,5 @@
 //! Numbers for Prometheus. Sums only: nothing is labelled by user or room, so that a scrape tells nobody who is where.
+use crate::webhooks::meters::WebhookMeters;
 use herenow_core::{command::Reason, event::Notice};
 use herenow_wire::words;
 use http::StatusCode;
@@ -15,6 +16,8 @@ pub struct Meters {
     joins: Counter,
     leaves: Family<LeaveLabels, Counter>,
     typing: Counter,
+    /// What webhooks count.
+    pub webhooks: WebhookMeters,
 }
 
 /// What is measured when somebody asks.
@@ -59,6 +62,7 @@ impl Meters {
             Notice::Joined { .. } => drop(self.joins.inc()),
             Notice::Left { reason, .. } => drop(self.leave(*reason).inc()),
             Notice::Typing { .. } => drop(self.typing.inc()),
+            Notice::Updated { .. } | Notice::Online { .. } | Notice::Offline { .. } => {}
         }
     }
 
@@ -86,6 +90,7 @@ impl Meters {
             gauge.set(i64::try_from(level).unwrap_or(i64::MAX));
             registry.register(name, help, gauge);
         }
+        self.webhooks.register(&mut registry);
         let mut text = String::new();
         // Writing into a `String` cannot fail; the result is there for other sinks.
         let _ = encode(&mut text, &registry);
@@ -111,6 +116,8 @@ mod tests {
             "herenow_rooms 2",
             "herenow_hosted_viewers 7",
             "herenow_joins_total 0",
+            "herenow_webhook_notices_dropped_total 0",
+            "herenow_webhook_events_pending 0",
             "# EOF",
         ] {
             assert!(text.lines().any(|said| said == line), "{line} is not in\n{text}");

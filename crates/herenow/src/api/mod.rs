@@ -7,11 +7,13 @@
 pub mod access;
 pub mod calls;
 pub mod cors;
+pub mod debug;
 pub mod ear;
 pub mod events;
 pub mod help;
 pub mod hosts;
 pub mod input;
+pub mod invitation;
 pub mod json;
 pub mod meters;
 pub mod openapi;
@@ -27,3 +29,4 @@ pub mod table;
 pub mod users;
 pub mod viewers;
 pub mod watching;
+pub mod webhooks;

@@ -6,6 +6,7 @@ use crate::{
         refusal::status_of,
         schemas::{ROOM, USER, reference, schemas},
     },
+    auth::api_key::KeyRights,
     problem::Problem,
 };
 use herenow_wire::code::Code;
@@ -70,6 +71,12 @@ fn needs(call: &Call) -> String {
         Needs::Nothing => String::new(),
         Needs::Metrics => "Needs an API key with the right read, unless api.public_metrics is set.".to_owned(),
         Needs::Key(rights) => format!("Needs an API key with the right {rights}."),
+        Needs::Operator => {
+            format!(
+                "Needs an API key with the right {}, or a token with the claim `admin`, in the header.",
+                KeyRights::OPERATOR
+            )
+        }
         Needs::KeyOrToken(rights) => format!("Needs an API key with the right {rights}, or a client's token."),
     }
 }
@@ -81,7 +88,7 @@ fn security(call: &Call) -> Value {
         Needs::KeyOrToken(_) if call.method == Method::GET => {
             json!([{ "key": [] }, { "token": [] }, { "token_in_address": [] }])
         }
-        Needs::KeyOrToken(_) => json!([{ "key": [] }, { "token": [] }]),
+        Needs::KeyOrToken(_) | Needs::Operator => json!([{ "key": [] }, { "token": [] }]),
     }
 }
 
@@ -139,10 +146,12 @@ fn codes(call: &Call) -> Vec<Code> {
     }
     match call.needs {
         Needs::Nothing => {}
-        Needs::Metrics | Needs::Key(_) | Needs::KeyOrToken(_) => {
+        Needs::Metrics | Needs::Key(_) | Needs::KeyOrToken(_) | Needs::Operator => {
             codes.extend([Code::AuthMissing, Code::AuthInvalid, Code::AuthExpired, Code::KeyUnknown]);
             codes.extend([Code::KeyForbidden, Code::OriginForbidden]);
-            if !call.takes_tokens() {
+            if call.needs == Needs::Operator {
+                codes.push(Code::AuthNotAdmin);
+            } else if !call.takes_tokens() {
                 codes.push(Code::KeyNeeded);
             }
         }

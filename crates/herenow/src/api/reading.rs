@@ -50,9 +50,9 @@ impl Reading {
         };
         for (room, _) in &rooms {
             if observes {
-                caller.may_read(room)?;
+                caller.may_read(api.presence(), room).await?;
             } else {
-                caller.may(room, Rights::JOIN)?;
+                caller.may(api.presence(), room, Rights::JOIN).await?;
             }
         }
         let (profile, ends_at) = match &caller {
@@ -72,6 +72,9 @@ impl Reading {
                 since,
                 sessions: false,
             };
+            if let Caller::Client(identity) = &caller {
+                ear.note_let_in(identity, &room);
+            }
             ear.ask(&room, None, command).await;
             heard.extend(first_of(&ear, &room).await?);
         }

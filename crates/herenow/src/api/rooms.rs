@@ -89,8 +89,8 @@ struct Wanted {
 }
 
 async fn page((api, caller): (&Api, &Caller), room: &RoomId, wanted: Wanted) -> Result<Page, Problem> {
-    caller.may_read(room)?;
     let presence = api.presence();
+    caller.may_read(presence, room).await?;
     let (id, user) = (room.clone(), caller.identity().map(|identity| identity.profile.user.clone()));
     let Wanted { after, viewers_max } = wanted;
     let look = move |hub: &herenow_core::hub::Hub| {

@@ -3,6 +3,7 @@ use crate::{
     api::{
         users::{IDS_MAX, TOKEN_TTL_MAX_MS, TOKEN_TTL_MIN_MS},
         viewers::{BLOCK_MAX_MS, TTL_MAX_MS, TTL_MIN_MS},
+        webhooks::KEYS_MAX,
     },
     auth::rights::Rights,
 };
@@ -67,6 +68,12 @@ fn bodies() -> Value {
         })),
         "Ids": object(&["ids"], json!({
             "ids": { "type": "array", "items": *USER, "minItems": 1, "maxItems": IDS_MAX },
+        })),
+        "Chosen": object(&[], json!({
+            "keys": {
+                "type": ["array", "null"], "items": { "type": "string" }, "maxItems": KEYS_MAX,
+                "description": "The keys of the events; without, all of them.",
+            },
         })),
         "TokenRequest": object(&["user"], json!({
             "user": *USER, "name": name, "avatar": avatar,
@@ -134,12 +141,45 @@ fn answers() -> Value {
                 })) },
             })) },
         })),
+        "Explanation": object(&["room", "user", "now_ms", "is_viewer"], json!({
+            "room": { "type": "string" }, "user": { "type": "string" }, "now_ms": whole(),
+            "is_viewer": { "type": "boolean" },
+            "entries": { "type": "array", "items": object(&["session", "status", "connected", "ended", "leaves_in_ms"], json!({
+                "session": { "type": "string" }, "status": status, "connected": { "type": "boolean" },
+                "ended": { "type": ["string", "null"] }, "leaves_in_ms": { "type": ["integer", "null"] },
+            })) },
+            "transitions": { "type": "array", "items": object(&["version", "at_ms", "what", "reason"], json!({
+                "version": whole(), "at_ms": whole(), "what": { "enum": ["joined", "updated", "left"] },
+                "reason": { "type": ["string", "null"] },
+            })) },
+            "typing": { "type": "array", "items": object(&["target", "session", "stops_in_ms"], json!({
+                "target": { "type": ["string", "null"] }, "session": { "type": "string" }, "stops_in_ms": whole(),
+            })) },
+            "locks": { "type": "array", "items": object(&["name", "session"], json!({
+                "name": { "type": "string" }, "session": { "type": "string" },
+            })) },
+            "blocked_for_ms": { "type": ["integer", "null"] },
+        })),
         "Statuses": object(&["users"], json!({
             "users": { "type": "object", "additionalProperties": object(&["status"], json!({
                 "status": dot, "last_seen_ms": whole(),
             })) },
         })),
         "Token": object(&["token", "expires_at_ms"], json!({ "token": { "type": "string" }, "expires_at_ms": whole() })),
+        "WebhookHealth": object(&["enabled", "unwritten", "pending", "dead", "failures", "behind"], json!({
+            "enabled": { "type": "boolean" }, "unwritten": whole(), "pending": whole(), "dead": whole(),
+            "oldest_ms": { "type": ["integer", "null"], "minimum": 0 }, "failures": whole(),
+            "problem": { "type": ["string", "null"] }, "behind": { "type": "boolean" },
+        })),
+        "DeadEvents": object(&["events", "next"], json!({
+            "events": { "type": "array", "items": object(&["key", "event", "given_up_ms", "problem"], json!({
+                "key": { "type": "string" }, "event": { "type": ["object", "null"] }, "given_up_ms": whole(),
+                "problem": { "type": "string" },
+            })) },
+            "next": next,
+        })),
+        "Replayed": object(&["replayed"], json!({ "replayed": whole() })),
+        "Forgotten": object(&["forgotten"], json!({ "forgotten": whole() })),
         "Health": object(&["status", "connections"], json!({ "status": { "const": "ok" }, "connections": whole() })),
         "Ready": object(&["status"], json!({ "status": { "const": "ready" } })),
         "Version": object(&["version", "node"], json!({ "version": { "type": "string" }, "node": { "type": "string" } })),

@@ -1,10 +1,11 @@
 //! What all calls of the API share.
 use crate::{
-    api::{hosts::Hosts, meters::Meters, readers::Readers},
+    api::{hosts::Hosts, invitation::Invitation, meters::Meters, readers::Readers},
     auth::{api_key::ApiKey, mint::Signer},
     presence::Presence,
+    webhooks::handle::Webhooks,
 };
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
 /// The API of one process; cheap to clone.
@@ -27,12 +28,15 @@ pub struct ApiSetup {
     pub streams_per_address: usize,
     /// Counts what happens.
     pub meters: Arc<Meters>,
+    /// Who is told of joins and leaves.
+    pub webhooks: Webhooks,
 }
 
 struct Inner {
     setup: ApiSetup,
     hosts: Hosts,
     readers: Readers,
+    invitation: OnceLock<Invitation>,
     stopping: watch::Sender<bool>,
 }
 
@@ -40,7 +44,13 @@ impl Api {
     /// An API without readers.
     pub fn new(setup: ApiSetup) -> Self {
         let (hosts, readers) = (Hosts::new(setup.hosted_max), Readers::new(setup.streams_per_address));
-        Self(Arc::new(Inner { setup, hosts, readers, stopping: watch::Sender::new(false) }))
+        Self(Arc::new(Inner {
+            setup,
+            hosts,
+            readers,
+            invitation: OnceLock::new(),
+            stopping: watch::Sender::new(false),
+        }))
     }
 
     /// Ends all streams and long polls, now and in future, so that a stop need not wait for them.
@@ -75,6 +85,27 @@ impl Api {
         &self.0.setup.keys
     }
 
+    /// The key that this is: one of the configured ones, or the one that the one-time link gave out.
+    pub fn key(&self, key: &str) -> Option<ApiKey> {
+        let configured = ApiKey::find(self.keys(), key).cloned();
+        configured.or_else(|| self.invitation()?.key(key, self.presence().clock().now()))
+    }
+
+    /// The one-time link to the operators' page, where there is one.
+    pub fn invitation(&self) -> Option<&Invitation> {
+        self.0.invitation.get()
+    }
+
+    /// Has a link open the operators' page once; what it has to hold. Of several, the first counts.
+    ///
+    /// # Errors
+    /// Where the system gives no random bytes.
+    pub fn invite(&self) -> Result<String, getrandom::Error> {
+        let (code, invitation) = Invitation::draw(self.presence().clock().now())?;
+        self.0.invitation.get_or_init(|| invitation);
+        Ok(code)
+    }
+
     /// Whether calls need no key: in dev mode, as long as none is configured.
     pub fn is_open(&self) -> bool {
         self.presence().origins().is_dev && self.keys().is_empty()
@@ -93,6 +124,11 @@ impl Api {
     /// Who follows a stream or a long poll.
     pub fn readers(&self) -> &Readers {
         &self.0.readers
+    }
+
+    /// Who is told of joins and leaves.
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.0.setup.webhooks
     }
 
     /// Counts what happens.

@@ -3,11 +3,13 @@ use crate::{
     api::{
         access::Needs,
         calls::{Answer, BodyKind, Call, Parameter},
+        debug,
         rooms::{self, LIMIT_MAX},
         schemas::{BLOCK_MS, CURSOR, ROOM, VERSION_TEXT},
         service::{self, METRICS_TYPE},
         users, viewers,
         watching::{self, WAIT_MAX_S},
+        webhooks,
     },
     auth::api_key::KeyRights,
 };
@@ -21,6 +23,7 @@ pub fn calls() -> Vec<Call> {
     calls.extend(watching());
     calls.extend(writing());
     calls.extend(people());
+    calls.extend(webhooks());
     calls.extend(service());
     calls
 }
@@ -224,6 +227,21 @@ fn people() -> Vec<Call> {
                 .needing(Needs::Key(KeyRights::ADMIN))
         },
         Call {
+            answers: vec![json_answer(
+                200,
+                "Explanation",
+                "What is known; `is_viewer` is false where that is nothing.",
+            )],
+            codes: vec![Code::ServerStopping],
+            doc: "The entries of the user in the room, how each of their connections stands, what happened last and why, and which \
+                  timers run.",
+            ..call(Method::GET, "/v1/debug/rooms/{room}/users/{user}", "explain", |asked| {
+                Box::pin(debug::explain(asked))
+            })
+            .about("Users", "Says why a user is shown in a room, or is not")
+            .needing(Needs::Operator)
+        },
+        Call {
             body: Some(BodyKind { schema: "Ids", bytes_max: 1 << 20 }),
             answers: vec![json_answer(200, "Statuses", "The status of each user by their id.")],
             codes: vec![Code::WatchForbidden],
@@ -238,6 +256,50 @@ fn people() -> Vec<Call> {
             ..call(Method::POST, "/v1/tokens", "make_token", |asked| Box::pin(users::token(asked)))
                 .about("Users", "Makes a token for a client")
                 .needing(Needs::Key(KeyRights::READ.union(KeyRights::WRITE)))
+        },
+    ]
+}
+
+fn webhooks() -> Vec<Call> {
+    let chosen = || Some(BodyKind { schema: "Chosen", bytes_max: 64 << 10 });
+    vec![
+        Call {
+            answers: vec![json_answer(200, "WebhookHealth", "How many events wait, and why.")],
+            doc: "`unwritten` are news that are not in the spool yet, `pending` events that are still to be sent, `dead` those \
+                  that were given up. `behind`: some news were dropped; who was announced will be compared with who is here, \
+                  and the difference told.",
+            ..call(Method::GET, "/v1/webhooks", "webhooks", |asked| Box::pin(webhooks::show(asked)))
+                .about("Webhooks", "Says how webhooks stand")
+                .needing(Needs::Key(KeyRights::READ))
+        },
+        Call {
+            query: vec![
+                parameter(
+                    "limit",
+                    "Events on a page. Default 100.",
+                    json!({ "type": "integer", "minimum": 1, "maximum": LIMIT_MAX }),
+                ),
+                cursor(),
+            ],
+            answers: vec![json_answer(200, "DeadEvents", "The events, oldest first.")],
+            ..call(Method::GET, "/v1/webhooks/dead", "dead_events", |asked| Box::pin(webhooks::dead(asked)))
+                .about("Webhooks", "Lists the events that were given up")
+                .needing(Needs::Key(KeyRights::READ))
+        },
+        Call {
+            body: chosen(),
+            answers: vec![json_answer(200, "Replayed", "How many events will be sent again.")],
+            doc: "They come after all that wait now, with the keys and versions that they had.",
+            ..call(Method::POST, "/v1/webhooks/dead/replay", "replay_events", |asked| Box::pin(webhooks::replay(asked)))
+                .about("Webhooks", "Sends events again that were given up")
+                .needing(Needs::Key(KeyRights::ADMIN))
+        },
+        Call {
+            body: chosen(),
+            answers: vec![json_answer(200, "Forgotten", "How many events were forgotten.")],
+            ..call(Method::POST, "/v1/webhooks/dead/forget", "forget_events", |asked| Box::pin(webhooks::forget(asked)))
+                .about("Webhooks", "Forgets events that were given up")
+                .needing(Needs::Key(KeyRights::ADMIN))
         },
     ]
 }

@@ -97,7 +97,7 @@ pub async fn typing(asked: Asked) -> Result<Response, Problem> {
     let typing: Typing = input::body(&asked.headers, asked.body, asked.body_bytes_max).await?;
     let user = input::user_in("user", &typing.user)?;
     if let Caller::Client(identity) = &asked.caller {
-        asked.caller.may(&room, Rights::TYPE)?;
+        asked.caller.may(asked.api.presence(), &room, Rights::TYPE).await?;
         if identity.profile.user != user {
             return Err(refused_for(Code::RoomForbidden, "a client's token lets only its own user type"));
         }

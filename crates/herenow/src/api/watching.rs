@@ -74,7 +74,7 @@ pub async fn poll(asked: Asked) -> Result<Response, Problem> {
     });
     let since = since.transpose()?;
     let _seat = seat(&asked)?;
-    asked.caller.may_read(&room)?;
+    asked.caller.may_read(asked.api.presence(), &room).await?;
     let began = Instant::now();
     let reading =
         Reading { caller: asked.caller.clone(), is_present: false, rooms: vec![(room.clone(), since.clone())] };

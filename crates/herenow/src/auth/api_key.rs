@@ -18,6 +18,8 @@ impl KeyRights {
     pub const WRITE: Self = Self(2);
     /// To put users out of rooms and to forget them.
     pub const ADMIN: Self = Self(4);
+    /// What operators need: [`Self::READ`] and [`Self::ADMIN`].
+    pub const OPERATOR: Self = Self(5);
     /// Everything.
     pub const ALL: Self = Self(7);
 

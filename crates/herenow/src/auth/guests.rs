@@ -8,25 +8,18 @@ use super::{
     secret::Secret,
     token::{GuestRules, Verifier},
 };
-use hashbrown::HashMap;
+use crate::quota::{Quota, QuotaError};
 use herenow_core::time::Time;
 use http::{HeaderMap, header, request::Parts};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
-use std::{
-    fmt,
-    net::IpAddr,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fmt, net::IpAddr, time::Duration};
 
 /// Makes guests.
 pub struct Guests {
     key: EncodingKey,
-    per_address: usize,
+    quota: Quota,
     proxies: Vec<Network>,
-    /// By address: since when guests are counted, and how many came.
-    came: Mutex<HashMap<IpAddr, (Time, usize)>>,
 }
 
 /// A guest, with a token that proves it.
@@ -79,16 +72,14 @@ impl Guests {
     pub const TOKEN_TTL: Duration = Duration::from_secs(3600);
     /// The time in which guests of one address are counted.
     pub const WINDOW: Duration = Duration::from_secs(600);
-    /// Addresses that are counted at once; while there are as many, no others are let in.
-    pub const ADDRESSES_MAX: usize = 100_000;
     /// What the id of each guest begins with.
     pub const ID_PREFIX: &'static str = "guest-";
 
     /// Makes guests whose tokens the verifier of the same rules takes. At most `per_address` new ones come from one address
-    /// in [`Self::WINDOW`].
+    /// in [`Self::WINDOW`]; where [`Quota::ADDRESSES_MAX`] addresses are counted, no others are let in.
     pub fn new(rules: &GuestRules, per_address: usize, proxies: Vec<Network>) -> Self {
         let key = EncodingKey::from_secret(rules.secret.as_bytes());
-        Self { key, per_address, proxies, came: Mutex::default() }
+        Self { key, quota: Quota::new(per_address, Self::WINDOW), proxies }
     }
 
     /// The secret for guests that goes with one for tokens: the same on each server that has that one, and of no use for
@@ -130,26 +121,13 @@ impl Guests {
     }
 
     fn count(&self, address: IpAddr, now: Time) -> Result<(), GuestError> {
-        let mut came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
-        let refused = |since: Time| GuestError::TooMany {
-            per_address: self.per_address,
-            retry_after: (since + Self::WINDOW).since(now),
-        };
-        if came.len() >= Self::ADDRESSES_MAX && !came.contains_key(&address) {
-            came.retain(|_, (since, _)| now.since(*since) < Self::WINDOW);
-            if came.len() >= Self::ADDRESSES_MAX {
-                return Err(refused(now));
-            }
-        }
-        let (since, count) = came.entry(address).or_insert((now, 0));
-        if now.since(*since) >= Self::WINDOW {
-            (*since, *count) = (now, 0);
-        }
-        if *count >= self.per_address {
-            return Err(refused(*since));
-        }
-        *count += 1;
-        Ok(())
+        self.quota.count(address, now).map_err(|error| GuestError::TooMany {
+            per_address: self.quota.per_address(),
+            retry_after: match error {
+                QuotaError::Over(wait) => wait,
+                QuotaError::Full => Self::WINDOW,
+            },
+        })
     }
 }
 
@@ -166,7 +144,7 @@ pub struct GuestRequest<'a> {
 
 impl fmt::Debug for Guests {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guests").field("per_address", &self.per_address).finish_non_exhaustive()
+        f.debug_struct("Guests").field("per_address", &self.quota.per_address()).finish_non_exhaustive()
     }
 }
 
@@ -193,24 +171,6 @@ const ANIMALS: [&str; 32] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::rights::Grants;
-    use std::{net::Ipv4Addr, sync::Arc};
-
-    #[test]
-    fn addresses_are_counted_up_to_a_limit() {
-        let rules = GuestRules { secret: Secret::generate().unwrap(), grants: Arc::new(Grants::default()) };
-        let guests = Guests::new(&rules, 1, Vec::new());
-        let address = |n: usize| IpAddr::V4(Ipv4Addr::from_bits(n as u32));
-        let now = Time::from_millis(1_000_000);
-        for n in 0..Guests::ADDRESSES_MAX {
-            assert_eq!(guests.count(address(n), now), Ok(()));
-        }
-        let refused = GuestError::TooMany { per_address: 1, retry_after: Guests::WINDOW };
-        assert_eq!(guests.count(address(Guests::ADDRESSES_MAX), now), Err(refused));
-        assert_eq!(guests.count(address(Guests::ADDRESSES_MAX), now + Guests::WINDOW), Ok(()), "the others are over");
-        assert_eq!(guests.came.lock().unwrap().len(), 1);
-    }
-
     #[test]
     fn the_key_for_guests_is_another_one_and_always_the_same() {
         let secret = Secret::generate().unwrap();

@@ -13,6 +13,7 @@ use crate::{
         secret::{Secret, SecretError},
     },
     outgoing::WebAddress,
+    webhooks::kinds::{EventKind, EventKinds},
 };
 use std::{borrow::Cow, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -52,6 +53,7 @@ enum Slot {
     Format(At<LogFormat>),
     Level(At<LogLevel>),
     Origins(At<Vec<Origin>>),
+    Events(At<EventKinds>),
     Path(At<Option<PathBuf>>),
     Patterns(At<Option<Vec<Pattern>>>),
     Secret(At<Option<Secret>>),
@@ -95,6 +97,10 @@ impl Key {
             Slot::Level(_) => choices(LogLevel::NAMED.iter().map(|(name, _)| *name)).into(),
             Slot::Origins(_) => {
                 "a list of origins, scheme://host or scheme://host:port, without a path; http or https, no stars".into()
+            }
+            Slot::Events(_) => {
+                let names: Vec<&str> = EventKind::ALL.into_iter().map(EventKind::name).collect();
+                format!("a list of events out of {}", names.join(", ")).into()
             }
             Slot::Path(_) => "the path of a file, or nothing".into(),
             Slot::Patterns(_) | Slot::Rooms(_) => {
@@ -145,6 +151,7 @@ impl Key {
             Slot::Level(at) => name_of(&LogLevel::NAMED, *at(config)),
             Slot::Origins(at) if at(config).is_empty() => unset(),
             Slot::Origins(at) => joined(at(config)),
+            Slot::Events(at) => at(config).iter().map(EventKind::name).collect::<Vec<_>>().join(", "),
             Slot::Path(at) => at(config).as_ref().map_or_else(unset, |path| path.display().to_string()),
             Slot::Patterns(at) => at(config)
                 .as_ref()
@@ -183,7 +190,7 @@ impl Key {
         let quoted = || Some(format!("{shown:?}"));
         match &self.slot {
             Slot::Switch(_) | Slot::Count { .. } | Slot::Rate(_) => Some(shown),
-            Slot::Rights(_) => {
+            Slot::Rights(_) | Slot::Events(_) => {
                 let names: Vec<String> = shown.split(", ").map(|name| format!("{name:?}")).collect();
                 Some(format!("[{}]", names.join(", ")))
             }
@@ -249,6 +256,7 @@ impl Key {
             Slot::Format(at) => at(to).clone_from(at(from)),
             Slot::Level(at) => at(to).clone_from(at(from)),
             Slot::Origins(at) => at(to).clone_from(at(from)),
+            Slot::Events(at) => at(to).clone_from(at(from)),
             Slot::Path(at) => at(to).clone_from(at(from)),
             Slot::Patterns(at) => at(to).clone_from(at(from)),
             Slot::Secret(at) => at(to).clone_from(at(from)),
@@ -304,6 +312,9 @@ impl Key {
             Slot::Format(at) => *at(config) = named(&LogFormat::NAMED, raw.text()?)?,
             Slot::Level(at) => *at(config) = named(&LogLevel::NAMED, raw.text()?)?,
             Slot::Origins(at) => *at(config) = raw.list()?.into_iter().map(Origin::parse).collect::<Option<_>>()?,
+            Slot::Events(at) => {
+                *at(config) = raw.list()?.into_iter().map(EventKind::named).collect::<Option<_>>()?;
+            }
             Slot::Path(at) => *at(config) = Some(raw.text()?).filter(|path| !path.is_empty()).map(PathBuf::from),
             Slot::Patterns(at) => {
                 let patterns = raw.list()?.into_iter().map(|text| Pattern::parse(text).ok());
@@ -403,8 +414,10 @@ pub const SECRET_VARIABLE: &str = "HERENOW_SECRET";
 pub const SECRET_KEY: &str = "auth.secret";
 
 /// What a server that runs takes anew.
-const LIVE: [&str; 28] = [
+const LIVE: [&str; 39] = [
     "server.allowed_origins",
+    "tls.cert",
+    "tls.key",
     "auth.secret",
     "auth.more_secrets",
     "auth.key_files",
@@ -426,6 +439,15 @@ const LIVE: [&str; 28] = [
     "auth.private_addresses",
     "auth.guest_rooms",
     "auth.guest_rights",
+    "webhooks.url",
+    "webhooks.secret",
+    "webhooks.second_secret",
+    "webhooks.events",
+    "webhooks.rooms",
+    "webhooks.private_addresses",
+    "webhooks.timeout",
+    "webhooks.retry_max",
+    "webhooks.give_up",
     "limits.message_rate",
     "limits.typing_rate",
     "limits.cursor_rate",
@@ -438,7 +460,7 @@ const LIVE: [&str; 28] = [
 const TEXT_BYTES_MAX: usize = 512;
 
 /// All keys, section by section.
-pub static KEYS: [Key; 58] = [
+pub static KEYS: [Key; 76] = [
     Key {
         name: "server.listen",
         doc: "Where the server listens; port 0 takes a free one. An address that others can reach needs `auth.secret`.",
@@ -470,6 +492,18 @@ pub static KEYS: [Key; 58] = [
         doc: "Tasks that share the rooms among them. More than there are cores only costs memory.",
         unset: "one a core",
         slot: Slot::Shards { at: |c| &mut c.server.shards, max: 1024 },
+    },
+    Key {
+        name: "tls.cert",
+        doc: "File with the certificate in PEM, and after it those that lead to one that clients know. With it and `tls.key` the server speaks TLS, and only that. It is read anew at SIGHUP, also under the same name.",
+        unset: "none: plain HTTP, for a proxy in front or this machine",
+        slot: Slot::Path(|c| &mut c.tls.cert),
+    },
+    Key {
+        name: "tls.key",
+        doc: "File with the private key of that certificate in PEM, without a password. Nobody but the server should be able to read it.",
+        unset: "none",
+        slot: Slot::Path(|c| &mut c.tls.key),
     },
     Key {
         name: "auth.secret",
@@ -651,6 +685,12 @@ pub static KEYS: [Key; 58] = [
         slot: Slot::Count { at: |c| &mut c.api.streams_per_address, min: 1, max: 1_000_000 },
     },
     Key {
+        name: "api.admin_page",
+        doc: "Whether the operators' page at `/admin` is served. What it shows and does needs an API key. Where none with the rights `read` and `admin` is configured, a link that is good once is printed at start.",
+        unset: "",
+        slot: Slot::Switch(|c| &mut c.api.admin_page),
+    },
+    Key {
         name: "presence.leave_grace",
         doc: "How long somebody stays in a room after their page went away (reload, closed tab). Longer: a slow reload \
               is no news; shorter: a closed tab is told sooner.",
@@ -722,6 +762,78 @@ pub static KEYS: [Key; 58] = [
         slot: Slot::Duration { at: |c| &mut c.presence.last_seen_grain, min: ms(1), max: minutes(60 * 24 * 7) },
     },
     Key {
+        name: "webhooks.url",
+        doc: "Address of your app that is told who comes and goes, with `POST`; docs/webhooks.md says how. Needs https, unless it is on a private network that `webhooks.private_addresses` allows. Redirects are not followed.",
+        unset: "none: nothing is sent or written",
+        slot: Slot::Web(|c| &mut c.webhooks.url),
+    },
+    Key {
+        name: "webhooks.secret",
+        doc: "What signs each call, so that your app knows who sent it. Best set as `HERENOW_WEBHOOKS__SECRET`.",
+        unset: "none: has to be set where there is a url",
+        slot: Slot::Secret(|c| &mut c.webhooks.secret),
+    },
+    Key {
+        name: "webhooks.second_secret",
+        doc: "Signs each call as well. To change the secret without losing a call: put the new one here, have the app check with it, then make it `webhooks.secret`.",
+        unset: "none",
+        slot: Slot::Secret(|c| &mut c.webhooks.second_secret),
+    },
+    Key {
+        name: "webhooks.events",
+        doc: "Which events are sent.",
+        unset: "",
+        slot: Slot::Events(|c| &mut c.webhooks.events),
+    },
+    Key {
+        name: "webhooks.rooms",
+        doc: "Rooms of which they are sent.",
+        unset: "all",
+        slot: Slot::Patterns(|c| &mut c.webhooks.rooms),
+    },
+    Key {
+        name: "webhooks.private_addresses",
+        doc: "Whether `webhooks.url` may lead to this machine or a private network. Link-local addresses are never asked.",
+        unset: "",
+        slot: Slot::Switch(|c| &mut c.webhooks.private_addresses),
+    },
+    Key {
+        name: "webhooks.spool",
+        doc: "File of the events that are still to be sent and of who was announced as present. Only this server may use it; keep it across restarts.",
+        unset: "herenow-webhooks.db in the folder that the server was started in",
+        slot: Slot::Path(|c| &mut c.webhooks.spool),
+    },
+    Key {
+        name: "webhooks.spool_events",
+        doc: "Events that may wait in that file, at some 400 bytes each. Beyond it, single events are left out and counted; once there is room, who was announced is compared with who is here, and the difference is told.",
+        unset: "",
+        slot: Slot::Count { at: |c| &mut c.webhooks.spool_events, min: 100, max: 100_000_000 },
+    },
+    Key {
+        name: "webhooks.timeout",
+        doc: "How long your app may take to answer a call. Longer: a call that hangs holds up those behind it for longer.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.webhooks.timeout, min: ms(50), max: minutes(2) },
+    },
+    Key {
+        name: "webhooks.retry_max",
+        doc: "The longest wait between two tries while your app does not take events; the first wait is 1s at the most, each next one twice as long. Shorter: an app that comes back is told sooner.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.webhooks.retry_max, min: ms(50), max: minutes(24 * 60) },
+    },
+    Key {
+        name: "webhooks.give_up",
+        doc: "For how long an event is tried. What was given up is kept, listed and can be sent again by the HTTP API.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.webhooks.give_up, min: ms(1000), max: minutes(30 * 24 * 60) },
+    },
+    Key {
+        name: "webhooks.return_grace",
+        doc: "How long those who were present before a restart of the server may take to come back before they are said to have left, with the reason `node_lost`.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.webhooks.return_grace, min: ms(0), max: minutes(60) },
+    },
+    Key {
         name: "limits.frame_bytes",
         doc: "Size of one frame from a client; a larger one ends the connection (1009). Larger: one client can make \
               the server read more at once.",
@@ -742,6 +854,14 @@ pub static KEYS: [Key; 58] = [
         slot: Slot::Size { at: |c| &mut c.limits.outbox_bytes, min: 16 << 10, max: 64 << 20 },
     },
     Key {
+        name: "limits.drain_timeout",
+        doc: "How long a client may take nothing of what waits for it. Looked at with each ping. As long as it takes \
+              something, it may leave ten rounds of pings unanswered, because it has to read what came before them \
+              first. Longer: memory is held for longer for who does not read; shorter: people on slow networks are cut off.",
+        unset: "",
+        slot: Slot::Duration { at: |c| &mut c.limits.drain_timeout, min: ms(100), max: minutes(10) },
+    },
+    Key {
         name: "limits.rooms_per_connection",
         doc: "Rooms that one connection may be in at once. More: one client can cause more news when it comes and \
               goes.",
@@ -754,6 +874,18 @@ pub static KEYS: [Key; 58] = [
               somebody who is there never is.",
         unset: "",
         slot: Slot::Count { at: |c| &mut c.limits.viewers_per_room, min: 0, max: 100_000_000 },
+    },
+    Key {
+        name: "limits.half_open_per_address",
+        doc: "Connections of one address that have sent no whole head of a request yet; with one more, the oldest of them is ended. Any of them has 5s. Not for `server.trusted_proxies`, each of which stands for many.",
+        unset: "",
+        slot: Slot::Count { at: |c| &mut c.limits.half_open_per_address, min: 1, max: 1_000_000 },
+    },
+    Key {
+        name: "limits.handshakes_per_address",
+        doc: "Connections (WebSocket, `/stream`, `/session-poll`) that one address may open in 10s; 0 is no limit. More are refused with `rate.handshakes`. Addresses of this machine are not counted. Behind a proxy, set `server.trusted_proxies`, or all count as one.",
+        unset: "",
+        slot: Slot::Count { at: |c| &mut c.limits.handshakes_per_address, min: 0, max: 1_000_000 },
     },
     Key {
         name: "limits.message_rate",

@@ -7,3 +7,4 @@ pub mod mode;
 pub mod reference;
 pub mod settings;
 pub mod values;
+pub mod webhooks;

@@ -1,4 +1,5 @@
 //! The settings themselves, each with its default. What may be written for each is in [`super::keys`].
+use super::webhooks::WebhookConfig;
 use crate::{
     auth::{
         address::Network,
@@ -24,12 +25,16 @@ use std::{
 pub struct Config {
     /// Where the server listens and who may connect.
     pub server: ServerConfig,
+    /// The certificate, where no proxy in front has one.
+    pub tls: TlsConfig,
     /// How clients prove who they are.
     pub auth: AuthConfig,
     /// The HTTP API.
     pub api: ApiConfig,
     /// When somebody counts as here, as typing, as gone.
     pub presence: PresenceConfig,
+    /// Who is told of joins and leaves by HTTP.
+    pub webhooks: WebhookConfig,
     /// How much one client may ask for.
     pub limits: LimitsConfig,
     /// The task board that comes with the server.
@@ -51,6 +56,15 @@ pub struct ServerConfig {
     pub shutdown_grace: Duration,
     /// Tasks that share the rooms among them; `None`: as many as there are cores.
     pub shards: Option<usize>,
+}
+
+/// What TLS is spoken with: both, or neither. Default neither.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// File with the certificate, and those that lead from it to one that clients know, in PEM.
+    pub cert: Option<PathBuf>,
+    /// File with its private key, in PEM.
+    pub key: Option<PathBuf>,
 }
 
 /// How clients prove who they are.
@@ -119,6 +133,8 @@ pub struct ApiConfig {
     pub hosted_viewers: usize,
     /// Streams and long polls from one address. Default 1,000.
     pub streams_per_address: usize,
+    /// Whether the operators' page is served. Default yes.
+    pub admin_page: bool,
 }
 
 /// A file with a public key.
@@ -185,10 +201,16 @@ pub struct LimitsConfig {
     pub state_bytes: usize,
     /// Bytes that may wait for a slow client. Default 256 KiB.
     pub outbox_bytes: usize,
+    /// How long a client may take nothing of that. Default 30 s.
+    pub drain_timeout: Duration,
     /// Rooms that one connection may be in. Default 50.
     pub rooms_per_connection: usize,
     /// Users that may be in one room; 0: no limit. Default 0.
     pub viewers_per_room: usize,
+    /// Connections of one address that have not said yet what they want. Default 500.
+    pub half_open_per_address: usize,
+    /// Connections that one address may open in 10 s; 0 is no limit. Default 1,000.
+    pub handshakes_per_address: usize,
     /// How often one connection may ask.
     pub rates: RateLimits,
 }
@@ -344,7 +366,7 @@ impl Default for AuthConfig {
 
 impl Default for ApiConfig {
     fn default() -> Self {
-        Self { public_metrics: None, hosted_viewers: 10_000, streams_per_address: 1_000 }
+        Self { public_metrics: None, hosted_viewers: 10_000, streams_per_address: 1_000, admin_page: true }
     }
 }
 
@@ -373,8 +395,11 @@ impl Default for LimitsConfig {
             frame_bytes: 16 << 10,
             state_bytes: core.state_bytes_max,
             outbox_bytes: 256 << 10,
+            drain_timeout: Duration::from_secs(30),
             rooms_per_connection: core.rooms_per_session_max,
             viewers_per_room: 0,
+            half_open_per_address: 500,
+            handshakes_per_address: 1_000,
             rates: RateLimits::default(),
         }
     }

@@ -12,17 +12,21 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// What happened to a task.
+/// What happened to a board or to a task on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EventKind {
     /// There is a new one.
     Created,
-    /// It has another title.
+    /// It says something else.
     Updated,
     /// It is in another list or at another place.
     Moved,
     /// It is gone.
     Deleted,
+    /// The board has another name.
+    BoardUpdated,
+    /// The board is what it was in the beginning: who reads it reads it anew.
+    BoardReset,
 }
 
 impl EventKind {
@@ -33,6 +37,8 @@ impl EventKind {
             Self::Updated => "task_updated",
             Self::Moved => "task_moved",
             Self::Deleted => "task_deleted",
+            Self::BoardUpdated => "board_updated",
+            Self::BoardReset => "board_reset",
         }
     }
 }
@@ -46,8 +52,8 @@ pub(super) struct BoardEvent {
     pub(super) board: String,
     /// What happened.
     pub(super) kind: EventKind,
-    /// The task it happened to.
-    pub(super) task_id: String,
+    /// The task it happened to, if it was one.
+    pub(super) task_id: Option<String>,
     /// `{"type","boardId",…}` as clients get it.
     pub(super) json: Value,
 }
@@ -102,7 +108,7 @@ impl Bus {
         Self { log, head: watch::Sender::new(Head { id: start, closed: false }), publish, events_max }
     }
 
-    /// Appends an event about a task and wakes all readers.
+    /// Appends an event and wakes all readers.
     pub(super) fn publish(&self, kind: EventKind, about: About<'_>) {
         let mut json = Map::new();
         json.insert("type".into(), kind.as_str().into());
@@ -111,7 +117,7 @@ impl Bus {
         {
             let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
             let id = self.head.borrow().id + 1;
-            let (board, task_id) = (about.board.to_owned(), about.task_id.to_owned());
+            let (board, task_id) = (about.board.to_owned(), about.task_id.map(str::to_owned));
             log.events.push_back(Arc::new(BoardEvent { id, board, kind, task_id, json: Value::Object(json) }));
             if log.events.len() > self.events_max
                 && let Some(oldest) = log.events.pop_front()
@@ -163,8 +169,8 @@ impl fmt::Debug for Bus {
 pub(super) struct About<'a> {
     /// The board it happened on.
     pub(super) board: &'a str,
-    /// The task it happened to.
-    pub(super) task_id: &'a str,
+    /// The task it happened to, if it was one.
+    pub(super) task_id: Option<&'a str>,
     /// What clients are told besides type and board.
     pub(super) data: Map<String, Value>,
 }
@@ -178,12 +184,12 @@ mod tests {
     fn tell(bus: &Bus, board: &str, task_id: &str) {
         let mut data = Map::new();
         data.insert("taskId".into(), task_id.into());
-        bus.publish(EventKind::Deleted, About { board, task_id, data });
+        bus.publish(EventKind::Deleted, About { board, task_id: Some(task_id), data });
     }
 
     fn tasks(since: Since) -> Vec<String> {
         match since {
-            Since::Events { events, .. } => events.iter().map(|event| event.task_id.clone()).collect(),
+            Since::Events { events, .. } => events.iter().filter_map(|event| event.task_id.clone()).collect(),
             Since::Unknown => panic!("the log knows this cursor"),
         }
     }

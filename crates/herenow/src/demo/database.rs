@@ -3,7 +3,7 @@
 use super::{
     clock::Clock,
     error::{DemoError, StoreError},
-    model::{Board, List, Move, NewTask, Task},
+    model::{Board, List, Move, NewTask, Task, TaskPatch},
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::{path::Path, time::Duration};
@@ -134,14 +134,40 @@ impl Database {
         Ok(Task { id, list_id, board_id, title, description, assignee_id, position, created_at, updated_at })
     }
 
-    /// Gives a task another title.
-    pub(super) fn rename_task(&mut self, id: &str, title: &str) -> Result<Task, StoreError> {
+    /// Changes what a task says.
+    pub(super) fn update_task(&mut self, id: &str, patch: TaskPatch) -> Result<Task, StoreError> {
         let mut task = self.task(id)?;
+        let TaskPatch { title, description, assignee_id } = patch;
+        let some = |text: String| Some(text).filter(|text| !text.is_empty());
+        task.title = title.unwrap_or(task.title);
+        task.description = description.map_or(task.description, some);
+        task.assignee_id = assignee_id.map_or(task.assignee_id, some);
         task.updated_at = self.clock.stamp();
-        title.clone_into(&mut task.title);
-        let sql = "UPDATE tasks SET title = ?2, updated_at = ?3 WHERE id = ?1";
-        self.connection.execute(sql, params![id, title, task.updated_at])?;
+        self.connection.execute(
+            "UPDATE tasks SET title = ?2, description = ?3, assignee_id = ?4, updated_at = ?5 WHERE id = ?1",
+            params![id, task.title, task.description, task.assignee_id, task.updated_at],
+        )?;
         Ok(task)
+    }
+
+    /// Gives a board another name.
+    pub(super) fn rename_board(&mut self, id: &str, name: &str) -> Result<Board, StoreError> {
+        self.check_board(id)?;
+        self.connection.execute("UPDATE boards SET name = ?2 WHERE id = ?1", [id, name])?;
+        Ok(Board { id: id.to_owned(), name: name.to_owned() })
+    }
+
+    /// Makes a sample board what it was in the beginning.
+    pub(super) fn reset_board(&mut self, id: &str) -> Result<Board, StoreError> {
+        let sample = BOARDS.iter().find(|(sample, ..)| *sample == id);
+        let sample = sample.ok_or_else(|| StoreError::BoardUnknown(id.to_owned()))?;
+        let transaction = self.connection.transaction()?;
+        transaction.execute("DELETE FROM tasks WHERE list_id IN (SELECT id FROM lists WHERE board_id = ?1)", [id])?;
+        transaction.execute("DELETE FROM lists WHERE board_id = ?1", [id])?;
+        transaction.execute("DELETE FROM boards WHERE id = ?1", [id])?;
+        fill(&transaction, &mut self.clock, sample)?;
+        transaction.commit()?;
+        Ok(Board { id: id.to_owned(), name: sample.1.to_owned() })
     }
 
     /// Moves a task within its list or to another one of the same board. The tasks around it close up and make room;
@@ -214,26 +240,27 @@ impl Database {
             return Ok(());
         }
         let transaction = self.connection.transaction()?;
-        for (id, name, lists) in BOARDS {
-            let now = self.clock.stamp();
-            transaction.execute("INSERT INTO boards VALUES (?1, ?2, ?3)", params![id, name, now])?;
-            for (list_position, (list_id, list_name, tasks)) in (0_u32..).zip(*lists) {
-                transaction.execute(
-                    "INSERT INTO lists VALUES (?1, ?2, ?3, ?4)",
-                    params![list_id, id, list_name, list_position],
-                )?;
-                for (position, (task_id, title, assignee)) in (0_u32..).zip(*tasks) {
-                    let now = self.clock.stamp();
-                    transaction.execute(
-                        "INSERT INTO tasks (id, list_id, title, assignee_id, position, created_at, updated_at)
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
-                        params![task_id, list_id, title, assignee, position, now],
-                    )?;
-                }
-            }
+        for sample in BOARDS {
+            fill(&transaction, &mut self.clock, sample)?;
         }
         transaction.commit()
     }
+}
+
+fn fill(connection: &Connection, clock: &mut Clock, (id, name, lists): &SampleBoard) -> rusqlite::Result<()> {
+    connection.execute("INSERT INTO boards VALUES (?1, ?2, ?3)", params![id, name, clock.stamp()])?;
+    for (list_position, (list_id, list_name, tasks)) in (0_u32..).zip(*lists) {
+        connection
+            .execute("INSERT INTO lists VALUES (?1, ?2, ?3, ?4)", params![list_id, id, list_name, list_position])?;
+        for (position, (task_id, title, assignee)) in (0_u32..).zip(*tasks) {
+            connection.execute(
+                "INSERT INTO tasks (id, list_id, title, assignee_id, position, created_at, updated_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+                params![task_id, list_id, title, assignee, position, clock.stamp()],
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// Sets the connection up; returns the version of the schema in it, 0 for none.

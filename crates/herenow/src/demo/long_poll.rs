@@ -122,7 +122,7 @@ impl Reader {
 
     async fn tell(&self, events: Vec<Arc<BoardEvent>>) -> Result<Answer, StoreError> {
         let cursor = events.last().map(|event| event.id).unwrap_or_default();
-        let mut ids: Vec<_> = events.iter().map(|event| event.task_id.clone()).collect();
+        let mut ids: Vec<_> = events.iter().filter_map(|event| event.task_id.clone()).collect();
         ids.sort();
         ids.dedup();
         let (data, timestamp) = self.store.run(move |database| database.tasks_by_id(&ids)).await?;

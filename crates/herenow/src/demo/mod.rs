@@ -42,8 +42,8 @@ impl Demo {
 
     /// Opens the database file, or an empty one in memory, and fills it with sample boards if it has none.
     ///
-    /// `publish` hears board id, event name (`task_created`, `task_updated`, `task_moved`, `task_deleted`) and data of
-    /// each change, in order, on the database thread: it must not block.
+    /// `publish` hears board id, event name (`task_created`, `task_updated`, `task_moved`, `task_deleted`, `board_updated`,
+    /// `board_reset`) and data of each change, in order, on the database thread: it must not block.
     ///
     /// # Errors
     /// If the file cannot be opened, is no database or is of a later version, or no thread can be started.

@@ -61,6 +61,18 @@ pub(super) struct NewTask {
     pub(super) assignee_id: Option<String>,
 }
 
+/// What changes about a task. What is absent stays; an empty description or assignee takes it away. The texts are checked
+/// already.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct TaskPatch {
+    /// See [`Task::title`].
+    pub(super) title: Option<String>,
+    /// See [`Task::description`].
+    pub(super) description: Option<String>,
+    /// See [`Task::assignee_id`].
+    pub(super) assignee_id: Option<String>,
+}
+
 /// Where a task goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Move {

@@ -7,7 +7,7 @@ use super::{
     error::StoreError,
     extract::{Asked, BODY_BYTES_MAX, Body, Id, busy, same_origin_writes},
     long_poll::{self, Seen},
-    model::{Move, NewTask, Task},
+    model::{Board, Move, NewTask, Task, TaskPatch},
     sse::{self, Follow, Resume},
 };
 use crate::problem::Problem;
@@ -27,9 +27,10 @@ use tokio::sync::OwnedSemaphorePermit;
 pub(super) fn api(boards: Boards) -> Router {
     Router::new()
         .route("/tasks", post(create_task))
-        .route("/tasks/{id}", patch(rename_task).delete(delete_task))
+        .route("/tasks/{id}", patch(update_task).delete(delete_task))
         .route("/tasks/{id}/move", patch(move_task))
-        .route("/boards/{id}", get(board))
+        .route("/boards/{id}", get(board).patch(rename_board))
+        .route("/boards/{id}/reset", post(reset_board))
         .route("/boards/{id}/updates", get(updates))
         .route("/boards/{id}/poll", get(poll))
         .route("/boards/{id}/events", get(board_events))
@@ -73,19 +74,54 @@ async fn create_task(State(boards): State<Boards>, Body(asked): Body<CreateTask>
     Ok((StatusCode::CREATED, Json(json!({"task": task}))).into_response())
 }
 
+/// What is absent stays; an empty text takes a description or an assignee away.
 #[derive(Deserialize)]
-struct RenameTask {
-    title: String,
+#[serde(rename_all = "camelCase")]
+struct UpdateTask {
+    title: Option<String>,
+    description: Option<String>,
+    assignee_id: Option<String>,
 }
 
-async fn rename_task(
+async fn update_task(
     State(boards): State<Boards>,
     Id(id): Id,
-    Body(asked): Body<RenameTask>,
+    Body(asked): Body<UpdateTask>,
 ) -> Result<Json<Value>, Problem> {
-    let title = checked_title(&asked.title)?;
-    let task = write(&boards, EventKind::Updated, move |database| database.rename_task(&id, &title)).await?;
+    let UpdateTask { title, description, assignee_id } = asked;
+    if title.is_none() && description.is_none() && assignee_id.is_none() {
+        let problem = "nothing is to be changed";
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "task.unchanged", problem)
+            .hint("give title, description or assigneeId"));
+    }
+    let title = title.map(|title| checked_title(&title)).transpose()?;
+    let description = description.map(|text| text.trim().to_owned());
+    at_most(description.as_deref().unwrap_or_default(), DESCRIPTION_CHARS_MAX, "description")?;
+    at_most(assignee_id.as_deref().unwrap_or_default(), ASSIGNEE_CHARS_MAX, "assigneeId")?;
+    let patch = TaskPatch { title, description, assignee_id };
+    let task = write(&boards, EventKind::Updated, move |database| database.update_task(&id, patch)).await?;
     Ok(Json(json!({"task": task})))
+}
+
+#[derive(Deserialize)]
+struct RenameBoard {
+    name: String,
+}
+
+async fn rename_board(
+    State(boards): State<Boards>,
+    Id(id): Id,
+    Body(asked): Body<RenameBoard>,
+) -> Result<Json<Value>, Problem> {
+    let name = checked_title(&asked.name)?;
+    let board =
+        write_board(&boards, EventKind::BoardUpdated, move |database| database.rename_board(&id, &name)).await?;
+    Ok(Json(json!({"board": board})))
+}
+
+async fn reset_board(State(boards): State<Boards>, Id(id): Id) -> Result<Json<Value>, Problem> {
+    let board = write_board(&boards, EventKind::BoardReset, move |database| database.reset_board(&id)).await?;
+    Ok(Json(json!({"board": board})))
 }
 
 #[derive(Deserialize)]
@@ -119,16 +155,34 @@ where
     let bus = Arc::clone(&boards.bus);
     let work = move |database: &mut Database| {
         let task = change(database)?;
-        let about = About { board: &task.board_id, task_id: &task.id, data: told(kind, &task) };
+        let about = About { board: &task.board_id, task_id: Some(&task.id), data: told(kind, &task) };
         bus.publish(kind, about);
         Ok(task)
     };
     boards.store.run(work).await
 }
 
+/// As [`write`], for a board itself.
+async fn write_board<W>(boards: &Boards, kind: EventKind, change: W) -> Result<Board, StoreError>
+where
+    W: FnOnce(&mut Database) -> Result<Board, StoreError> + Send + 'static,
+{
+    let bus = Arc::clone(&boards.bus);
+    let work = move |database: &mut Database| {
+        let board = change(database)?;
+        let data = Map::from_iter([("board".to_owned(), json!(board))]);
+        bus.publish(kind, About { board: &board.id, task_id: None, data });
+        Ok(board)
+    };
+    boards.store.run(work).await
+}
+
+/// What is told of a task; of a board the whole of it is told, by [`write_board`].
 fn told(kind: EventKind, task: &Task) -> Map<String, Value> {
     let (key, value) = match kind {
-        EventKind::Created | EventKind::Updated => ("task", json!(task)),
+        EventKind::Created | EventKind::Updated | EventKind::BoardUpdated | EventKind::BoardReset => {
+            ("task", json!(task))
+        }
         EventKind::Moved => {
             let Task { id, list_id, position, updated_at, .. } = task;
             ("task", json!({"id": id, "listId": list_id, "position": position, "updatedAt": updated_at}))

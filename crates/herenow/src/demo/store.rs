@@ -58,7 +58,7 @@ mod tests {
     use super::Store;
     use crate::demo::{
         error::{DemoError, StoreError},
-        model::{Move, NewTask},
+        model::{Move, NewTask, TaskPatch},
     };
     use std::sync::mpsc;
 
@@ -142,7 +142,8 @@ mod tests {
         let since = seen.timestamp;
         let changed = store
             .run(move |database| {
-                database.rename_task("task-6", "Keep the name")?;
+                let patch = TaskPatch { title: Some("Keep the name".into()), ..TaskPatch::default() };
+                database.update_task("task-6", patch)?;
                 database.create_task(new_task("list-todo", "Sleep"))?;
                 database.delete_task("task-7")?;
                 database.changes("board-1", Some(&since))

@@ -137,6 +137,58 @@ async fn a_task_is_made_renamed_moved_and_deleted_and_each_is_told() {
 }
 
 #[tokio::test]
+async fn what_a_task_says_changes_field_by_field() {
+    let (app, _, told) = demo();
+    let patch = async |body: Value| call(&app, "PATCH", "/tasks/task-1", body).await;
+    let (status, answer) = patch(json!({"description": " By Friday \n", "assigneeId": "carol"})).await;
+    assert_eq!(status, StatusCode::OK);
+    let task = &answer["task"];
+    assert_eq!((&task["title"], &task["description"]), (&json!("Write the announcement"), &json!("By Friday")));
+    assert_eq!(task["assigneeId"], "carol");
+    assert_eq!(patch(json!({"title": "Sing it"})).await.1["task"]["description"], "By Friday", "what is absent stays");
+    let (_, answer) = patch(json!({"description": "", "assigneeId": ""})).await;
+    assert_eq!((&answer["task"]["description"], &answer["task"]["assigneeId"]), (&Value::Null, &Value::Null));
+    assert_eq!(told.lock().unwrap().len(), 3);
+    assert_eq!(code(&patch(json!({})).await), (422, "task.unchanged"));
+    assert_eq!(code(&patch(json!({"description": "d".repeat(2_001)})).await), (422, "text.too_long"));
+    assert_eq!(code(&patch(json!({"assigneeId": "a".repeat(129)})).await), (422, "text.too_long"));
+    assert_eq!(told.lock().unwrap().len(), 3, "what is refused changes nothing");
+    let (_, board) = get(&app, "/boards/board-1").await;
+    assert_eq!(board["lists"][0]["tasks"][0]["title"], "Sing it");
+}
+
+#[tokio::test]
+async fn a_board_is_renamed_and_reset_and_both_are_told() {
+    let (app, _, told) = demo();
+    let (status, answer) = call(&app, "PATCH", "/boards/board-1", json!({"name": " Launch day "})).await;
+    assert_eq!((status, answer), (StatusCode::OK, json!({"board": {"id": "board-1", "name": "Launch day"}})));
+    call(&app, "DELETE", "/tasks/task-1", json!({})).await;
+    call(&app, "POST", "/tasks", json!({"listId": "list-done", "title": "More"})).await;
+    let (_, board) = get(&app, "/boards/board-1").await;
+    assert_eq!(board["board"]["name"], "Launch day");
+    let (_, other) = get(&app, "/boards/board-2").await;
+
+    let (status, _) = call(&app, "POST", "/boards/board-1/reset", json!({})).await;
+    assert_eq!(status, StatusCode::OK);
+    let (_, board) = get(&app, "/boards/board-1").await;
+    assert_eq!(board["board"]["name"], "Launch week");
+    let ids =
+        |list: &Value| list["tasks"].as_array().unwrap().iter().map(|task| task["id"].clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&board["lists"][0]), [json!("task-1"), json!("task-2"), json!("task-3")]);
+    assert_eq!(ids(&board["lists"][2]), [json!("task-6"), json!("task-7")]);
+    assert_eq!(get(&app, "/boards/board-2").await.1["lists"], other["lists"], "the other one stays");
+    {
+        let told = told.lock().unwrap();
+        assert_eq!(told[0], json!(["board-1", "board_updated", {"board": {"id": "board-1", "name": "Launch day"}}]));
+        assert_eq!(told[3], json!(["board-1", "board_reset", {"board": {"id": "board-1", "name": "Launch week"}}]));
+    }
+    for (path, method) in [("/boards/board-9", "PATCH"), ("/boards/board-9/reset", "POST")] {
+        assert_eq!(code(&call(&app, method, path, json!({"name": "x"})).await), (404, "board.unknown"), "{path}");
+    }
+    assert_eq!(code(&call(&app, "PATCH", "/boards/board-1", json!({"name": " "})).await), (422, "title.empty"));
+}
+
+#[tokio::test]
 async fn a_board_lists_its_columns_and_tasks() {
     let (app, _, _) = demo();
     let (status, board) = get(&app, "/boards/board-1").await;

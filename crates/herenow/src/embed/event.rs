@@ -67,10 +67,11 @@ impl Events {
     }
 }
 
-impl From<&Notice> for Event {
-    fn from(notice: &Notice) -> Self {
-        match notice {
-            Notice::Joined { room, profile, count } => {
+impl Event {
+    /// What a program is told of a notice; `None` where that is nothing.
+    pub(super) fn of(notice: &Notice) -> Option<Self> {
+        Some(match notice {
+            Notice::Joined { room, profile, count, .. } => {
                 Self::Joined { room: room.clone(), user: Arc::clone(profile), count: *count }
             }
             Notice::Left { room, profile, reason, count, .. } => {
@@ -79,7 +80,8 @@ impl From<&Notice> for Event {
             Notice::Typing { room, profile, target } => {
                 Self::Typing { room: room.clone(), user: Arc::clone(profile), target: target.clone() }
             }
-        }
+            Notice::Updated { .. } | Notice::Online { .. } | Notice::Offline { .. } => return None,
+        })
     }
 }
 

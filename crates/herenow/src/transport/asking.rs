@@ -22,17 +22,22 @@ impl Conversation {
             _ => {}
         }
         match &command {
-            Command::Join { state, observe, .. } => {
+            Command::Join { state, observe, interest, sessions, .. } => {
                 let place = if *observe { Place::Observer } else { Place::Viewer };
+                let (interest, sessions) = (*interest, *sessions);
                 match self.rooms.iter_mut().find(|held| held.room == room) {
-                    Some(held) => (held.place, held.is_departed) = (place, false),
+                    Some(held) => {
+                        (held.place, held.interest, held.sessions, held.is_departed) =
+                            (place, interest, sessions, false);
+                    }
                     None => {
                         // What the hub would refuse must not count as a room of the session.
                         if let Err(refusal) = self.admit_room(state.as_ref()) {
                             return self.complain(&Problem::refused(re, room, refusal));
                         }
                         self.rooms.reserve_exact(1);
-                        self.rooms.push(Membership { room: room.clone(), place, is_departed: false });
+                        let room = room.clone();
+                        self.rooms.push(Membership { room, place, interest, sessions, is_departed: false });
                     }
                 }
             }
@@ -72,21 +77,16 @@ impl Conversation {
 
     pub(super) fn watch(&mut self, re: Option<RequestId>, users: Vec<UserId>, inputs: &mut Inputs) {
         let watched_max = self.presence.settings().limits.watched_per_session_max;
-        let watched = &mut self.rare().watched;
-        let fresh: Vec<UserId> = users.iter().filter(|user| !watched.contains(*user)).cloned().collect();
-        if watched.len() + fresh.len() > watched_max {
+        if !self.presence.resumes().watch(&self.connection, &users, watched_max) {
             let refusal = Refusal::TooManyWatched { watched_max };
             return self.complain(&Problem { re, ..Problem::from(refusal) });
         }
-        watched.extend(fresh);
         self.ask_homes(users, |users| Command::Watch { users }, inputs);
         self.acknowledge(re);
     }
 
     pub(super) fn unwatch(&mut self, re: Option<RequestId>, users: Vec<UserId>, inputs: &mut Inputs) {
-        if let Some(rare) = &mut self.rare {
-            rare.watched.retain(|user| !users.contains(user));
-        }
+        self.presence.resumes().unwatch(&self.connection, &users);
         self.ask_homes(users, |users| Command::Unwatch { users }, inputs);
         self.acknowledge(re);
     }
@@ -146,6 +146,7 @@ impl Conversation {
     /// Tells the user's home, and every hub that knows the session, that it is active or idle.
     pub(super) fn set_status(&mut self, status: Status, re: Option<RequestId>, inputs: &mut Inputs) {
         self.status = status;
+        self.presence.resumes().set_status(&self.connection, status);
         if let Some(held) = self.rare.as_mut().and_then(|rare| rare.held.as_mut()) {
             held.status = None;
         }

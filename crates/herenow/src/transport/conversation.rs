@@ -10,7 +10,7 @@ use crate::{
     shard::{Partition, ToShard},
 };
 use herenow_core::{
-    command::{Command, Ending, HomeNews, Patch},
+    command::{Command, Ending, HomeNews, Interest, Patch},
     cursors::Point,
     id::{RequestId, RoomId, SessionId, UserId},
     profile::{Profile, Status},
@@ -29,7 +29,7 @@ use herenow_wire::{
         incoming::{CloseFrame, Incoming},
     },
 };
-use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc, time::Duration};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 /// One connection's side of the talk.
 ///
@@ -54,8 +54,6 @@ pub struct Conversation {
 /// What only some connections need, and most of these not for long.
 #[derive(Default)]
 pub(super) struct Rare {
-    /// Users of whose green dots the client is told.
-    pub(super) watched: BTreeSet<UserId>,
     pub(super) held: Option<Held>,
     /// The session to go on with that the request named, until the client has said who it is.
     pub(super) resume: Option<Box<str>>,
@@ -100,6 +98,10 @@ pub(super) struct Held {
 pub(super) struct Membership {
     pub(super) room: RoomId,
     pub(super) place: Place,
+    /// What it hears there.
+    pub(super) interest: Interest,
+    /// Of single sessions as well.
+    pub(super) sessions: bool,
     /// It was refused, or put out since.
     pub(super) is_departed: bool,
 }

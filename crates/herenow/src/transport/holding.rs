@@ -41,9 +41,12 @@ impl Conversation {
         }
     }
 
-    /// Lets all changes of state go on that are held, because nothing comes after them.
+    /// Lets all changes of state and status go on that are held, because nothing comes after them.
     pub(super) fn release_last(&mut self, inputs: &mut Inputs) {
         let Some(held) = self.rare.as_mut().and_then(|rare| rare.held.take()) else { return };
+        if let Some(status) = held.status {
+            self.set_status(status, None, inputs);
+        }
         for (room, patch) in held.updates {
             self.ask(room.clone(), None, Command::Update { room, patch }, inputs);
         }

@@ -2,7 +2,6 @@
 
 mod asking;
 pub mod conversation;
-pub mod debug;
 mod holding;
 pub mod http;
 mod opening;

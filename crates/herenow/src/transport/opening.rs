@@ -2,12 +2,12 @@
 use crate::{
     auth::{rights::Rights, token::Identity},
     resume::{Claim, Claimed},
-    shard::ToShard,
+    shard::{Partition, ToShard},
     transport::conversation::{Contest, Conversation, Inputs, Membership, Place, bits, problem_of},
 };
 use herenow_core::{
-    command::{Ending, Evictee, HomeNews, Reason},
-    id::RequestId,
+    command::{Command, Ending, Evictee, HomeNews, Reason},
+    id::{RequestId, UserId},
 };
 use herenow_wire::{
     board,
@@ -16,6 +16,7 @@ use herenow_wire::{
     native::{self, Welcome, WelcomeLimits},
     problem::Problem,
 };
+use std::sync::Arc;
 
 impl Conversation {
     /// Begins with a new session, or goes on with an old one. Where another connection seems to hold that one, the answer
@@ -56,14 +57,19 @@ impl Conversation {
 
     pub(super) fn welcome(&mut self, identity: Identity, resumed: Option<Claimed>, inputs: &mut Inputs) {
         self.connection.note_known(&identity.profile.user, identity.ends_at());
+        if identity.ends_at() < self.now() + self.presence.settings().rhythm.auth_timeout {
+            // Where the token came in a frame, the next look at the connection is planned for the end of that time.
+            self.presence.watch_expiry(&self.connection);
+        }
         let resumed = resumed.filter(|claimed| self.presence.resumes().take(claimed, &self.connection));
         if let Some(claimed) = &resumed {
             self.connection.go_on_with(claimed.session);
-        }
-        self.is_unconfirmed = resumed.is_some();
-        if let Some(claimed) = &resumed {
             self.presence.end_unclaimed_later(claimed.session, &identity.profile.user);
         }
+        self.is_unconfirmed = resumed.is_some();
+        let (status, watched) =
+            resumed.as_ref().map(|claimed| self.presence.resumes().luggage(claimed.session)).unwrap_or_default();
+        self.status = status;
         let text = match self.connection.dialect() {
             Dialect::Native => {
                 let resume = self.presence.resumes().hold(&self.connection, &identity.profile.user, resumed.as_ref());
@@ -79,9 +85,49 @@ impl Conversation {
         self.is_online = !identity.grants.is_invisible();
         if self.is_online {
             inputs.push(self.home_news(&identity.profile.user, HomeNews::Arrived(self.status)));
+        } else if self.is_unconfirmed {
+            // It may have been seen on its last connection.
+            inputs.push(self.home_news(&identity.profile.user, HomeNews::Departed(Ending::Left)));
         }
         self.identity = Some(identity);
         self.say(&text);
+        self.watch_on(watched, inputs);
+    }
+
+    /// Has a session that goes on be told of those whom it watches, as far as its token lets it still.
+    fn watch_on(&mut self, watched: Vec<UserId>, inputs: &mut Inputs) {
+        let (watched, forbidden) = self.may_watch(watched);
+        self.presence.resumes().unwatch(&self.connection, &forbidden);
+        self.ask_homes(watched, |users| Command::Watch { users }, inputs);
+    }
+
+    /// Has the session be seen from now on, or not. Who is not seen any more leaves all rosters, and hears the rooms on; who
+    /// is seen again is a viewer where they join again.
+    fn be_seen(&mut self, is_seen: bool, inputs: &mut Inputs) {
+        let Some(profile) = self.identity.as_ref().map(|identity| Arc::clone(&identity.profile)) else { return };
+        if self.is_online == is_seen {
+            return;
+        }
+        self.is_online = is_seen;
+        if is_seen {
+            return inputs.push(self.home_news(&profile.user, HomeNews::Arrived(self.status)));
+        }
+        inputs.push(self.home_news(&profile.user, HomeNews::Departed(Ending::Left)));
+        let session = self.connection.session();
+        let (presence, rooms) = (&self.presence, self.rooms.iter_mut());
+        for held in rooms.filter(|held| held.place == Place::Viewer && !held.is_departed) {
+            held.place = Place::Observer;
+            let (room, interest, sessions) = (held.room.clone(), held.interest, held.sessions);
+            let (shard, partition) = (presence.shard_of(&room), Partition::of(&room));
+            let command = Command::Join { room, interest, observe: true, state: None, since: None, sessions };
+            inputs.push((shard, ToShard::Ask { session, partition, re: None, command }));
+        }
+    }
+
+    /// Those of some users who may be watched, and those who may not.
+    fn may_watch(&self, users: Vec<UserId>) -> (Vec<UserId>, Vec<UserId>) {
+        let grants = self.identity.as_ref().map(|identity| &identity.grants);
+        users.into_iter().partition(|user| grants.is_some_and(|grants| grants.may_watch(user)))
     }
 
     fn welcome_frame(&self, identity: &Identity, handed: &Handed) -> String {
@@ -144,7 +190,14 @@ impl Conversation {
             Dialect::Native => native::renewed(re.as_ref(), Some(identity.expires_at)),
             Dialect::Board => board::connected(&identity.profile),
         };
+        let is_seen = !identity.grants.is_invisible();
         self.identity = Some(identity);
+        self.be_seen(is_seen, inputs);
+        let (_, watched) = self.presence.resumes().luggage(session);
+        let (_, forbidden) = self.may_watch(watched);
+        if !forbidden.is_empty() {
+            self.unwatch(None, forbidden, inputs);
+        }
         self.say(&text);
     }
 }

@@ -24,7 +24,10 @@ pub(super) async fn probe(clock: Clock, holder: &Connection) -> bool {
             },
             asked_at,
         );
-        while holder.heard_at() < asked_at && holder.farewell().is_none() {
+        // Who reads slowly answers late, and is there all the same.
+        let is_silent =
+            || holder.heard_at() < asked_at && holder.taken_at().is_none_or(|taken_at| taken_at <= asked_at);
+        while is_silent() && holder.farewell().is_none() {
             tokio::time::sleep(PROBE_LOOK).await;
         }
         // What was heard may be its close, which is a sign of life only until it is understood.

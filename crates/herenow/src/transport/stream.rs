@@ -23,6 +23,11 @@ pub trait Duplex: AsyncRead + AsyncWrite + Send {}
 impl<T: AsyncRead + AsyncWrite + Send> Duplex for T {}
 
 impl Stream {
+    /// A stream that only the connection's task uses.
+    pub fn owned(stream: impl Duplex + 'static) -> Self {
+        Self::Owned(Box::new(Box::pin(stream)))
+    }
+
     /// Reads what is there; 0 bytes at the end of the stream.
     pub fn poll_read(
         &mut self,

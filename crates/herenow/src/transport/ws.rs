@@ -37,6 +37,7 @@ use std::{
     time::Duration,
 };
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 /// `GET /ws`: upgrades to a WebSocket in the dialect of the offered subprotocol.
 ///
@@ -49,6 +50,9 @@ pub async fn upgrade(State(presence): State<Presence>, mut request: Request<Body
         Ok(offer) => offer,
         Err(problem) => return refused(problem),
     };
+    if let Err(problem) = presence.handshakes().count(&parts, presence.clock().now()) {
+        return refused(problem);
+    }
     let session = match getrandom::u64() {
         Ok(number) => SessionId(number),
         Err(error) => {
@@ -65,18 +69,23 @@ pub async fn upgrade(State(presence): State<Presence>, mut request: Request<Body
         // The app may have to be asked. Nothing is read meanwhile, and nothing of the waiting is kept.
         let known = identify(&presence, credential).await;
         let opening = Opening { presence, session, dialect: choice.dialect, known, resume };
-        match upgraded.downcast::<TokioIo<TcpStream>>() {
-            // A task of its own, so that what the upgrade needed is not kept for as long as the connection lives.
+        // A task of its own, so that what the upgrade needed is not kept for as long as the connection lives.
+        let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
             Ok(tcp) => {
                 let stream = tcp.io.into_inner();
                 // Pings tell who is gone, and who reads slowly may take longer.
                 patience::end_when_unacknowledged(&stream, None);
-                open(opening, Socket::Tcp(stream), Stream::Shared, tcp.read_buf);
+                return open(opening, Socket::Tcp(stream), Stream::Shared, tcp.read_buf);
             }
-            Err(other) => {
-                let stream = Stream::Owned(Box::new(Box::pin(TokioIo::new(other))));
-                open(opening, Socket::Owned, stream, Bytes::new());
+            Err(other) => other,
+        };
+        match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
+            Ok(tls) => {
+                let stream = tls.io.into_inner();
+                patience::end_when_unacknowledged(stream.get_ref().0, None);
+                open(opening, Socket::Owned, Stream::owned(stream), tls.read_buf);
             }
+            Err(other) => open(opening, Socket::Owned, Stream::owned(TokioIo::new(other)), Bytes::new()),
         }
     });
     accepted(&key, choice)
@@ -334,6 +343,7 @@ fn poll_drain(
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
         outbox.advance(written, now);
+        connection.note_taken(now);
     }
     stream.poll_flush(cx)
 }

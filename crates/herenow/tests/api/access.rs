@@ -105,3 +105,44 @@ async fn in_dev_mode_this_machine_needs_no_key_and_foreign_pages_get_nothing() {
         json!({"id":"bot","name":"bot","color":"#806000"})
     );
 }
+
+#[tokio::test]
+async fn an_operators_key_or_token_is_told_why_somebody_is_shown() {
+    let server = TestServer::start(|_| {}).await;
+    let line = "GET /v1/debug/rooms/r/users/bot";
+    server.call("PUT /v1/rooms/r/viewers/bot", &server.all, Some(json!({"ttl_ms":60_000}))).await.done(204);
+    let known = server.call(line, &server.all, None).await.json(200);
+    assert_eq!((&known["is_viewer"], &known["entries"][0]["connected"]), (&json!(true), &json!(true)));
+    server.call(line, &server.read, None).await.refused(403, "key.forbidden");
+    server.call(line, &server.write, None).await.refused(403, "key.forbidden");
+    server.call(line, &token("bob"), None).await.refused(403, "auth.not_admin");
+    server.raw(line, "", "").await.refused(401, "auth.missing");
+}
+
+#[tokio::test]
+async fn the_one_time_link_gives_a_key_once() {
+    let (server, code) = TestServer::without_keys().await;
+    let json = "Content-Type: application/json\r\n";
+    for wrong in ["", "nonsense", "{}", r#"{"code":7}"#, &format!(r#"{{"code":"{}"}}"#, "x".repeat(2000))] {
+        server.raw("POST /admin/key", json, wrong).await.said(400, "admin.body");
+    }
+    let body = |code: &str| json!({ "code": code }).to_string();
+    server.raw("POST /admin/key", json, &body("guess")).await.said(403, "admin.link_unknown");
+    let foreign = format!("{json}Origin: https://evil.example\r\n");
+    server.raw("POST /admin/key", &foreign, &body(&code)).await.refused(403, "origin.forbidden");
+    server.raw("GET /admin/key", "", "").await.said(405, "http.method");
+    let given = server.raw("POST /admin/key", json, &body(&code)).await.json(200);
+    let key = given["key"].as_str().unwrap();
+    for line in ["GET /v1/rooms", "GET /v1/debug/rooms/r/users/a", "GET /v1/users/a"] {
+        server.call(line, key, None).await.json(200);
+    }
+    server.call("DELETE /v1/users/a", key, None).await.done(204);
+    server.raw("POST /admin/key", json, &body(&code)).await.said(410, "admin.link_used");
+    server.call("GET /v1/rooms", &code, None).await.refused(401, "auth.invalid");
+    let page = server.raw("GET /admin", "", "").await;
+    assert_eq!((page.status, page.text.contains(&code)), (200, false));
+    // Where a key could open the page, there is no link, and where it is turned off, no page.
+    let server = TestServer::start(|config| config.api.admin_page = false).await;
+    server.raw("GET /admin", "", "").await.said(404, "http.not_found");
+    server.raw("POST /admin/key", json, &body(&code)).await.said(404, "http.not_found");
+}

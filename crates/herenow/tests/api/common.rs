@@ -64,19 +64,31 @@ impl TestServer {
         Self::run(Mode::Dev { secret: secret() }, |_| {}).await
     }
 
+    /// One in production mode without keys, and what opens the operators' page of it once.
+    pub async fn without_keys() -> (Self, String) {
+        let (server, code) = Self::bind(Mode::Prod { secret: secret() }, |_| {}).await;
+        (server, code.unwrap())
+    }
+
     async fn run(mode: Mode, change: impl FnOnce(&mut Config)) -> Self {
+        let (server, code) = Self::bind(mode, change).await;
+        assert_eq!(code, None, "a key opens the page, or none is needed");
+        server
+    }
+
+    async fn bind(mode: Mode, change: impl FnOnce(&mut Config)) -> (Self, Option<String>) {
         let mut config = Config::default();
         config.server.listen = "127.0.0.1:0".parse().unwrap();
         change(&mut config);
         let server = Server::bind(&config, &mode, Arc::new(|_, _| {})).await.unwrap();
-        let address = server.address();
+        let (address, code) = (server.address(), server.admin_code().map(str::to_owned));
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(server.run(async {
             // Dropping the sender stops it as well.
             let _ = stopped.await;
         }));
         let (all, read, write) = (String::new(), String::new(), String::new());
-        Self { address, all, read, write, stop: Some(stop), running }
+        (Self { address, all, read, write, stop: Some(stop), running }, code)
     }
 
     /// Ends it as a signal does; how long that takes.
@@ -185,6 +197,14 @@ impl Answer {
             "{problem}"
         );
         problem
+    }
+
+    /// That it was refused with a code of a page's own, which is in no list.
+    #[track_caller]
+    pub fn said(&self, status: u16, code: &str) {
+        let problem = self.json(status);
+        assert_eq!(problem["code"], code, "{problem}");
+        assert!(problem["title"].is_string() && problem["hint"].is_string(), "{problem}");
     }
 
     /// That it is done, without a body.

@@ -5,6 +5,7 @@ mod access;
 mod common;
 mod crowd;
 mod hosted;
+mod leaks;
 mod refusals;
 mod rooms;
 mod streams;

@@ -2,6 +2,7 @@
 use crate::common::{LIMIT, TestServer, token};
 use herenow_client::error::Ended;
 use serde_json::json;
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_user_is_shown_where_they_are() {
@@ -84,4 +85,36 @@ async fn a_client_reads_what_its_token_lets_it_watch() {
     for line in ["GET /v1/rooms", "GET /v1/users/alice", "DELETE /v1/users/alice", "DELETE /v1/rooms/r/viewers/bob"] {
         server.call(line, &token("bob"), None).await.refused(403, "key.needed");
     }
+}
+
+#[tokio::test]
+async fn erasing_a_user_leaves_nothing_of_them() {
+    let server = TestServer::start(|config| config.presence.last_seen_ttl = Duration::from_secs(3600)).await;
+    let user = "erased-7d1f";
+    let (client, mut events) = server.client_in(user, "r").await;
+    client.update("r", json!({"note":user}).as_object().unwrap()).await.unwrap();
+    client.typing("r", Some(user)).await.unwrap();
+    let stay = json!({"ttl_ms":600_000,"name":user,"state":{"note":user}});
+    server.call(&format!("PUT /v1/rooms/s/viewers/{user}"), &server.all, Some(stay)).await.done(204);
+    let (_other, _heard) = server.client_in("other", "r").await;
+    let reads =
+        ["/v1/rooms", "/v1/rooms/r", "/v1/rooms/r/viewers", "/v1/rooms/s", "/v1/rooms/r/poll?wait=0", "/metrics"];
+    let mut before = 0;
+    for path in reads {
+        before += server.get(path).await.text.matches(user).count();
+    }
+    assert!(before >= 8, "it would be seen: {before}");
+    server.call(&format!("DELETE /v1/users/{user}"), &server.all, None).await.done(204);
+    while events.next().await.is_ok() {}
+    let mut left = Vec::new();
+    for path in reads {
+        let answer = server.get(path).await;
+        if answer.text.contains(user) {
+            left.push(format!("{path}: {}", answer.text));
+        }
+    }
+    let known = server.get(&format!("/v1/users/{user}")).await.json(200);
+    println!("erased: named {before} times before, {} after", left.len());
+    assert!(left.is_empty(), "{left:#?}");
+    assert_eq!(known, json!({"id":user,"status":"offline","sessions":[],"rooms":[]}), "nor when they were last seen");
 }

@@ -20,7 +20,20 @@ pub struct Process {
 
 impl Process {
     pub fn start(folder: &Path, variables: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_herenow"));
+        Self::start_under(&[], folder, variables)
+    }
+
+    /// The same below another program, whose command line this is.
+    pub fn start_under(wrapper: &[String], folder: &Path, variables: &[(&str, &str)]) -> Self {
+        let binary = env!("CARGO_BIN_EXE_herenow");
+        let mut command = match wrapper {
+            [] => Command::new(binary),
+            [program, rest @ ..] => {
+                let mut command = Command::new(program);
+                command.args(rest).arg(binary);
+                command
+            }
+        };
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HERENOW_")) {
             command.env_remove(name);
         }
@@ -35,6 +48,10 @@ impl Process {
         let address = line.split("ws://").nth(1).unwrap().split('/').next().unwrap().to_owned();
         lines.find(|line| line.contains("herenow is ready")).unwrap();
         Self { child, address, logged }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn url(&self, token: &str) -> String {

@@ -1,13 +1,17 @@
 //! Rooms that the app decides about.
 use crate::{
     app::{App, Asked, Says},
-    common::{Claims, Peer, TestServer},
+    common::{Claims, LIMIT, Peer, TestServer},
     see::until,
 };
 use herenow::{auth::rights::Rights, config::settings::Config, outgoing::WebAddress};
 use herenow_client::raw;
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 async fn server(url: &str, change: impl FnOnce(&mut Config)) -> TestServer {
     let url = WebAddress::parse(url).unwrap();
@@ -193,4 +197,66 @@ async fn who_leaves_or_is_gone_is_not_asked_about_any_more() {
     assert_eq!(server.presence.rechecks().count(), 2);
     assert_eq!(what(&ask(&mut alice, json!({"type":"leave","room":"alice-1","id":1})).await), "ack");
     assert_eq!(server.presence.rechecks().count(), 1);
+}
+
+/// What a call of the HTTP API answers to a user whose token lists one room only: its status, and code or type.
+async fn read(server: &TestServer, user: &str, path: &str) -> String {
+    let token = Claims { rooms: vec![("lobby", Rights::DEFAULT)], ..Claims::of(user) }.sign(user);
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let head =
+        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let is_stream = path.ends_with("/events");
+    // Of a stream the first event is enough.
+    while !(is_stream && answer.contains("event: roster")) {
+        let mut piece = [0; 4096];
+        let bytes = tokio::time::timeout(LIMIT, stream.read(&mut piece)).await.unwrap().unwrap();
+        if bytes == 0 {
+            break;
+        }
+        answer.push_str(&String::from_utf8_lossy(&piece[..bytes]));
+    }
+    let status = answer.split(' ').nth(1).unwrap().to_owned();
+    let code = answer.split(r#""code":""#).nth(1).and_then(|rest| rest.split('"').next());
+    code.map_or(status.clone(), |code| format!("{status} {code}"))
+}
+
+#[tokio::test]
+async fn who_reads_over_http_is_let_in_by_the_app_as_over_websocket() {
+    let app = App::start(own_rooms).await;
+    let server = server(&app.url("/may"), |_| {}).await;
+    for call in ["", "/viewers", "/poll?wait=0", "/events"] {
+        for (room, expected) in [("lobby", "200"), ("alice-1", "200"), ("bob-1", "403 room.forbidden")] {
+            let path = format!("/v1/rooms/{room}{call}");
+            let answer = read(&server, "alice", &path).await;
+            println!("GET {path:28} {answer}");
+            assert_eq!(answer, expected, "{path}");
+        }
+    }
+    app.says(|_| Says::status(500));
+    // What was refused counts for some seconds; a room that was not asked about yet has no answer.
+    assert_eq!(read(&server, "alice", "/v1/rooms/alice-2").await, "503 room.unavailable");
+    assert_eq!(read(&server, "alice", "/v1/rooms/lobby").await, "200", "the token needs no app");
+}
+
+#[tokio::test]
+async fn a_stream_of_who_may_no_longer_read_the_room_ends() {
+    let app = App::start(own_rooms).await;
+    let server = server(&app.url("/"), |config| config.auth.hook_recheck = Duration::from_secs(1)).await;
+    let token = Claims { rooms: vec![("lobby", Rights::DEFAULT)], ..Claims::of("alice") }.sign("alice");
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let head = format!("GET /v1/rooms/alice-1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut told = String::new();
+    while !told.contains("event: removed") {
+        let mut piece = [0; 4096];
+        let bytes = tokio::time::timeout(LIMIT, stream.read(&mut piece)).await.expect("it is asked again").unwrap();
+        assert_ne!(bytes, 0, "{told}");
+        told.push_str(&String::from_utf8_lossy(&piece[..bytes]));
+        if told.contains("event: roster") {
+            app.says(|_| Says::json(&json!({ "allow": false })));
+        }
+    }
+    assert_eq!(read(&server, "alice", "/v1/rooms/alice-1").await, "403 room.forbidden");
 }

@@ -3,14 +3,14 @@ use crate::{
     common::{Claims, LIMIT, Peer, TestServer, token, token_saying},
     see::{Dialect, With, see},
 };
-use herenow::auth::rights::Rights;
-use herenow_client::raw;
+use herenow::auth::{address::Network, rights::Rights};
+use herenow_client::{error::ConnectError, raw};
 use herenow_core::id::{RoomId, UserId};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 async fn native(server: &TestServer, token: &str) -> Peer {
@@ -197,13 +197,16 @@ async fn nobody_passes_for_somebody_else() {
 #[tokio::test]
 async fn slow_handshakes_are_cut_off_and_keep_nobody_out() {
     let server = TestServer::start(|_| {}).await;
+    let began = Instant::now();
     let mut slow = Vec::new();
-    for _ in 0..200 {
-        let mut stream = TcpStream::connect(server.address).await.unwrap();
+    for n in 0..1000 {
+        // From ten addresses of this machine, each of which may have 500.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(format!("127.0.1.{}:0", n % 10 + 1).parse().unwrap()).unwrap();
+        let mut stream = socket.connect(server.address).await.unwrap();
         stream.write_all(b"GET /ws HTTP/1.1\r\nHost: x\r\nX-Slow: ").await.unwrap();
         slow.push(stream);
     }
-    let began = Instant::now();
     let mut let_in = 0;
     for n in 0..50 {
         let mut peer = Peer(raw::connect(&server.bearing(&token(&format!("u{n}")))).open().await.unwrap());
@@ -222,7 +225,76 @@ async fn slow_handshakes_are_cut_off_and_keep_nobody_out() {
         let_in * 2
     );
     assert_eq!((closed, let_in), (slow.len(), 50));
-    assert!(began.elapsed() < Duration::from_secs(13));
+    assert!(began.elapsed() < Duration::from_secs(12));
+}
+
+#[tokio::test]
+async fn the_oldest_half_open_connection_of_an_address_makes_room_and_a_proxy_has_as_many_as_it_needs() {
+    for (proxies, left) in [(&[][..], 3), (&["127.0.2.0/24"][..], 6)] {
+        let server = TestServer::start(|config| {
+            config.limits.half_open_per_address = 3;
+            config.server.trusted_proxies = proxies.iter().map(|text| Network::parse(text).unwrap()).collect();
+        })
+        .await;
+        let mut slow = Vec::new();
+        for n in 0..6 {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind("127.0.2.1:0".parse().unwrap()).unwrap();
+            let mut stream = socket.connect(server.address).await.unwrap();
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+            slow.push((n, stream));
+        }
+        // The last is answered only once all before it were accepted.
+        slow[5].1.write_all(b"\r\n").await.unwrap();
+        assert_ne!(slow[5].1.read(&mut [0; 64]).await.unwrap(), 0);
+        let mut answered = vec![5];
+        for (n, stream) in &mut slow[..5] {
+            let is_written = stream.write_all(b"\r\n").await.is_ok();
+            if is_written && matches!(stream.read(&mut [0; 64]).await, Ok(1..)) {
+                answered.push(*n);
+            }
+        }
+        answered.sort_unstable();
+        println!("half open: {} of 6 of one address left, trusted proxies {proxies:?}", answered.len());
+        assert_eq!(answered, (6 - left..6).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn an_address_opens_only_so_many_connections_and_others_do_not_suffer() {
+    let server = TestServer::start(|config| {
+        config.limits.handshakes_per_address = 3;
+        config.server.trusted_proxies = vec![Network::parse("127.0.0.1").unwrap()];
+    })
+    .await;
+    let from = |address: &str| raw::connect(&server.bearing(&token("alice"))).header("x-forwarded-for", address);
+    let mut said = Vec::new();
+    for n in 0..5 {
+        match from("203.0.113.9").open().await {
+            Ok(_) => said.push(101),
+            Err(ConnectError::Status { status, .. }) => said.push(status),
+            Err(other) => panic!("{n}: {other}"),
+        }
+    }
+    // What the proxy says of itself counts, and not what its client wrote before that.
+    let elsewhere = from("203.0.113.9, 198.51.100.7").open().await.is_ok();
+    let answer = http(&server, "GET /stream HTTP/1.1\r\nx-forwarded-for: 203.0.113.9\r\n").await;
+    println!("handshakes from one address: {said:?}, from another: {elsewhere}; this machine itself is not counted");
+    assert_eq!((said, elsewhere), (vec![101, 101, 101, 429, 429], true));
+    assert!(answer.starts_with("HTTP/1.1 429") && answer.contains("rate.handshakes"), "{answer}");
+    assert!(answer.to_ascii_lowercase().contains("retry-after: ") && answer.contains("server.trusted_proxies"));
+    for _ in 0..10 {
+        raw::connect(&server.bearing(&token("alice"))).open().await.unwrap();
+    }
+}
+
+/// The answer to a request without a body, to its end.
+async fn http(server: &TestServer, head: &str) -> String {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(format!("{head}Host: localhost\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    tokio::time::timeout(LIMIT, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    answer
 }
 
 #[tokio::test]

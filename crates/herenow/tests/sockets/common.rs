@@ -68,7 +68,9 @@ impl TestServer {
             let (room, profile, came) = match notice {
                 Notice::Joined { room, profile, .. } => (room, profile, true),
                 Notice::Left { room, profile, .. } => (room, profile, false),
-                Notice::Typing { .. } => return,
+                Notice::Updated { .. } | Notice::Online { .. } | Notice::Offline { .. } | Notice::Typing { .. } => {
+                    return;
+                }
             };
             told.lock().unwrap().push((room.as_str().to_owned(), profile.user.as_str().to_owned(), came));
         };

@@ -204,6 +204,80 @@ async fn who_is_invisible_sees_and_is_in_no_roster_count_typing_or_dot() {
 }
 
 #[tokio::test]
+async fn t_29_who_turns_invisible_is_told_as_gone_once_everywhere_and_nothing_of_them_stays() {
+    for shards in SHARDS {
+        let server = TestServer::start(|config| config.server.shards = Some(shards)).await;
+        let mut board = server.board_in("board", ROOM).await;
+        let (bob, mut heard) = server.native("bob").await;
+        bob.watch(&["ghost"]).await.unwrap();
+        assert_eq!(dots(&mut heard).await, one("ghost", "offline"));
+        let mut ghost = server.native_raw("ghost").await;
+        assert_eq!(dots(&mut heard).await, one("ghost", "active"));
+        ghost.say(json!({"type":"join","room":ROOM,"id":1})).await;
+        assert_eq!(ghost.hear().await["re"], 1);
+        assert_eq!(board.hear().await["type"], "user_joined");
+        ghost.say(json!({"type":"typing","room":ROOM,"id":2})).await;
+        ghost.say(json!({"type":"lock","room":ROOM,"name":"card","id":3})).await;
+        while ghost.hear().await["re"] != 3 {}
+        assert_eq!(board.hear().await["type"], "user_typing");
+
+        let hidden = token_saying("ghost", json!({"invisible":true}));
+        ghost.say(json!({"type":"auth","token":hidden,"id":4})).await;
+        assert_eq!(board.hear().await["type"], "user_stopped_typing");
+        let left = board.hear().await;
+        assert_eq!((&left["type"], &left["reason"], &left["count"]), (&json!("user_left"), &json!("left"), &json!(1)));
+        assert_eq!(dots(&mut heard).await, one("ghost", "offline"));
+        // It hears on, and has all as it is without it.
+        let mut roster = Value::Null;
+        while roster["type"] != "roster" {
+            roster = ghost.hear().await;
+        }
+        assert_eq!(
+            (&roster["count"]["users"], &roster["locks"], &roster["typing"]),
+            (&json!(1), &json!([]), &json!([])),
+            "{shards} shards: {roster}"
+        );
+        board.say(json!({"type":"typing","boardId":ROOM})).await;
+        while ghost.hear().await["type"] != "typing" {}
+        // One round, and no more of it; also not when its connection ends and its session goes on.
+        ghost.close(Some(4900)).await;
+        server.mark(ROOM, 1).await;
+        board.expect_silence_until(ROOM, 1).await;
+        bob.watch(&["ghost"]).await.unwrap();
+        assert_eq!(dots(&mut heard).await, one("ghost", "offline"));
+
+        // Seen again, by the next token, once it joins.
+        let mut ghost = Peer(raw::connect(&server.bearing(&hidden)).protocol("herenow.v1").open().await.unwrap());
+        assert_eq!(ghost.hear().await["type"], "welcome");
+        ghost.say(json!({"type":"auth","token":token_saying("ghost", json!({})),"id":1})).await;
+        assert_eq!(ghost.hear().await["re"], 1);
+        assert_eq!(dots(&mut heard).await, one("ghost", "active"));
+        ghost.say(json!({"type":"join","room":ROOM,"id":2})).await;
+        assert_eq!(board.hear().await["type"], "user_joined");
+    }
+}
+
+#[tokio::test]
+async fn whose_session_goes_on_invisible_is_offline_though_the_old_connection_was_half_open() {
+    let server = TestServer::start(|_| {}).await;
+    let (watcher, mut heard) = server.native("watcher").await;
+    watcher.watch(&["ghost"]).await.unwrap();
+    assert_eq!(dots(&mut heard).await, one("ghost", "offline"));
+    let mut silent = Peer(
+        raw::connect(&server.bearing(&crate::common::token("ghost"))).protocol("herenow.v1").open().await.unwrap(),
+    );
+    let welcome = silent.hear().await;
+    assert_eq!(dots(&mut heard).await, one("ghost", "active"));
+    // Nobody reads what the old connection is asked, so that it is replaced.
+    let hidden = server.bearing(&token_saying("ghost", json!({"invisible":true})));
+    let url = format!("{hidden}&resume={}", welcome["resume"].as_str().unwrap());
+    let mut ghost = Peer(raw::connect(&url).protocol("herenow.v1").open().await.unwrap());
+    assert_eq!(ghost.hear().await["resumed"], true);
+    assert_eq!(dots(&mut heard).await, one("ghost", "offline"));
+    drop(silent);
+}
+
+#[tokio::test]
 async fn when_somebody_was_last_seen_is_told_only_where_that_is_set() {
     for (ttl, is_told) in [(Duration::ZERO, false), (Duration::from_secs(3600), true)] {
         let server = TestServer::start(|config| {

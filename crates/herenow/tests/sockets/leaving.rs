@@ -102,6 +102,7 @@ async fn t_01_a_peer_that_answers_nothing_is_told_gone_by_timeout_and_one_that_a
     .await;
     let alice = joined(&server, &mut bob, "alice").await;
     let took = hears_left(&mut bob, "alice", "timeout").await;
+    println!("half-open: left after {:.1} s, of 0.5 s to the next ping and 0.5 s for its answer", took.as_secs_f64());
     assert!(took > Duration::from_millis(500) && took < Duration::from_millis(2500), "{took:?}");
     // Bob has said nothing since he joined, and was pinged more than once.
     server.mark(ROOM, 1).await;
@@ -253,6 +254,21 @@ async fn an_expired_token_ends_the_connection_with_the_reason_expired() {
     assert!(hears_left(&mut bob, "alice", "expired").await < Duration::from_secs(4));
     let told: Value = alice.hear().await;
     assert_eq!((&told["error"], &told["code"]), (&json!("Invalid session"), &json!("auth.expired")));
+    assert_eq!(alice.close_code().await, Some(4001));
+}
+
+#[tokio::test]
+async fn a_token_in_the_first_frame_ends_to_the_second_as_well() {
+    // The next look at a connection that has not said who it is would come after a minute.
+    let (server, mut bob) = watched(|config| config.auth.first_frame_timeout = Duration::from_secs(60)).await;
+    let claims =
+        Claims { now_unix_s: crate::common::now_unix_s() - 14, ttl: Duration::from_secs(10), ..Claims::of("x") };
+    let mut alice = Peer(raw::connect(&server.url()).open().await.unwrap());
+    alice.say(json!({"type":"auth","token":claims.sign("alice")})).await;
+    assert_eq!(alice.hear().await["type"], "connected");
+    alice.join(ROOM).await;
+    assert_eq!(bob.hear().await["type"], "user_joined");
+    assert!(hears_left(&mut bob, "alice", "expired").await < Duration::from_secs(4));
     assert_eq!(alice.close_code().await, Some(4001));
 }
 

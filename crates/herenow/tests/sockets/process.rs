@@ -30,19 +30,27 @@ impl Process {
     pub fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = lines.by_ref().map(Result::unwrap).find(|line| line.contains("ws://"));
+        let line = lines.by_ref().map(Result::unwrap).find(|line| line.contains("/ws "));
         let Some(line) = line else {
             let mut errors = String::new();
             child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
             panic!("no address: {errors}");
         };
-        let address = line.split("ws://").nth(1).unwrap().split('/').next().unwrap().to_owned();
+        let address = line.split("://").nth(1).unwrap().split('/').next().unwrap().to_owned();
         lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("herenow is ready"))).unwrap().unwrap();
         Self { child, address }
     }
 
     pub fn url(&self, token: &str) -> String {
         format!("ws://{}/ws?token={token}", self.address)
+    }
+
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// What it logs from here on. Nobody reads it otherwise.

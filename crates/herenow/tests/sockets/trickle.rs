@@ -279,13 +279,11 @@ async fn read_slowly(scene: &Scene, witness: &AtomicUsize, phase: Duration) -> D
     let told_before = witness.load(Ordering::Relaxed);
     peer.slow.store(true, Ordering::Relaxed);
     let end = TokioInstant::now() + phase;
-    let mut alive = tokio::time::interval(Duration::from_secs(5));
     let mut rosters = 0;
+    // It says nothing, and the pings of the server wait behind all that it reads so slowly.
     loop {
         tokio::select! {
             frame = peer.hear() => rosters += usize::from(take(&mut state, &frame)),
-            // As an app does whose user is there. The pings of the server wait behind all that it reads so slowly.
-            _ = alive.tick() => peer.say(json!({"type":"status","status":"active"})).await,
             () = sleep_until(end) => break,
         }
     }

@@ -16,8 +16,9 @@ use std::sync::Arc;
 /// The bearer of the token in a request that opens a connection.
 ///
 /// # Errors
-/// 401 without a good token, 403 where the page may not use it.
+/// 401 without a good token, 403 where the page may not use it, 429 where its address opens connections too often.
 pub(super) async fn identify(presence: &Presence, parts: &Parts) -> Result<(Identity, Option<KnownCookie>), Problem> {
+    presence.handshakes().count(parts, presence.clock().now())?;
     let (credential, source) = presence.authority().credential(parts, &presence.settings().cookie_name);
     if matches!(credential, Credential::Nothing) {
         return Err(AuthError::Missing.into());

@@ -1,17 +1,13 @@
 //! `GET /v1/debug/rooms/{room}/users/{user}`: why is somebody shown? For operators.
 use crate::{
-    auth::{
-        authority::Credential,
-        error::AuthError,
-        source::{TokenSource, find_token},
+    api::{
+        calls::Asked,
+        json,
+        refusal::{refused, refused_for},
     },
-    presence::Presence,
     problem::Problem,
 };
-use axum::{
-    Json,
-    extract::{Path, Request, State},
-};
+use axum::response::Response;
 use herenow_core::{
     command::Reason,
     explain::{Explanation, Transition},
@@ -22,44 +18,29 @@ use herenow_core::{
     time::Time,
     typing::Place,
 };
-use http::StatusCode;
+use herenow_wire::code::Code;
 use serde_json::{Value, json};
 
-/// Answers with the entries, the last transitions and the timers of a user in a room. Needs a token with the claim
-/// `admin`, as `Authorization: Bearer`.
+/// Answers with the entries, the last transitions and the timers of a user in a room. Somebody of whom nothing is known is no
+/// error: `"is_viewer": false`.
 ///
 /// # Errors
-/// 401 without a good token, 403 without the claim, 400 for what cannot be a room or a user. Somebody of whom nothing is
-/// known is no error: `"is_viewer": false`.
-pub async fn explain(
-    State(presence): State<Presence>,
-    Path((room, user)): Path<(String, String)>,
-    request: Request,
-) -> Result<Json<Value>, Problem> {
-    let (parts, _) = request.into_parts();
-    let token = match find_token(&parts, &presence.settings().cookie_name) {
-        // A cookie would let any page ask in the operator's name.
-        Some((token, TokenSource::Header)) => token,
-        Some(_) | None => return Err(AuthError::Missing.into()),
-    };
-    let identity = presence.identify(Credential::Token(token)).await.who.ok_or(AuthError::Missing)??;
-    let now = presence.clock().now();
-    if !identity.grants.is_admin() {
-        let problem = Problem::new(StatusCode::FORBIDDEN, "auth.not_admin", "this is for operators");
-        return Err(problem.hint("use a token with the claim \"admin\": true"));
+/// 400 for what cannot be a room or a user.
+pub async fn explain(asked: Asked) -> Result<Response, Problem> {
+    let bad = |what: &str, error: &dyn std::fmt::Display| refused_for(Code::HttpBadPath, format!("the {what} {error}"));
+    let room = RoomId::parse(asked.part(0)?).map_err(|error| bad("room", &error))?;
+    let user = UserId::parse(asked.part(1)?).map_err(|error| bad("user", &error))?;
+    let presence = asked.api.presence();
+    if asked.api.is_stopping() {
+        return Err(refused(Code::ServerStopping));
     }
-    let bad = |what: &str, error: &dyn std::fmt::Display| {
-        Problem::new(StatusCode::BAD_REQUEST, "http.bad_path", "this cannot be asked for")
-            .detail(format!("{what} {error}"))
-    };
-    let room = RoomId::parse(&room).map_err(|error| bad("the room", &error))?;
-    let user = UserId::parse(&user).map_err(|error| bad("the user", &error))?;
+    let now = presence.clock().now();
     let known = presence.explain(room.clone(), user.clone()).await;
     let mut answer = known.map_or_else(|| json!({ "is_viewer": false }), |known| shown(&known, now));
     answer["room"] = json!(room.as_str());
     answer["user"] = json!(user.as_str());
     answer["now_ms"] = json!(now.as_millis());
-    Ok(Json(answer))
+    Ok(json::answer(answer.to_string()))
 }
 
 fn shown(known: &Explanation, now: Time) -> Value {
