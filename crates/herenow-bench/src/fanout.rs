@@ -1,24 +1,23 @@
-//! What a delivery costs: messages of viewers to a large room, in a closed loop.
+//! What a delivery costs: messages of viewers to their rooms, with a number of them under way, or at a rate.
 use crate::{
-    frame::numbered_data,
-    histogram::Histogram,
-    load::Load,
+    dialect::Interest,
+    flight::{Flight, Pace, Stage, Trip},
+    generator::Generator,
     proc,
     server::{Server, Setup, Target, deadline},
+    work,
 };
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
 /// What to measure.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FanoutPlan {
-    /// Viewers of the one room. They take turns at sending; what one sends, all others get.
-    pub members: usize,
-    /// Messages that are under way at once; one measurement for each number.
-    pub outstanding: Vec<usize>,
-    /// Bytes of JSON that a message carries, at least 40.
-    pub payload_bytes: usize,
+    /// Who is where.
+    pub stage: Stage,
+    /// One measurement each.
+    pub paces: Vec<Pace>,
     /// How long each measurement takes, after a warm-up of one second.
     pub duration: Duration,
 }
@@ -26,14 +25,20 @@ pub struct FanoutPlan {
 /// One measurement.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct FanoutFigures {
-    /// Viewers of the room.
+    /// Rooms.
+    pub rooms: usize,
+    /// Viewers of each.
     pub members: usize,
-    /// Messages that were under way at once.
-    pub outstanding: usize,
+    /// Messages that were under way at once, where that was fixed.
+    pub outstanding: Option<usize>,
+    /// Messages a second, where that was fixed.
+    pub messages_per_second: Option<f64>,
     /// Frames that arrived at viewers.
     pub deliveries: u64,
     /// The same for each second.
     pub deliveries_per_second: f64,
+    /// Bytes that came with each, headers of frames included.
+    pub bytes_per_delivery: f64,
     /// CPU time of all the server's threads for each of them, microseconds.
     pub cpu_us_per_delivery: f64,
     /// Share of one core that the server used.
@@ -44,131 +49,87 @@ pub struct FanoutFigures {
     pub latency_p99_us: f64,
 }
 
-/// Starts a server, fills a room, and measures once for each number of outstanding messages.
+/// Starts a server, fills the rooms, and measures once for each pace.
 ///
 /// # Errors
 /// Where the server or a connection fails, a message is lost, or a phase takes too long.
 pub fn run(target: &Target, plan: &FanoutPlan, setup: &Setup) -> Result<Vec<FanoutFigures>> {
-    ensure!(plan.members >= 2, "a fan-out needs at least 2 members");
+    ensure!(plan.stage.members >= 2, "a fan-out needs at least 2 members");
     let server = Server::start(target, setup)?;
-    let measured = measure_all(&server, plan, setup);
+    let measured = Audience::fill(&server, plan.stage, Interest::Auto, setup).and_then(|mut audience| {
+        plan.paces.iter().map(|pace| audience.measure(*pace, plan.duration)).collect::<Result<Vec<_>>>()
+    });
     measured.with_context(|| format!("fan-out on {target}; its last words:\n{}", server.last_words()))
 }
 
-fn measure_all(server: &Server, plan: &FanoutPlan, setup: &Setup) -> Result<Vec<FanoutFigures>> {
-    let mut load = Load::new(server.address, &setup.secret)?;
-    load.open((0..plan.members).map(|_| ROOM.to_owned()), deadline(setup))?;
-    let mut flight = Flight::new(plan);
-    let mut figures = Vec::new();
-    for &outstanding in &plan.outstanding {
-        load.rest(QUIET, deadline(setup))?;
-        flight.fly(&mut load, outstanding, Instant::now() + WARM_UP, setup)?;
-        flight.forget();
-        let (begun, cpu_before) = (Instant::now(), proc::cpu_ns(server.pid)?);
-        flight.fly(&mut load, outstanding, begun + plan.duration, setup)?;
-        // Both include the last messages, which land after the time is up.
+/// Rooms full of viewers who talk.
+#[derive(Debug)]
+pub struct Audience<'a> {
+    generator: Generator,
+    flight: Flight,
+    stage: Stage,
+    pid: u32,
+    setup: &'a Setup,
+}
+
+impl<'a> Audience<'a> {
+    /// Lets everybody in.
+    ///
+    /// # Errors
+    /// Where a connection fails, or somebody does not know everybody in their room in the end.
+    pub fn fill(server: &Server, stage: Stage, interest: Interest, setup: &'a Setup) -> Result<Self> {
+        let mut generator = Generator::new(server.address(setup))?;
+        work::fill(&mut generator, stage, interest, setup)?;
+        Ok(Self { generator, flight: Flight::new(stage), stage, pid: server.pid, setup })
+    }
+
+    /// Measures at one pace.
+    ///
+    /// # Errors
+    /// Where a connection fails or a message is lost.
+    pub fn measure(&mut self, pace: Pace, duration: Duration) -> Result<FanoutFigures> {
+        self.generator.rest(QUIET, deadline(self.setup))?;
+        self.go(pace, WARM_UP)?;
+        self.flight.take_latency_ns();
+        let (begun, cpu_before) = (Instant::now(), proc::cpu_ns(self.pid)?);
+        let bytes_before = self.generator.received_bytes();
+        self.go(pace, duration)?;
+        // All of these include the last messages, which land after the time is up.
         let seconds = begun.elapsed().as_secs_f64();
-        let cpu_ns = proc::cpu_ns(server.pid)? - cpu_before;
-        let deliveries = flight.latency_ns.total();
-        let latency_us = |quantile| flight.latency_ns.quantile(quantile) as f64 / 1e3;
-        figures.push(FanoutFigures {
-            members: plan.members,
+        let cpu_ns = proc::cpu_ns(self.pid)? - cpu_before;
+        let bytes = self.generator.received_bytes() - bytes_before;
+        let latency_ns = self.flight.take_latency_ns();
+        let deliveries = latency_ns.total();
+        let latency_us = |quantile| latency_ns.quantile(quantile) as f64 / 1e3;
+        let (outstanding, messages_per_second) = match pace {
+            Pace::Outstanding(outstanding) => (Some(outstanding), None),
+            Pace::PerSecond(rate) => (None, Some(rate)),
+        };
+        Ok(FanoutFigures {
+            rooms: self.stage.rooms,
+            members: self.stage.members,
             outstanding,
+            messages_per_second,
             deliveries,
             deliveries_per_second: deliveries as f64 / seconds,
+            bytes_per_delivery: bytes as f64 / deliveries as f64,
             cpu_us_per_delivery: cpu_ns as f64 / 1e3 / deliveries as f64,
             server_cores: cpu_ns as f64 / 1e9 / seconds,
             latency_p50_us: latency_us(0.5),
             latency_p99_us: latency_us(0.99),
-        });
-    }
-    Ok(figures)
-}
-
-/// The messages under way.
-struct Flight {
-    members: usize,
-    payload_bytes: usize,
-    next: u64,
-    under_way: Vec<Message>,
-    latency_ns: Histogram,
-}
-
-struct Message {
-    number: u64,
-    sent: Instant,
-    /// Viewers that do not have it yet.
-    missing: usize,
-}
-
-impl Flight {
-    fn new(plan: &FanoutPlan) -> Self {
-        let (members, payload_bytes) = (plan.members, plan.payload_bytes);
-        Self { members, payload_bytes, next: 0, under_way: Vec::new(), latency_ns: Histogram::default() }
+        })
     }
 
-    fn forget(&mut self) {
-        self.latency_ns = Histogram::default();
+    /// Everybody, with nothing under way.
+    pub fn into_generator(self) -> Generator {
+        self.generator
     }
 
-    /// Keeps `outstanding` messages under way until a moment, then waits for the last of them to land.
-    fn fly(&mut self, load: &mut Load, outstanding: usize, until: Instant, setup: &Setup) -> Result<()> {
-        let last = until + setup.limit;
-        while Instant::now() < until || !self.under_way.is_empty() {
-            while self.under_way.len() < outstanding && Instant::now() < until {
-                self.send(load)?;
-            }
-            load.turn(Duration::from_millis(50), &mut |number, at| self.land(number, at))?;
-            let lost = self.under_way.iter().map(|message| message.missing).sum::<usize>();
-            ensure!(Instant::now() < last, "{lost} deliveries did not arrive in time");
-        }
-        Ok(())
-    }
-
-    fn send(&mut self, load: &mut Load) -> Result<()> {
-        let number = self.next;
-        self.next += 1;
-        // Everybody in turn, so that no limit on what one client may send is reached.
-        let sender = number as usize % self.members;
-        let data = numbered_data(number, self.payload_bytes);
-        let text = format!(r#"{{"type":"message","room":"{ROOM}","event":"tick","data":{data}}}"#);
-        self.under_way.push(Message { number, sent: Instant::now(), missing: self.members - 1 });
-        load.send(sender, &text)
-    }
-
-    fn land(&mut self, number: u64, at: Instant) {
-        let Some(index) = self.under_way.iter().position(|message| message.number == number) else { return };
-        let message = &mut self.under_way[index];
-        let latency = at.saturating_duration_since(message.sent);
-        self.latency_ns.add(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
-        message.missing -= 1;
-        if message.missing == 0 {
-            self.under_way.remove(index);
-        }
+    fn go(&mut self, pace: Pace, duration: Duration) -> Result<()> {
+        let trip = Trip { pace, duration, limit: self.setup.limit };
+        self.flight.go(&mut self.generator, trip, &mut |_| Ok(()))
     }
 }
 
-const ROOM: &str = "stage";
 const WARM_UP: Duration = Duration::from_secs(1);
 const QUIET: Duration = Duration::from_millis(500);
-
-#[cfg(test)]
-mod tests {
-    use super::{FanoutPlan, Flight, Message};
-    use std::time::{Duration, Instant};
-
-    #[test]
-    fn a_message_lands_once_everybody_else_has_it() {
-        let duration = Duration::from_secs(1);
-        let plan = FanoutPlan { members: 3, outstanding: vec![1], payload_bytes: 40, duration };
-        let mut flight = Flight::new(&plan);
-        let sent = Instant::now();
-        flight.under_way.push(Message { number: 7, sent, missing: 2 });
-        flight.land(8, sent);
-        flight.land(7, sent + Duration::from_micros(50));
-        assert_eq!((flight.under_way.len(), flight.latency_ns.total()), (1, 1));
-        flight.land(7, sent + Duration::from_micros(50));
-        assert_eq!((flight.under_way.len(), flight.latency_ns.total()), (0, 2));
-        assert!((49_000..=50_000).contains(&flight.latency_ns.quantile(0.5)));
-    }
-}

@@ -1,6 +1,7 @@
 //! What an idle viewer costs in memory.
 use crate::{
-    load::Load,
+    dialect::Interest,
+    generator::{Generator, Seat},
     proc,
     server::{Server, Setup, Target, deadline},
 };
@@ -44,19 +45,20 @@ pub fn run(target: &Target, plan: IdlePlan, setup: &Setup) -> Result<IdleFigures
 }
 
 fn measure(server: &Server, plan: IdlePlan, setup: &Setup) -> Result<IdleFigures> {
-    let mut load = Load::new(server.address, &setup.secret)?;
+    let mut generator = Generator::new(server.address(setup))?;
+    let seat = |room: &str| Some(Seat { room: room.into(), interest: Interest::Auto });
     // What a server sets up once (code pages, threads, caches) is not the price of a connection.
-    load.open((0..WARM_UP).map(|_| "warm-up".to_owned()), deadline(setup))?;
-    load.rest(QUIET, deadline(setup))?;
+    generator.open((0..WARM_UP).map(|_| seat("warm-up")), deadline(setup))?;
+    generator.rest(QUIET, deadline(setup))?;
     let before = proc::memory(server.pid)?;
     let begun = Instant::now();
-    load.open((0..plan.connections).map(|at| format!("room-{}", at % plan.rooms)), deadline(setup))?;
+    generator.open((0..plan.connections).map(|at| seat(&format!("room-{}", at % plan.rooms))), deadline(setup))?;
     let open_seconds = begun.elapsed().as_secs_f64();
-    load.rest(QUIET, deadline(setup))?;
+    generator.rest(QUIET, deadline(setup))?;
     let after = proc::memory(server.pid)?;
     let each = |before: u64, after: u64| (after as f64 - before as f64) / plan.connections as f64;
     Ok(IdleFigures {
-        connections: load.joined() - WARM_UP,
+        connections: generator.len() - WARM_UP,
         rss_before_bytes: before.rss_bytes,
         rss_after_bytes: after.rss_bytes,
         rss_bytes_per_connection: each(before.rss_bytes, after.rss_bytes),

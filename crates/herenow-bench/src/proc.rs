@@ -36,6 +36,15 @@ pub fn cpu_ns(pid: u32) -> Result<u64> {
     Ok(sum)
 }
 
+/// CPU time of the calling thread, in nanoseconds.
+///
+/// # Errors
+/// Where `/proc` has another shape.
+pub fn thread_cpu_ns() -> Result<u64> {
+    let text = read("/proc/thread-self/schedstat")?;
+    first_number(&text).context("no number in /proc/thread-self/schedstat")
+}
+
 /// The cores that this process may run on.
 ///
 /// # Errors
@@ -50,6 +59,14 @@ pub fn cores() -> Result<Vec<u32>> {
 pub fn pin_self(core: u32) -> bool {
     let pid = std::process::id().to_string();
     let pinned = Command::new("taskset").args(["-a", "-c", "-p", &core.to_string(), &pid]).output();
+    pinned.is_ok_and(|output| output.status.success())
+}
+
+/// Keeps the calling thread to one core. Says whether it worked.
+pub fn pin_thread(core: u32) -> bool {
+    let thread = fs::read_link("/proc/thread-self").ok();
+    let Some(id) = thread.as_ref().and_then(|path| path.file_name()) else { return false };
+    let pinned = Command::new("taskset").args(["-c", "-p", &core.to_string()]).arg(id).output();
     pinned.is_ok_and(|output| output.status.success())
 }
 

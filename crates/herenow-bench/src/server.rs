@@ -1,5 +1,5 @@
 //! The server under test: started here on its own core, or reached where it runs already.
-use crate::{proc, token};
+use crate::{dialect::Dialect, generator::Address, peers, proc, token};
 use anyhow::{Context, Result, bail};
 use std::{
     collections::VecDeque,
@@ -24,6 +24,10 @@ pub enum Target {
     Naive,
     /// The baseline, with read buffers of 4 KiB.
     NaiveSmall,
+    /// The design of the seed, in Node with `ws`.
+    Seed,
+    /// Presence on socket.io.
+    SocketIo,
     /// A server that runs already on this machine. Its process id must be given too.
     Running(SocketAddr),
 }
@@ -36,11 +40,15 @@ impl FromStr for Target {
             "herenow" => Ok(Self::Herenow),
             "naive" => Ok(Self::Naive),
             "naive-4k" => Ok(Self::NaiveSmall),
+            "seed" => Ok(Self::Seed),
+            "socket.io" => Ok(Self::SocketIo),
             other => other
                 .strip_prefix("http://")
                 .and_then(|address| address.trim_end_matches('/').parse().ok())
                 .map(Self::Running)
-                .ok_or_else(|| format!("`{other}` is none of herenow, naive, naive-4k, http://ADDRESS:PORT")),
+                .ok_or_else(|| {
+                    format!("`{other}` is none of herenow, naive, naive-4k, seed, socket.io, http://ADDRESS:PORT")
+                }),
         }
     }
 }
@@ -51,7 +59,20 @@ impl fmt::Display for Target {
             Self::Herenow => f.write_str("herenow"),
             Self::Naive => f.write_str("naive"),
             Self::NaiveSmall => f.write_str("naive-4k"),
+            Self::Seed => f.write_str("seed"),
+            Self::SocketIo => f.write_str("socket.io"),
             Self::Running(address) => write!(f, "http://{address}"),
+        }
+    }
+}
+
+impl Target {
+    /// What it speaks.
+    pub const fn dialect(&self) -> Dialect {
+        match self {
+            Self::Herenow | Self::Naive | Self::NaiveSmall | Self::Running(_) => Dialect::Native,
+            Self::Seed => Dialect::Board,
+            Self::SocketIo => Dialect::SocketIo,
         }
     }
 }
@@ -61,6 +82,10 @@ impl fmt::Display for Target {
 pub struct Setup {
     /// The release binary of this project.
     pub server_bin: PathBuf,
+    /// Where peers in Node are kept; `None` is the cache folder of the user.
+    pub peers_folder: Option<PathBuf>,
+    /// Shards of a herenow that is started here; `None` leaves it to the server.
+    pub shards: Option<usize>,
     /// Process id of a [`Target::Running`].
     pub pid: Option<u32>,
     /// Secret that tokens are signed with; given to a herenow that is started here.
@@ -74,8 +99,8 @@ pub struct Setup {
 /// A server under test. Dropping it ends a process that was started here.
 #[derive(Debug)]
 pub struct Server {
-    /// Where it listens.
-    pub address: SocketAddr,
+    socket: SocketAddr,
+    dialect: Dialect,
     /// Its process.
     pub pid: u32,
     child: Option<Child>,
@@ -88,22 +113,18 @@ impl Server {
     /// # Errors
     /// Where it does not start, or says nothing in time.
     pub fn start(target: &Target, setup: &Setup) -> Result<Self> {
-        let own = || std::env::current_exe().context("cannot find this program");
-        let (program, arguments) = match target {
-            Target::Running(address) => {
-                let pid = setup.pid.context("a server that runs already needs --pid")?;
-                proc::memory(pid)?;
-                return Ok(Self { address: *address, pid, child: None, words: Arc::default() });
-            }
-            Target::Herenow => (setup.server_bin.clone(), &["--listen", "127.0.0.1:0"][..]),
-            Target::Naive => (own()?, &["naive-server", "--listen", "127.0.0.1:0"][..]),
-            Target::NaiveSmall => {
-                (own()?, &["naive-server", "--listen", "127.0.0.1:0", "--read-buffer-bytes", "4096"][..])
-            }
-        };
+        if let Target::Running(address) = target {
+            let pid = setup.pid.context("a server that runs already needs --pid")?;
+            proc::memory(pid)?;
+            return Ok(Self { socket: *address, dialect: target.dialect(), pid, child: None, words: Arc::default() });
+        }
+        let (program, arguments) = program(target, setup)?;
         let mut command = on_core(setup.server_core, program.into_os_string());
         // The generator is one busy client on purpose: what is measured is the fan-out, not the limit on it.
         command.args(arguments).env("HERENOW_SECRET", &setup.secret).env("HERENOW_LIMITS__MESSAGE_RATE", "0");
+        if let Some(shards) = setup.shards {
+            command.env("HERENOW_SERVER__SHARDS", shards.to_string());
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot start {target}"))?;
         let words = Arc::default();
@@ -114,13 +135,18 @@ impl Server {
         if let Some(output) = child.stderr.take() {
             listen(output, found, Arc::clone(&words));
         }
-        let mut server =
-            Self { address: SocketAddr::from(([127, 0, 0, 1], 0)), pid: child.id(), child: Some(child), words };
+        let socket = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut server = Self { socket, dialect: target.dialect(), pid: child.id(), child: Some(child), words };
         match address.recv_timeout(setup.limit) {
-            Ok(address) => server.address = address,
+            Ok(address) => server.socket = address,
             Err(_) => bail!("{target} did not say where it listens; its last words:\n{}", server.last_words()),
         }
         Ok(server)
+    }
+
+    /// How to reach it.
+    pub fn address(&self, setup: &Setup) -> Address {
+        Address { socket: self.socket, dialect: self.dialect, secret: setup.secret.clone() }
     }
 
     /// The last lines that a server started here wrote.
@@ -148,6 +174,23 @@ pub const fn default_secret() -> &'static str {
 /// When a phase that begins now must be over.
 pub fn deadline(setup: &Setup) -> Instant {
     Instant::now() + setup.limit
+}
+
+/// What is run for a server, and with which arguments.
+fn program(target: &Target, setup: &Setup) -> Result<(PathBuf, Vec<OsString>)> {
+    let own = || std::env::current_exe().context("cannot find this program");
+    let words = |words: &[&str]| words.iter().map(OsString::from).collect();
+    let script = |name| anyhow::Ok(vec![peers::install(setup.peers_folder.as_deref())?.join(name).into_os_string()]);
+    Ok(match target {
+        Target::Herenow => (setup.server_bin.clone(), words(&["--listen", "127.0.0.1:0"])),
+        Target::Naive => (own()?, words(&["naive-server", "--listen", "127.0.0.1:0"])),
+        Target::NaiveSmall => {
+            (own()?, words(&["naive-server", "--listen", "127.0.0.1:0", "--read-buffer-bytes", "4096"]))
+        }
+        Target::Seed => ("node".into(), script("seed.mjs")?),
+        Target::SocketIo => ("node".into(), script("socketio.mjs")?),
+        Target::Running(address) => bail!("{address} runs already"),
+    })
 }
 
 fn on_core(core: Option<u32>, program: OsString) -> Command {
@@ -204,7 +247,7 @@ mod tests {
 
     #[test]
     fn targets_have_names_and_addresses() {
-        for name in ["herenow", "naive", "naive-4k", "http://127.0.0.1:8080"] {
+        for name in ["herenow", "naive", "naive-4k", "seed", "socket.io", "http://127.0.0.1:8080"] {
             assert_eq!(name.parse::<Target>().unwrap().to_string(), name);
         }
         assert!("https://127.0.0.1:1".parse::<Target>().is_err());
@@ -214,6 +257,8 @@ mod tests {
     fn a_server_that_ends_at_once_is_told_with_its_words() {
         let setup = Setup {
             server_bin: PathBuf::from("/bin/cat"),
+            peers_folder: None,
+            shards: None,
             pid: None,
             secret: default_secret().to_owned(),
             server_core: None,

@@ -37,6 +37,7 @@ use crate::{
     },
     guest_route,
     heartbeat::Rhythm,
+    log_ids::LogIds,
     partition::Partition,
     presence::{Presence, PresenceSetup, Settings},
     server,
@@ -114,7 +115,7 @@ impl Builder {
         self
     }
 
-    /// Changes settings; those of `server.listen`, `tls`, `demo`, `log` and `api.admin_page` are the program's own affair and are not looked at.
+    /// Changes settings; those of `server.listen`, `tls`, `demo`, `log.level`, `log.format` and `api.admin_page` are the program's own affair and are not looked at.
     #[must_use]
     pub fn config(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(&mut self.config);
@@ -168,7 +169,9 @@ impl Embedded {
         let setup = PresenceSetup { settings: settings(config), authority, revoked, origins, clock, notices, cluster };
         let presence = Presence::start(setup).map_err(StartError::System)?;
         start_webhooks(config, &webhooks, &presence)?;
-        let api = api_of(config, mode, (&presence, meters, webhooks.clone()));
+        let log_ids = LogIds::draw(config.log.identities).map_err(StartError::Random)?;
+        let inside = Inside { presence: &presence, meters, webhooks: webhooks.clone(), log_ids };
+        let api = api_of(config, mode, inside);
         let signer = Arc::new(Signer::new(mode.secret()));
         let mut router = server::router(presence.clone()).merge(assets::sdk_scripts());
         router = router.merge(api::routes::router(api.clone()));
@@ -282,6 +285,14 @@ impl Embedded {
     }
 }
 
+/// What an API is made from besides the configuration.
+struct Inside<'a> {
+    presence: &'a Presence,
+    meters: Arc<Meters>,
+    webhooks: Webhooks,
+    log_ids: LogIds,
+}
+
 fn start_webhooks(config: &Config, webhooks: &Webhooks, presence: &Presence) -> Result<(), StartError> {
     let Some(settings) = assemble::webhooks(config).map_err(StartError::Assemble)? else { return Ok(()) };
     let (spool, events_max) = (config.webhooks.spool_path(), config.webhooks.spool_events);
@@ -289,7 +300,8 @@ fn start_webhooks(config: &Config, webhooks: &Webhooks, presence: &Presence) -> 
     webhooks.start(start).map_err(StartError::Webhooks)
 }
 
-fn api_of(config: &Config, mode: &Mode, (presence, meters, webhooks): (&Presence, Arc<Meters>, Webhooks)) -> Api {
+fn api_of(config: &Config, mode: &Mode, inside: Inside<'_>) -> Api {
+    let Inside { presence, meters, webhooks, log_ids } = inside;
     Api::new(ApiSetup {
         presence: presence.clone(),
         signer: Signer::new(mode.secret()),
@@ -297,6 +309,7 @@ fn api_of(config: &Config, mode: &Mode, (presence, meters, webhooks): (&Presence
         has_public_metrics: config.api.public_metrics.unwrap_or(mode.is_dev()),
         hosted_max: config.api.hosted_viewers,
         streams_per_address: config.api.streams_per_address,
+        log_ids,
         meters,
         webhooks,
     })

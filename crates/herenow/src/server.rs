@@ -2,23 +2,29 @@
 use crate::{
     cut::Cut,
     doors::{Doors, Knock},
-    patience,
+    handover::{Handover, Lent, StaysOpen},
+    patience, pour,
     presence::Presence,
     problem::Problem,
     tls::Tls,
     transport::{http as without_ws, ws},
 };
-use axum::{Router, body::Body, extract::ConnectInfo, routing::any};
-use http::{Request, StatusCode};
-use hyper::{body::Incoming, server::conn::http1};
+use axum::{Router, body::Body, extract::ConnectInfo, response::Response, routing::any};
+use http::{Method, Request, StatusCode, Version};
+use hyper::{
+    body::{Body as _, Incoming},
+    server::conn::http1,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 #[cfg(any(target_os = "android", target_os = "linux"))]
 use socket2::SockRef;
 use std::{
-    future::Future,
+    convert::Infallible,
+    future::{Future, pending, poll_fn},
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
+    task::Poll,
     time::Duration,
 };
 use tokio::{
@@ -122,34 +128,78 @@ impl Visit {
         }
     }
 
+    /// Has hyper serve it, and whoever gets it from hyper: a WebSocket by an upgrade, a response that stays open by a
+    /// handover.
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
         let Self { router, peer, cut, knock, mut stopped } = self;
-        let (cutting, knock) = (cut.clone(), Mutex::new(Some(knock)));
+        let (cutting, knock, handover) = (cut.clone(), Mutex::new(Some(knock)), Handover::default());
+        let lent = Lent::new(stream, handover.clone());
+        let wanting = handover.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             drop(knock.lock().unwrap_or_else(PoisonError::into_inner).take());
+            // What can be answered in chunks, and is whole with its head.
+            let is_plain = request.method() == Method::GET && request.version() == Version::HTTP_11;
+            let may_stay = is_plain && request.body().is_end_stream();
             request.extensions_mut().insert(cut.clone());
             request.extensions_mut().insert(ConnectInfo(peer));
             // A router is always ready.
-            router.clone().oneshot(request.map(Body::new))
+            let answered = router.clone().oneshot(request.map(Body::new));
+            let wanting = wanting.clone();
+            async move {
+                let response = answered.await?;
+                if may_stay && response.extensions().get::<StaysOpen>().is_some() {
+                    wanting.want(response);
+                    // Hyper is dropped before it could hear of it.
+                    return pending().await;
+                }
+                Ok::<_, Infallible>(response)
+            }
         });
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEADER_BYTES_MAX);
-        let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
-        let mut connection = std::pin::pin!(connection);
-        let served = tokio::select! {
-            served = connection.as_mut() => served,
-            () = cutting.is_wanted() => return,
-            _ = stopped.changed() => {
-                connection.as_mut().graceful_shutdown();
+        {
+            let connection = http.serve_connection(TokioIo::new(lent), service).with_upgrades();
+            let mut connection = std::pin::pin!(connection);
+            let mut is_stopping = false;
+            loop {
+                let served = poll_fn(|cx| match connection.as_mut().poll(cx) {
+                    Poll::Pending if handover.is_due() => Poll::Ready(Ok(())),
+                    polled => polled,
+                });
                 tokio::select! {
-                    served = connection => served,
+                    served = served => {
+                        if let Err(error) = served {
+                            tracing::debug!(%error, "http connection ended");
+                        }
+                        break;
+                    }
                     () = cutting.is_wanted() => return,
+                    _ = stopped.changed(), if !is_stopping => {
+                        is_stopping = true;
+                        connection.as_mut().graceful_shutdown();
+                    }
                 }
             }
-        };
-        if let Err(error) = served {
-            tracing::debug!(%error, "http connection ended");
         }
+        if let Some((stream, response)) = handover.take() {
+            // A task of its own, so that what hyper needed is not kept for as long as the reader stays.
+            tokio::spawn(stay_open((stream, response), cutting, stopped));
+        }
+    }
+}
+
+/// Writes a response until it ends or is cut off; who stops the server waits until then, by `_stopped`.
+async fn stay_open<S: AsyncRead + AsyncWrite + Unpin>(
+    (stream, response): (S, Response),
+    cutting: Cut,
+    _stopped: watch::Receiver<()>,
+) {
+    let poured = tokio::select! {
+        poured = pour::pour(stream, response) => poured,
+        () = cutting.is_wanted() => return,
+    };
+    if let Err(error) = poured {
+        tracing::debug!(%error, "a response that stays open has broken");
     }
 }
 
@@ -157,7 +207,7 @@ impl Visit {
 async fn until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
+        None => pending().await,
     }
 }
 

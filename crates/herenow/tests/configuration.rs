@@ -143,6 +143,7 @@ fn each_key_can_be_set_in_a_file() {
         [log]
         format = "json"
         level = "debug"
+        identities = "none"
         "#,
     )
     .unwrap()

@@ -18,6 +18,7 @@ pub(crate) struct Plant {
 }
 
 const SOCKETS: &[&str] = &["--test", "sockets"];
+const WEBHOOKS: &[&str] = &["--test", "webhooks"];
 
 /// All of them.
 pub(crate) const PLANTS: &[Plant] = &[
@@ -212,6 +213,38 @@ pub(crate) const PLANTS: &[Plant] = &[
         replace: "        Self::start().started_at",
         build: SOCKETS,
         test: "t_17_the_wall_clock_may_be_set_an_hour_forward_and_back_without_an_event",
+    },
+    Plant {
+        rule: "A webhook may go to a private network without being allowed to",
+        file: "crates/herenow/src/config/webhooks.rs",
+        find: "if self.private_addresses { Reach::Private } else { Reach::Public }",
+        replace: "Reach::Private",
+        build: WEBHOOKS,
+        test: "a_webhook_reaches_nothing_that_is_private",
+    },
+    Plant {
+        rule: "Events for a webhook are forgotten when its receiver fails",
+        file: "crates/herenow/src/webhooks/worker.rs",
+        find: "                self.rest(problem);\n                self.give_up_old();\n",
+        replace: "                self.rest(problem);\n                let _ = self.spool.remove(lane, i64::MAX);\n",
+        build: WEBHOOKS,
+        test: "failures_of_each_kind_cost_repeats_with_the_same_key_and_nothing_else",
+    },
+    Plant {
+        rule: "Who was announced before a restart is announced again",
+        file: "crates/herenow/src/webhooks/spool.rs",
+        find: "    transaction.execute_batch(SCHEMA)?;\n",
+        replace: "    transaction.execute_batch(SCHEMA)?;\n    transaction.execute_batch(\"DELETE FROM announced\")?;\n",
+        build: WEBHOOKS,
+        test: "who_does_not_come_back_after_a_kill_is_told_to_have_left_and_who_does_is_no_news",
+    },
+    Plant {
+        rule: "What a full spool left out is never made good",
+        file: "crates/herenow/src/webhooks/worker.rs",
+        find: "                if self.spool.has_room() {\n",
+        replace: "                if self.spool.has_room() && self.spool.pending() > usize::MAX / 2 {\n",
+        build: WEBHOOKS,
+        test: "a_full_spool_leaves_out_events_and_never_the_truth",
     },
     Plant {
         rule: "Who takes what waits for it, and comes to no ping, is taken for dead",

@@ -118,6 +118,15 @@ impl Caller {
         }
     }
 
+    /// What the log calls the caller: the name of its key.
+    pub fn log_name(&self) -> &str {
+        match self {
+            Self::Backend { name, .. } => name,
+            Self::Anybody => "anybody",
+            Self::Client(_) => "a client",
+        }
+    }
+
     /// The user of a client.
     pub fn identity(&self) -> Option<&Identity> {
         match self {

@@ -1,9 +1,12 @@
 //! Rooms as server-sent events. A task of each reader takes frames from its session when the reader has taken the one
 //! before; what waits meanwhile is bounded there, and made good by one roster.
-use crate::api::{
-    ear::{Ear, Frame},
-    readers::Seat,
-    state::Api,
+use crate::{
+    api::{
+        ear::{Ear, Frame},
+        readers::Seat,
+        state::Api,
+    },
+    handover::StaysOpen,
 };
 use axum::{
     body::Body,
@@ -92,6 +95,7 @@ pub fn respond(api: &Api, follow: Follow) -> Response {
         Some((Ok::<_, Infallible>(piece), (chunks, pieces)))
     });
     let mut response = Body::from_stream(stream).into_response();
+    response.extensions_mut().insert(StaysOpen);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

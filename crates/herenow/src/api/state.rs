@@ -2,6 +2,7 @@
 use crate::{
     api::{hosts::Hosts, invitation::Invitation, meters::Meters, readers::Readers},
     auth::{api_key::ApiKey, mint::Signer},
+    log_ids::LogIds,
     presence::Presence,
     webhooks::handle::Webhooks,
 };
@@ -26,6 +27,8 @@ pub struct ApiSetup {
     pub hosted_max: usize,
     /// Streams and long polls from one address.
     pub streams_per_address: usize,
+    /// How users and rooms stand in the log.
+    pub log_ids: LogIds,
     /// Counts what happens.
     pub meters: Arc<Meters>,
     /// Who is told of joins and leaves.
@@ -119,6 +122,11 @@ impl Api {
     /// The viewers without a connection.
     pub fn hosts(&self) -> &Hosts {
         &self.0.hosts
+    }
+
+    /// An id of a user or a room as a line of the log may have it now.
+    pub fn logged(&self, id: &str) -> String {
+        self.0.setup.log_ids.shown(id, self.presence().clock().now())
     }
 
     /// Who follows a stream or a long poll.

@@ -67,6 +67,8 @@ pub async fn show(asked: Asked) -> Result<Response, Problem> {
 pub async fn forget(asked: Asked) -> Result<Response, Problem> {
     let user = input::user(asked.part(0)?)?;
     let api = asked.api;
+    let (key, who) = (asked.caller.log_name(), api.logged(user.as_str()));
+    tracing::info!(key, user = who, "a user was disconnected and forgotten");
     let presence = api.presence();
     let now = presence.clock().now();
     for place in api.hosts().places_of(&user) {

@@ -70,6 +70,9 @@ pub async fn delete(asked: Asked) -> Result<Response, Problem> {
     };
     if kicks {
         asked.caller.may_kick()?;
+        let (key, who) = (asked.caller.log_name(), asked.api.logged(user.as_str()));
+        let (place, block_ms) = (asked.api.logged(room.as_str()), block.map_or(0, |block| block.as_millis()));
+        tracing::info!(key, user = who, room = place, block_ms, "a user was put out of a room");
         asked.api.presence().kick(room, user, block).await;
         return Ok(StatusCode::NO_CONTENT.into_response());
     }

@@ -42,6 +42,13 @@ pub struct HookTimes {
     pub outage: Duration,
 }
 
+impl HookTimes {
+    /// How long an answer counts: at least until those who wait for it have looked at it, or they would ask for ever.
+    fn cached(self) -> Duration {
+        self.cache.max(CACHED_AT_LEAST)
+    }
+}
+
 /// One address of the app.
 pub struct Hook {
     outgoing: Outgoing,
@@ -269,8 +276,8 @@ impl CookieHook {
         let ask = async {
             let answer = self.ask(Occasion::Arriving, pair, verifier).await;
             let lasts = match &answer {
-                CookieAnswer::Known(_) => self.hook.times.cache,
-                CookieAnswer::Nobody => self.hook.times.cache.min(REFUSED_LASTS),
+                CookieAnswer::Known(_) => self.hook.times.cached(),
+                CookieAnswer::Nobody => self.hook.times.cached().min(REFUSED_LASTS),
                 CookieAnswer::Unavailable => UNAVAILABLE_LASTS,
             };
             (answer, lasts)
@@ -282,7 +289,7 @@ impl CookieHook {
     pub async fn recheck(&self, key: &CookieKey, pair: &str, verifier: &Verifier) -> CookieAnswer {
         let answer = self.ask(Occasion::Staying, pair, verifier).await;
         if answer != CookieAnswer::Unavailable {
-            let lasts = self.hook.times.cache.min(REFUSED_LASTS);
+            let lasts = self.hook.times.cached().min(REFUSED_LASTS);
             self.answers.put(key, answer.clone(), self.hook.clock.now() + lasts);
         }
         answer
@@ -376,8 +383,8 @@ impl RoomHook {
 
     fn lasts(&self, answer: RoomAnswer) -> Duration {
         match answer {
-            RoomAnswer::Rights(rights) if rights.is_empty() => self.hook.times.cache.min(REFUSED_LASTS),
-            RoomAnswer::Rights(_) => self.hook.times.cache,
+            RoomAnswer::Rights(rights) if rights.is_empty() => self.hook.times.cached().min(REFUSED_LASTS),
+            RoomAnswer::Rights(_) => self.hook.times.cached(),
             RoomAnswer::Unavailable => UNAVAILABLE_LASTS,
         }
     }
@@ -435,6 +442,8 @@ fn rights_of(answer: &Answer) -> Read<Rights> {
     }
 }
 
+/// How long an answer counts at the least.
+const CACHED_AT_LEAST: Duration = Duration::from_millis(500);
 /// For how long at the most a refusal counts, so that somebody who was just let in need not wait long.
 const REFUSED_LASTS: Duration = Duration::from_secs(5);
 /// For how long the want of an answer counts, so that an app in trouble is not asked by everybody at once.

@@ -13,6 +13,7 @@ use crate::{
         secret::{Secret, SecretError},
     },
     cluster::redis::{address::RedisAddress, keyspace::Keyspace},
+    log_ids::Identities,
     outgoing::WebAddress,
     webhooks::kinds::{EventKind, EventKinds},
 };
@@ -52,6 +53,7 @@ enum Slot {
     Cookie(At<String>),
     Duration { at: At<Duration>, min: Duration, max: Duration },
     Format(At<LogFormat>),
+    Identities(At<Identities>),
     Level(At<LogLevel>),
     Origins(At<Vec<Origin>>),
     Events(At<EventKinds>),
@@ -96,6 +98,7 @@ impl Key {
                 let (min, max) = (format_duration(*min), format_duration(*max));
                 format!("a duration from {min} to {max}, such as 500ms, 5s or 1m").into()
             }
+            Slot::Identities(_) => choices(Identities::NAMED.iter().map(|(name, _)| *name)).into(),
             Slot::Format(_) => choices(LogFormat::NAMED.iter().map(|(name, _)| *name)).into(),
             Slot::Level(_) => choices(LogLevel::NAMED.iter().map(|(name, _)| *name)).into(),
             Slot::Origins(_) => {
@@ -155,6 +158,7 @@ impl Key {
             Slot::Rights(at) => at(config).names().collect::<Vec<_>>().join(", "),
             Slot::Cookie(at) => at(config).clone(),
             Slot::Duration { at, .. } => format_duration(*at(config)),
+            Slot::Identities(at) => name_of(&Identities::NAMED, *at(config)),
             Slot::Format(at) => name_of(&LogFormat::NAMED, *at(config)),
             Slot::Level(at) => name_of(&LogLevel::NAMED, *at(config)),
             Slot::Origins(at) if at(config).is_empty() => unset(),
@@ -209,6 +213,7 @@ impl Key {
             | Slot::Cookie(_)
             | Slot::Duration { .. }
             | Slot::Format(_)
+            | Slot::Identities(_)
             | Slot::Level(_)
             | Slot::Private(_)
             | Slot::ClusterName(_)
@@ -267,6 +272,7 @@ impl Key {
             Slot::Rights(at) => at(to).clone_from(at(from)),
             Slot::Cookie(at) => at(to).clone_from(at(from)),
             Slot::Format(at) => at(to).clone_from(at(from)),
+            Slot::Identities(at) => at(to).clone_from(at(from)),
             Slot::Level(at) => at(to).clone_from(at(from)),
             Slot::Origins(at) => at(to).clone_from(at(from)),
             Slot::Events(at) => at(to).clone_from(at(from)),
@@ -324,6 +330,7 @@ impl Key {
             Slot::Duration { at, min, max } => {
                 *at(config) = raw.text().and_then(parse_duration).filter(|value| (min..=max).contains(&value))?;
             }
+            Slot::Identities(at) => *at(config) = named(&Identities::NAMED, raw.text()?)?,
             Slot::Format(at) => *at(config) = named(&LogFormat::NAMED, raw.text()?)?,
             Slot::Level(at) => *at(config) = named(&LogLevel::NAMED, raw.text()?)?,
             Slot::Origins(at) => *at(config) = raw.list()?.into_iter().map(Origin::parse).collect::<Option<_>>()?,
@@ -480,7 +487,7 @@ const LIVE: [&str; 39] = [
 const TEXT_BYTES_MAX: usize = 512;
 
 /// All keys, section by section.
-pub static KEYS: [Key; 79] = [
+pub static KEYS: [Key; 80] = [
     Key {
         name: "server.listen",
         doc: "Where the server listens; port 0 takes a free one. An address that others can reach needs `auth.secret`.",
@@ -631,7 +638,7 @@ pub static KEYS: [Key; 79] = [
     },
     Key {
         name: "auth.hook_cache",
-        doc: "How long a hook's answer counts for those who come. A refusal counts for 5s at the most. Longer: the app is asked less; shorter: it is obeyed sooner.",
+        doc: "How long a hook's answer counts for those who come, 500ms at the least. A refusal counts for 5s at the most. Longer: the app is asked less; shorter: it is obeyed sooner.",
         unset: "",
         slot: Slot::Duration { at: |c| &mut c.auth.hook_cache, min: ms(0), max: minutes(60) },
     },
@@ -979,6 +986,12 @@ pub static KEYS: [Key; 79] = [
         doc: "From which severity on things are logged. debug has a line for each connection, trace for each message.",
         unset: "",
         slot: Slot::Level(|c| &mut c.log.level),
+    },
+    Key {
+        name: "log.identities",
+        doc: "How users and rooms stand in the log, where somebody was put out or forgotten: hashed (the same for a day and one run, and nobody knows whose), plain, or none.",
+        unset: "",
+        slot: Slot::Identities(|c| &mut c.log.identities),
     },
 ];
 

@@ -9,6 +9,7 @@ use crate::{
         secret::Secret,
     },
     cluster::redis::{address::RedisAddress, keyspace::Keyspace},
+    log_ids::Identities,
     outgoing::{Reach, WebAddress},
     rate::RateLimits,
 };
@@ -245,6 +246,8 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// Default [`LogLevel::Info`].
     pub level: LogLevel,
+    /// How users and rooms stand in it. Default [`Identities::Hashed`].
+    pub identities: Identities,
 }
 
 /// What a log line looks like.

@@ -5,6 +5,7 @@ use crate::{
         source::query_value,
     },
     connection::{Connection, ConnectionSetup, SLICES_MAX, Socket},
+    handover::Lent,
     outbox::Outbox,
     patience,
     presence::{Admission, Presence},
@@ -27,6 +28,7 @@ use herenow_wire::{
     websocket::handshake,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header, request::Parts};
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use std::{
     cell::RefCell,
@@ -36,7 +38,10 @@ use std::{
     task::{Context, Poll, ready},
     time::Duration,
 };
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 use tokio_rustls::server::TlsStream;
 
 /// `GET /ws`: upgrades to a WebSocket in the dialect of the offered subprotocol.
@@ -70,25 +75,39 @@ pub async fn upgrade(State(presence): State<Presence>, mut request: Request<Body
         let known = identify(&presence, credential).await;
         let opening = Opening { presence, session, dialect: choice.dialect, known, resume };
         // A task of its own, so that what the upgrade needed is not kept for as long as the connection lives.
-        let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(tcp) => {
-                let stream = tcp.io.into_inner();
+        let upgraded = match taken_back::<TcpStream>(upgraded) {
+            Ok((stream, early)) => {
                 // Pings tell who is gone, and who reads slowly may take longer.
                 patience::end_when_unacknowledged(&stream, None);
-                return open(opening, Socket::Tcp(stream), Stream::Shared, tcp.read_buf);
+                return open(opening, Socket::Tcp(stream), Stream::Shared, early);
             }
             Err(other) => other,
         };
-        match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
-            Ok(tls) => {
-                let stream = tls.io.into_inner();
+        match taken_back::<TlsStream<TcpStream>>(upgraded) {
+            Ok((stream, early)) => {
                 patience::end_when_unacknowledged(stream.get_ref().0, None);
-                open(opening, Socket::Owned, Stream::owned(stream), tls.read_buf);
+                open(opening, Socket::Owned, Stream::owned(stream), early);
             }
             Err(other) => open(opening, Socket::Owned, Stream::owned(TokioIo::new(other)), Bytes::new()),
         }
     });
     accepted(&key, choice)
+}
+
+/// The stream below an upgraded connection, be it that of this server or of an app that embeds it, and what was read of it
+/// already.
+///
+/// # Errors
+/// Where it is another kind of stream.
+fn taken_back<S>(upgraded: Upgraded) -> Result<(S, Bytes), Upgraded>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let upgraded = match upgraded.downcast::<TokioIo<Lent<S>>>() {
+        Ok(parts) => return Ok((parts.io.into_inner().into_stream(), parts.read_buf)),
+        Err(other) => other,
+    };
+    upgraded.downcast::<TokioIo<S>>().map(|parts| (parts.io.into_inner(), parts.read_buf))
 }
 
 /// What is known of a connection before its first byte.

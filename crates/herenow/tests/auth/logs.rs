@@ -5,6 +5,7 @@ use crate::{
     keys::Pair,
     process::Process,
 };
+use herenow::auth::api_key::{ApiKey, KeyRights};
 use herenow_client::raw::{self, RawConnector};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -144,5 +145,48 @@ async fn secrets_are_in_no_log_metric_or_error() {
     let told_codes = ["auth.invalid", "auth.expired", "auth.unavailable", "origin.forbidden", "room.unavailable"];
     for code in told_codes {
         assert!(answers.iter().any(|text| text.contains(code)), "{code} was seen");
+    }
+}
+
+#[tokio::test]
+async fn who_was_put_out_stands_in_the_log_by_a_hash_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let (key, configured) = ApiKey::generate("night-shift", KeyRights::ALL).unwrap();
+    let configured = configured.to_string();
+    let room = "board\u{2028}7";
+    for (identities, shown) in [("hashed", None), ("plain", Some("board\\u{2028}7")), ("none", Some("-"))] {
+        let variables = [
+            ("HERENOW_SECRET", SECRET),
+            ("HERENOW_LOG__FORMAT", "json"),
+            ("HERENOW_LOG__IDENTITIES", identities),
+            ("HERENOW_AUTH__API_KEYS", &configured),
+        ];
+        let process = Process::start(folder.path(), &variables);
+        let mut lines = Vec::new();
+        let path = format!("/v1/rooms/{}/viewers/alice?block_ms=5000", "board%E2%80%A87");
+        for (path, what) in [(path.as_str(), "put out of a room"), ("/v1/users/alice", "disconnected and forgotten")] {
+            let mut stream = TcpStream::connect(&process.address).await.unwrap();
+            let head = format!(
+                "DELETE {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {key}\r\n\r\n"
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+            lines.push(process.logs(0, what).await["fields"].clone());
+        }
+        println!("{identities:7} {}", lines[0]);
+        assert_eq!((&lines[0]["key"], &lines[1]["key"]), (&json!("night-shift"), &json!("night-shift")));
+        assert_eq!(lines[0]["user"], lines[1]["user"], "two lines about the same are known as such");
+        match shown {
+            Some(shown) => assert_eq!(lines[0]["room"], shown),
+            None => {
+                let all = process.logged.lock().unwrap().join("\n");
+                assert!(!all.contains("alice") && !all.contains("board"), "{all}");
+                assert_eq!(lines[0]["room"].as_str().unwrap().len(), 16);
+            }
+        }
+        let all = process.logged.lock().unwrap().join("\n");
+        assert!(!all.contains(&key) && !all.contains(room));
     }
 }

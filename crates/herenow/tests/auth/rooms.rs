@@ -260,3 +260,15 @@ async fn a_stream_of_who_may_no_longer_read_the_room_ends() {
     }
     assert_eq!(read(&server, "alice", "/v1/rooms/alice-1").await, "403 room.forbidden");
 }
+
+#[tokio::test]
+async fn without_a_cache_the_answer_still_counts_for_who_asked() {
+    let app = App::start(own_rooms).await;
+    let server = server(&app.url("/"), |config| config.auth.hook_cache = Duration::ZERO).await;
+    let mut alice = client(&server, "alice").await;
+    assert_eq!(what(&ask(&mut alice, json!({"type":"join","room":"alice-1","id":1})).await), "roster");
+    assert_eq!(what(&ask(&mut alice, json!({"type":"join","room":"bob-1","id":2})).await), "room.forbidden");
+    assert_eq!(read(&server, "alice", "/v1/rooms/alice-2").await, "200");
+    println!("hook_cache 0s: {} calls for 3 questions", app.calls());
+    assert!((3..=6).contains(&app.calls()), "{}", app.calls());
+}

@@ -18,6 +18,7 @@ mod long;
 mod luggage;
 mod native;
 mod noise;
+mod open_streams;
 mod operators;
 mod plain;
 mod process;

@@ -368,4 +368,52 @@ async fn ten_thousand_events_arrive_in_order_while_the_receiver_fails_and_the_se
     kill_and_check(10_800).await;
 }
 
+/// Has users come to a room and go until the server does not answer any more.
+async fn drive_until_it_dies(address: SocketAddr, room: String) {
+    for step in 0.. {
+        let user = format!("user-{}", step % 4);
+        if put(address, &room, &user).await.is_err() {
+            return;
+        }
+        if step % 3 != 0 && delete(address, &room, &user).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_kill_in_the_middle_of_traffic_costs_single_events_and_never_the_truth() {
+    let (folder, receiver) = (tempfile::tempdir().unwrap(), Receiver::start());
+    let all = [
+        ("HERENOW_WEBHOOKS__EVENTS", "room_occupied,room_vacated,user_joined,user_left"),
+        ("HERENOW_WEBHOOKS__RETURN_GRACE", "1s"),
+    ];
+    let mut server = Process::start(folder.path(), &receiver, &all);
+    for _ in 0..3 {
+        let before = receiver.unique().len();
+        let driving: Vec<_> =
+            (0..4).map(|at| tokio::spawn(drive_until_it_dies(server.address, format!("room-{at}")))).collect();
+        receiver.wait_for(before + 60).await;
+        server.kill();
+        for driven in driving {
+            driven.await.unwrap();
+        }
+        server = Process::start(folder.path(), &receiver, &all);
+    }
+    let mut truth = BTreeMap::new();
+    for at in 0..4 {
+        let (room, user) = (format!("room-{at}"), format!("user-{at}"));
+        put(server.address, &room, &user).await.unwrap();
+        truth.insert(room, vec![user]);
+    }
+    let began = Instant::now();
+    // Folding also shows that joined and left alternate for each user.
+    while fold(&receiver.unique()) != truth {
+        assert!(began.elapsed() < LIMIT, "{:?} is not {truth:?}", fold(&receiver.unique()));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    server.until(|health| health["pending"] == 0 && health["behind"] == false).await;
+    assert_eq!(fold(&receiver.unique()), truth);
+}
+
 const ROOMS: usize = 10;

@@ -4,10 +4,10 @@ use super::{
     task::{Opening, open},
     who::identify,
 };
-use crate::{auth::source::query_value, connection::Socket, cut::Cut, problem::Problem};
+use crate::{auth::source::query_value, connection::Socket, cut::Cut, handover::StaysOpen, problem::Problem};
 use axum::{
     body::Body,
-    extract::{Request, State},
+    extract::{Extension, Request, State},
     response::{IntoResponse, Response},
 };
 use bytes::{BufMut, Bytes, BytesMut};
@@ -38,7 +38,12 @@ pub(super) async fn stream(State(http): State<Http>, request: Request) -> Result
         // nginx and its like would hold the events back otherwise.
         (header::HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    Ok((headers, Body::new(Events { talk, pieces: VecDeque::new(), is_over: false }.boxed_unsync())).into_response())
+    Ok((
+        Extension(StaysOpen),
+        headers,
+        Body::new(Events { talk, pieces: VecDeque::new(), is_over: false }.boxed_unsync()),
+    )
+        .into_response())
 }
 
 /// The events of one connection. Dropped where the client is gone or everything was said.
