@@ -123,6 +123,10 @@ fn each_key_can_be_set_in_a_file() {
         retry_max = "2s"
         give_up = "1h"
         return_grace = "3s"
+        [cluster]
+        redis = "rediss://redis.example:6380"
+        name = "other"
+        redis_ca = "ca.pem"
         [limits]
         frame_bytes = "32KiB"
         state_bytes = 2048
