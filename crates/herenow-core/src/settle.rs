@@ -72,7 +72,7 @@ impl Room {
             return;
         }
         // What the old gear held back is told now.
-        self.spacing.release(desk.now);
+        self.spacing.release(desk.now, self.pace.tick(users, gears));
         let (was, is) = (before.gear, self.pace.gear);
         if is == Gear::Crowd && was != Gear::Crowd {
             self.end_all_typing(desk, turn.mark, &mut turn.after);

@@ -25,9 +25,13 @@ impl Spacing {
         now >= self.next
     }
 
-    /// Lets what was held back be told now.
-    pub const fn release(&mut self, now: Time) {
+    /// Lets what was held back be told now, since the room is in another gear; one without ticks forgets how far apart
+    /// news were, whether or not there is anybody to tell.
+    pub const fn release(&mut self, now: Time, tick: Duration) {
         self.next = now;
+        if tick.is_zero() {
+            self.span = Duration::ZERO;
+        }
     }
 
     /// Notes that news were told; `first` is the time after the first telling, `tick` the longest between two.
@@ -95,7 +99,16 @@ mod tests {
     fn what_was_held_back_is_released_and_the_spacing_goes_on() {
         let mut spacing = Spacing::default();
         told(&mut spacing, (1000, 1020), TICK);
-        spacing.release(Time::from_millis(1015));
+        spacing.release(Time::from_millis(1015), TICK);
         assert_eq!(told(&mut spacing, (1015, 1080), TICK), [1015, 1055]);
+    }
+
+    #[test]
+    fn a_gear_without_ticks_forgets_the_spacing_even_where_nobody_is_told() {
+        let mut spacing = Spacing::default();
+        told(&mut spacing, (1000, 1100), TICK);
+        spacing.release(Time::from_millis(1100), Duration::ZERO);
+        spacing.release(Time::from_millis(1110), TICK);
+        assert_eq!(told(&mut spacing, (1110, 1200), TICK), [1110, 1120, 1140, 1180]);
     }
 }

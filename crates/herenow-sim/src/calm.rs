@@ -162,8 +162,9 @@ impl World {
             for user in &tab.watching {
                 let home = self.node.partitions.get(Node::home_of(user));
                 if !home.is_some_and(|home| home.model.dots.watches(session, user)) {
-                    // It was refused, or may have been.
-                    if tab.doubt.is_refused || !self.node.may_watch_more(session, Node::home_of(user)) {
+                    // It was refused, perhaps by an answer that was lost with its connection, or may have been.
+                    let was_refused = tab.doubt.is_refused || !self.node.was_let_watch(session, user);
+                    if was_refused || !self.node.may_watch_more(session, Node::home_of(user)) {
                         continue;
                     }
                     return Err(format!("tab {at} of {} wants to know of {user}, and is not told", tab.user));

@@ -139,6 +139,11 @@ impl Node {
         by_home(&watched).get(&home).map_or(0, Vec::len) < self.watched_max
     }
 
+    /// Whether a session was allowed to watch a user, and takes that along.
+    pub fn was_let_watch(&self, session: SessionId, user: &UserId) -> bool {
+        self.luggage.watched(session).contains(user)
+    }
+
     fn forget_old(&mut self, now_ms: u64) {
         let luggage = &mut self.luggage;
         self.records.retain(|session, until| {

@@ -118,6 +118,8 @@ impl Partition {
             let tick = room.latches.tick(room.users.len(), &self.limits.gears);
             if room.shifted {
                 paced.next = *now;
+                // Where there are no ticks, nothing is left of a row, even where nobody was told.
+                paced.row = if tick.is_zero() { 0 } else { paced.row };
             }
             // Where nobody was told, nothing has to wait.
             if turn.telling.contains(*id) {
