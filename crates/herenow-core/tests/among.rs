@@ -42,7 +42,7 @@ const BOB: u64 = 2;
 impl Pair {
     fn new() -> Self {
         let hub = |at: usize| {
-            Hub::among(Epoch::parse(["a", "b"][at]).unwrap(), Limits::default(), NODES[at], Timing::default())
+            Hub::among(Epoch::parse(["a", "b"][at]).expect("a letter"), Limits::default(), NODES[at], Timing::default())
         };
         let mut pair = Self {
             now: Time::from_millis(1_000_000),
@@ -220,11 +220,11 @@ impl Pair {
 }
 
 fn room() -> RoomId {
-    RoomId::parse("board-1").unwrap()
+    RoomId::parse("board-1").expect("a name")
 }
 
 fn user(who: u64) -> UserId {
-    UserId::parse(&format!("u{who}")).unwrap()
+    UserId::parse(&format!("u{who}")).expect("a letter and digits")
 }
 
 fn profile(who: u64) -> Arc<Profile> {
@@ -232,7 +232,7 @@ fn profile(who: u64) -> Arc<Profile> {
 }
 
 fn users(hub: &Hub) -> Vec<UserId> {
-    let roster = hub.roster(&room()).unwrap();
+    let roster = hub.roster(&room()).expect("somebody is in the room");
     let mut users: Vec<UserId> = roster.viewers().map(|viewer| viewer.profile.user.clone()).collect();
     users.sort();
     users
