@@ -16,7 +16,6 @@ use herenow_wire::websocket::{
     incoming::Incoming,
 };
 use http::Request;
-use hyper_util::rt::TokioIo;
 use std::ops::ControlFlow;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -48,9 +47,9 @@ async fn upgrade(mut request: Request<Body>) -> axum::response::Response {
     };
     tokio::spawn(async move {
         let Ok(upgraded) = upgrading.await else { return };
-        let Ok(tcp) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
+        let (stream, early) = ws::taken_back::<TcpStream>(upgraded).expect("the server has no other kind of stream");
         // A peer that is gone ends its own connection only.
-        let _ = echo(tcp.io.into_inner(), tcp.read_buf.to_vec()).await;
+        let _ = echo(stream, early.to_vec()).await;
     });
     ws::accepted(&key, choice)
 }

@@ -99,7 +99,7 @@ pub async fn upgrade(State(presence): State<Presence>, mut request: Request<Body
 ///
 /// # Errors
 /// Where it is another kind of stream.
-fn taken_back<S>(upgraded: Upgraded) -> Result<(S, Bytes), Upgraded>
+pub fn taken_back<S>(upgraded: Upgraded) -> Result<(S, Bytes), Upgraded>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
