@@ -25,10 +25,10 @@ use herenow_core::{
 };
 use std::{
     io,
-    sync::{Arc, Weak},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
-use tokio::sync::{Mutex, Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 /// What a renewer is made from.
 pub struct RenewerSetup {
@@ -118,7 +118,7 @@ impl Renewer {
                 Ok(()) = self.setup.up.changed() => {
                     let is_up = *self.setup.up.borrow_and_update();
                     if !is_up {
-                        self.pen.forget().await;
+                        self.pen.forget();
                     }
                     (!is_up).then_some(RegistryHeard::Failed)
                 }
@@ -211,22 +211,33 @@ struct Pen {
 }
 
 impl Pen {
-    async fn forget(&self) {
-        self.store.lock().await.take();
+    fn forget(&self) {
+        self.known().take();
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Option<Store>> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn store(&self) -> Option<Store> {
         if !*self.up.borrow() {
             return None;
         }
-        let mut store = self.store.lock().await;
-        if store.is_none() {
-            match Link::open(&self.route).await {
-                Ok((link, _)) => *store = Some(Store::new(link, self.keys.clone(), self.node)),
-                Err(error) => self.status.note_problem(&error),
+        // Never held while something is waited for: who forgets the connection does not let this go on meanwhile.
+        let known = self.known().clone();
+        if known.is_some() {
+            return known;
+        }
+        match Link::open(&self.route).await {
+            Ok((link, _)) => {
+                let store = Store::new(link, self.keys.clone(), self.node);
+                Some(self.known().insert(store).clone())
+            }
+            Err(error) => {
+                self.status.note_problem(&error);
+                None
             }
         }
-        store.clone()
     }
 
     async fn write(&self, ask: RegistryAsk) -> RegistryHeard {
@@ -254,7 +265,7 @@ impl Pen {
             Ok(heard) => heard,
             Err(error) => {
                 if error.is_lost() {
-                    self.forget().await;
+                    self.forget();
                     self.lost.notify_one();
                 } else {
                     self.status.note_refused(&error.to_string());
