@@ -9,6 +9,7 @@ use herenow_sim::{
     world::Trace,
 };
 use std::{
+    fmt::Debug,
     io::{self, Write},
     ops::Range,
     process::ExitCode,
@@ -148,20 +149,8 @@ fn many(asked: &Asked, out: &mut impl Write) -> ExitCode {
 }
 
 fn mutants(asked: &Asked, out: &mut impl Write) -> ExitCode {
-    let mut caught = 0;
-    let mut printed = Ok(());
-    for mutation in Mutation::ALL {
-        let found = catch(*mutation, asked.seeds.clone(), asked.steps);
-        caught += usize::from(found.is_some());
-        let line = match found {
-            Some((seed, fault)) => format!("seed {seed:>3}  {mutation:?}: {}\n          {fault}", mutation.claim()),
-            None => format!("not caught {mutation:?}: {}", mutation.claim()),
-        };
-        printed = printed.and(writeln!(out, "{line}"));
-    }
-    let all = Mutation::ALL.len();
-    printed = printed.and(writeln!(out, "mutants: {caught}/{all} caught"));
-    said(printed, caught == all)
+    let find = |wrong: Mutation| catch(wrong, asked.seeds.clone(), asked.steps);
+    planted(Mutation::ALL, Mutation::claim, find, out)
 }
 
 /// Plays several nodes with one store.
@@ -228,20 +217,31 @@ fn print_cluster(
 }
 
 fn cluster_mutants(asked: &Asked, out: &mut impl Write) -> ExitCode {
+    let find = |wrong: Wrong| catch_cluster(wrong, asked.seeds.clone(), asked.steps);
+    planted(Wrong::ALL, Wrong::claim, find, out)
+}
+
+/// Says of each planted fault whether it is caught, and by which seed.
+fn planted<F: Copy + Debug>(
+    all: &[F],
+    claim: impl Fn(F) -> &'static str,
+    find: impl Fn(F) -> Option<(u64, String)>,
+    out: &mut impl Write,
+) -> ExitCode {
     let mut caught = 0;
     let mut printed = Ok(());
-    for wrong in Wrong::ALL {
-        let found = catch_cluster(*wrong, asked.seeds.clone(), asked.steps);
+    for fault in all {
+        let found = find(*fault);
         caught += usize::from(found.is_some());
+        let claim = claim(*fault);
         let line = match found {
-            Some((seed, fault)) => format!("seed {seed:>3}  {wrong:?}: {}\n          {fault}", wrong.claim()),
-            None => format!("not caught {wrong:?}: {}", wrong.claim()),
+            Some((seed, seen)) => format!("seed {seed:>3}  {fault:?}: {claim}\n          {seen}"),
+            None => format!("not caught {fault:?}: {claim}"),
         };
         printed = printed.and(writeln!(out, "{line}"));
     }
-    let all = Wrong::ALL.len();
-    printed = printed.and(writeln!(out, "mutants: {caught}/{all} caught"));
-    said(printed, caught == all)
+    printed = printed.and(writeln!(out, "mutants: {caught}/{} caught", all.len()));
+    said(printed, caught == all.len())
 }
 
 /// Exits well where something could be said and was good.
