@@ -38,10 +38,32 @@ pub struct Registry {
     seen: BTreeMap<NodeId, Seen>,
     /// Incarnations of nodes that hubs have sections of.
     noticed: BTreeMap<NodeId, u64>,
-    /// Nodes that are claimed, until when their users have grace, and up to which incarnation.
-    dying: BTreeMap<NodeId, (Time, u64)>,
+    /// Nodes that are claimed.
+    dying: BTreeMap<NodeId, Dying>,
     resyncing: Vec<NodeId>,
     outputs: VecDeque<RegistrySays>,
+}
+
+/// A node that is claimed.
+#[derive(Debug)]
+struct Dying {
+    /// Until when its users have grace.
+    until: Time,
+    /// Up to which incarnation it is claimed.
+    inc: u64,
+    /// The counter of the sign that was taken away; none where there was no sign.
+    counter: Option<u64>,
+}
+
+impl Dying {
+    /// Whether this sign is one that the claim should have made impossible: the store has lost the fence, and the node
+    /// goes on under the incarnation that was claimed.
+    const fn is_belied(&self, sign: &Sign) -> bool {
+        match self.counter {
+            Some(counter) => sign.inc == self.inc && sign.counter > counter,
+            None => sign.inc == self.inc,
+        }
+    }
 }
 
 /// What was seen of another node.
@@ -120,7 +142,7 @@ impl Registry {
     /// When [`Self::handle_timeout`] is wanted next.
     pub fn poll_timeout(&self) -> Time {
         let answer = self.asked_at.map(|at| at + self.timing.answer_max);
-        let dying = self.dying.values().map(|(due, _)| *due).min();
+        let dying = self.dying.values().map(|dying| dying.until).min();
         let silent = self.seen.iter().filter_map(|(node, seen)| self.claim_due(*node, seen)).min();
         let renew = (self.asked_at.is_none() && !self.revalidates).then_some(self.renew_at);
         let idle = self.called_at.unwrap_or_default() + self.timing.renew;
@@ -220,6 +242,11 @@ impl Registry {
         for (node, sign) in signs {
             self.seen.insert(node, Seen { sign: Some(sign), since: now, claimed_at: None });
         }
+        let seen = &self.seen;
+        self.dying.retain(|node, dying| {
+            let sign = seen.get(node).and_then(|seen| seen.sign.as_ref());
+            !sign.is_some_and(|sign| dying.is_belied(sign))
+        });
         // Whoever left no sign and no section is nobody.
         let (noticed, dying) = (&self.noticed, &self.dying);
         self.seen.retain(|node, seen| seen.sign.is_some() || noticed.contains_key(node) || dying.contains_key(node));
@@ -319,8 +346,9 @@ impl Registry {
                     Some(sign) if sign.is_leaving => Duration::ZERO,
                     Some(_) | None => self.timing.node_grace,
                 };
-                (seen.sign, seen.since) = (None, now);
-                self.dying.insert(node, (now + grace, inc));
+                let counter = seen.sign.take().map(|sign| sign.counter);
+                seen.since = now;
+                self.dying.insert(node, Dying { until: now + grace, inc, counter });
             }
             // Its sign has changed: it lives, or another node was faster.
             Some(false) | None => seen.since = now,
@@ -329,8 +357,8 @@ impl Registry {
 
     /// Tells of nodes whose users have had their grace.
     fn bury(&mut self, now: Time) {
-        let due = self.dying.iter().filter(|(_, (due, _))| *due <= now);
-        let due: Vec<(NodeId, u64)> = due.map(|(node, (_, inc))| (*node, *inc)).collect();
+        let due = self.dying.iter().filter(|(_, dying)| dying.until <= now);
+        let due: Vec<(NodeId, u64)> = due.map(|(node, dying)| (*node, dying.inc)).collect();
         for (node, inc) in due {
             self.dying.remove(&node);
             if self.noticed.get(&node).is_some_and(|known| *known <= inc) {
@@ -480,5 +508,23 @@ mod tests {
         assert_eq!(registry.feature_level(), Some(2));
         play(&mut registry, (2_000, 4), |_| Some(vec![(OTHER, Sign { features: (4, 5), ..sign(2) })]));
         assert_eq!(registry.feature_level(), None);
+    }
+
+    #[test]
+    fn a_node_that_goes_on_as_it_was_claimed_since_the_fence_was_lost_is_not_told_dead() {
+        for (last, dead) in [(0, true), (1, false)] {
+            let mut registry = registry();
+            let said = play(&mut registry, (1_000, 40), |_| Some(vec![(OTHER, sign(7))]));
+            assert!(!claims(&said).is_empty());
+            registry.handle(Time::from_millis(11_000), RegistryHeard::Claimed { node: OTHER, done: Some(true) });
+            // The very sign that was taken away may be in an answer that was on its way.
+            let said = play(&mut registry, (11_000, 30), |ms| match ms {
+                ..12_500 => Some(vec![(OTHER, sign(7 + last))]),
+                _ if last == 0 => Some(Vec::new()),
+                _ => Some(vec![(OTHER, sign(7 + ms))]),
+            });
+            let is_told = said.iter().any(|(_, says)| matches!(says, RegistrySays::Tell(Heard::Dead { .. })));
+            assert_eq!(is_told, dead, "{said:?}");
+        }
     }
 }
