@@ -74,7 +74,7 @@ async function watchAll(page, url) {
 test("T-58: every callback that is documented is fired by what it is for", { timeout: 120_000 }, async () => {
   const people = new People(browser, pages.origin);
   // While the cable is cut.
-  people.expect(/ERR_(CONNECTION|EMPTY)|WebSocket connection to|asked for .*\/dev\/token$/);
+  people.expect(/ERR_(CONNECTION|EMPTY|SOCKET)|WebSocket connection to|asked for .*\/dev\/token$/);
   const alice = await people.open("/");
   await watchAll(alice, wire.origin);
   await alice.evaluate(() => called("client.state", "client.self", "client.session", "client.on frame", "room.ready", "room.on sync", "room.status", "room.self"));

@@ -46,7 +46,7 @@ pub enum RegistryHeard {
         /// By node.
         signs: Vec<(NodeId, Sign)>,
     },
-    /// The node's incarnation is fenced, up to this one. Also said where a hub asks [`Ask::Fenced`].
+    /// The node's incarnation is fenced, up to this one. Also said where a hub asks [`super::door::Ask::Fenced`].
     Fenced {
         /// Up to which.
         inc: u64,
