@@ -23,14 +23,22 @@ export function openCursors({ client, room, cursors, say }, element, options = {
   const { on, hz = HZ_MAX, hideAfterMs = 60_000, share = true } = options;
   /** @type {Map<string, { x: number, y: number }>} */
   const places = new Map();
+  // Of many viewers only a few point: what comes twenty times a second looks at those only.
+  /** @type {Map<string, import("./types.js").User>} */
+  let users = new Map();
+  const seat = () => {
+    const before = users;
+    users = new Map(room.others.get().flatMap(({ user, sessionList }) => sessionList.map(({ id }) => [id, user])));
+    // Who comes back points anew.
+    for (const session of before.keys()) if (!users.has(session)) places.delete(session);
+  };
   const update = () => {
-    const sessions = room.others.get().flatMap(({ user, sessionList }) => sessionList.map(({ id }) => ({ user, session: id })));
     const before = new Map(cursors.get().map((cursor) => [cursor.session, cursor]));
-    const next = sessions.flatMap(({ user, session }) => {
-      const place = places.get(session);
-      if (!place) return [];
+    const next = [...places].flatMap(([session, { x, y }]) => {
+      const user = users.get(session);
+      if (!user) return [];
       const same = before.get(session);
-      return same && same.x === place.x && same.y === place.y && same.user === user ? [same] : [{ user, session, ...place }];
+      return same && same.x === x && same.y === y && same.user === user ? [same] : [{ user, session, x, y }];
     });
     if (next.length || before.size) cursors.set(next);
   };
@@ -42,9 +50,13 @@ export function openCursors({ client, room, cursors, say }, element, options = {
     }
     update();
   };
+  seat();
   const stops = [
     client.on("frame", ({ frame }) => hear(/** @type {any} */ (frame))),
-    room.others.subscribe(update, { immediate: false }),
+    room.others.subscribe(() => {
+      seat();
+      update();
+    }, { immediate: false }),
     room.status.subscribe((status) => {
       // Where they are now, nobody tells.
       if (status !== "joined") places.clear();

@@ -272,9 +272,9 @@ for (const version of Object.keys(VERSIONS)) {
       const before = renders;
       await say({ type: "cursors", room: "r", at: [["s1", 0.5, 0.25]] });
       const drawn = place.main.querySelector(".herenow-cursor");
-      assert.equal(drawn.style.left, "50%");
+      assert.equal(drawn.style.translate, "50cqw 25cqh");
       await say({ type: "cursors", room: "r", at: [["s1", 0.75, 0.25]] });
-      assert.equal(drawn.style.left, "75%");
+      assert.equal(drawn.style.translate, "75cqw 25cqh");
       assert.equal(renders, before);
       await render(h(HerenowProvider, { client }, h(RoomProvider, { id: "r" }, h(Area, { asState: true }))));
       assert.equal(place.main.querySelector(".herenow-cursor"), null);

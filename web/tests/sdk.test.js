@@ -285,6 +285,11 @@ test("pointers, locks, messages, dots and states reach the others", async () => 
   const [{ x, y }] = await bob.evaluate(() => pointers.get());
   assert.ok(Math.abs(x - 0.25) < 0.01 && Math.abs(y - 0.25) < 0.01, `${x} ${y}`);
   assert.equal(await bob.locator(".herenow-cursor").innerText(), "Alice");
+  // It is drawn there once it has glided there.
+  await bob.waitForFunction(() => {
+    const { left, top } = document.querySelector(".herenow-cursor").getBoundingClientRect();
+    return Math.abs(left - 100) < 3 && Math.abs(top - 50) < 3;
+  });
   assert.deepEqual(await bob.evaluate(() => [...dots.get()].map(([id, { status }]) => [id, status])), [["alice", "active"], ["nobody", "offline"]]);
   const first = await alice.evaluate(async () => (window.lock = await room.lock("card-1")).fence);
   assert.equal(await bob.evaluate(async () => room.lock("card-1")), null);

@@ -10,7 +10,7 @@ const CALM_MS = 500;
 const ARROW = '<svg viewBox="0 0 18 20"><path d="M2 1.5v15l4.2-3.6 2.6 5.6 2.7-1.3-2.6-5.4h5.6z"/></svg>';
 const STYLE = `
 .layer{position:absolute;inset:0;overflow:hidden;pointer-events:none;container-type:size;z-index:var(--herenow-cursors-z,1)}
-.cursor{position:absolute;left:0;top:0;direction:ltr}
+.cursor{position:absolute;left:0;top:0;direction:ltr;will-change:translate}
 .cursor svg{display:block;inline-size:18px;block-size:20px;fill:var(--c);stroke:#fff;stroke-width:1.5;stroke-linejoin:round;filter:drop-shadow(0 1px 1.5px rgb(0 0 0/.35))}
 .tag{position:absolute;left:14px;top:17px;padding:.1em .6em;border-radius:3px 9px 9px;background:var(--c);color:#fff;font-size:.75rem;line-height:1.5;font-weight:500;
 max-inline-size:12rem;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;box-shadow:0 1px 3px rgb(0 0 0/.25)}
@@ -24,8 +24,8 @@ max-inline-size:12rem;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;
 @media(forced-colors:active){.tag{border:1px solid CanvasText}}
 `;
 
-/** When each pointer is to fade. @type {WeakMap<HTMLElement, [Cursor, number]>} */
-const fading = new WeakMap();
+/** Where each pointer is, and since when. @type {WeakMap<Element, [Cursor, number]>} */
+const placed = new WeakMap();
 
 /**
  * @param {Element} area what the pointers are over
@@ -51,16 +51,17 @@ export function showPointers(area, root, { say, room, signal }, { adopt, list, m
       shape.innerHTML = ARROW;
       shape.append(make("bdi", { class: "tag", part: "tag" }));
     }
-    const last = fading.get(shape);
+    const last = placed.get(shape);
     if (last?.[0] === cursor) return shape;
-    clearTimeout(last?.[1]);
-    fading.set(shape, [cursor, setTimeout(() => shape.classList.add("still"), STILL_MS)]);
+    placed.set(shape, [cursor, performance.now()]);
     if (last?.[0].user !== user) {
       shape.style.setProperty("--c", user.color);
       /** @type {HTMLElement} */ (shape.lastChild).textContent = plain(user.name);
     }
     shape.style.translate = `${x * 100}cqw ${y * 100}cqh`;
-    shape.className = `cursor${x > 0.8 ? " flip" : ""}${y > 0.85 ? " up" : ""}`;
+    const look = `cursor${x > 0.8 ? " flip" : ""}${y > 0.85 ? " up" : ""}`;
+    // An element that is told what it knows already is looked at all the same.
+    if (shape.className !== look) shape.className = look;
     return shape;
   };
 
@@ -74,6 +75,10 @@ export function showPointers(area, root, { say, room, signal }, { adopt, list, m
     if (!calm.matches) draw();
     else timer ||= setTimeout(draw, CALM_MS);
   }, { signal });
+  const aging = setInterval(() => {
+    const since = performance.now() - STILL_MS;
+    for (const shape of layer.children) shape.classList.toggle("still", (placed.get(shape)?.[1] ?? 0) < since);
+  }, STILL_MS / 4);
   const name = () => (toggle.textContent = say(layer.hidden ? "showPointers" : "hidePointers"));
   toggle.onclick = () => {
     layer.hidden = !layer.hidden;
@@ -82,6 +87,7 @@ export function showPointers(area, root, { say, room, signal }, { adopt, list, m
   name();
   signal.addEventListener("abort", () => {
     clearTimeout(timer);
+    clearInterval(aging);
     cursors.stop();
     layer.remove();
     toggle.remove();
