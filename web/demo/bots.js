@@ -12,7 +12,8 @@ const asked = new URLSearchParams(location.hash.slice(1));
 const board = asked.get("board") || "board-1";
 const { lists } = await (await fetch(`/boards/${encodeURIComponent(board)}`)).json();
 const targets = lists.flatMap(({ id, tasks }) => [id, ...tasks.map((task) => task.id)]);
-const bots = Array.from({ length: Number(asked.get("count") ?? 10) }, (_, at) => start(at));
+const wanted = Number(asked.get("count") ?? 10);
+const bots = Array.from({ length: wanted }, (_, at) => start(at));
 
 addEventListener("dismiss", () => {
   for (const { client } of bots) client.close();
@@ -25,7 +26,7 @@ function start(at) {
   // They look at nothing, so they are told nothing.
   const room = client.room(board, { interest: "none" });
   if (at < POINTING_MAX) point(room, at);
-  const rest = () => setTimeout(type, 4_000 + Math.random() * 14_000 * Math.sqrt(bots.length));
+  const rest = () => setTimeout(type, 4_000 + Math.random() * 14_000 * Math.sqrt(wanted));
   const type = () => {
     const typing = room.typing.in(targets[Math.floor(Math.random() * targets.length)]);
     typing.start();
@@ -34,7 +35,7 @@ function start(at) {
       rest();
     }, 1_500 + Math.random() * 2_500);
   };
-  setTimeout(type, 1_000 + Math.random() * 8_000);
+  setTimeout(type, 1_000 + Math.random() * 2_500 * Math.sqrt(wanted));
   return { client };
 }
 

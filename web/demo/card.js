@@ -1,7 +1,7 @@
 // One task: its title and description, which can be edited in place by one person at a time, and its menu.
 
 import { bindTyping } from "/sdk.js";
-import { button, make, onLeft, setChip } from "./dom.js";
+import { button, make, onLeft, set, setChip } from "./dom.js";
 import { avatar, capitalized } from "./person.js";
 import { sentenceOf } from "./header.js";
 import { t } from "./text.js";
@@ -108,7 +108,7 @@ export class Card {
       this.#watchers.replaceChildren(...seen.map((user) => avatar(user, "tiny")));
     }
     if (!this.#holder) {
-      this.#notice.hidden = true;
+      set(this.#notice, { hidden: true });
     } else if (this.#field && !this.#lock) {
       this.#close(true);
       this.#watch();
@@ -157,14 +157,16 @@ export class Card {
   #drawTexts() {
     if (!this.#task) return;
     const { title, text } = this.#draft ?? { title: this.#task.title, text: this.#task.description ?? "" };
-    this.#title.textContent = title;
-    this.#description.textContent = text;
-    this.#description.hidden = text === "" || this.#field !== null;
+    set(this.#title, { textContent: title });
+    set(this.#description, { textContent: text, hidden: text === "" || this.#field !== null });
   }
 
   #drawAssignee() {
     const id = this.#task?.assigneeId;
-    if (!id) return void (delete this.#assignee.dataset.user, this.#assignee.replaceChildren());
+    if (!id) {
+      if (this.#assignee.dataset.user) this.#assignee.replaceChildren();
+      return void delete this.#assignee.dataset.user;
+    }
     // Who has not been here yet is known by the id only.
     const here = this.#acts.room.viewers.get().find(({ user }) => user.id === id)?.user;
     if (!here && this.#assignee.dataset.user === id) return;

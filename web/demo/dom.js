@@ -20,6 +20,11 @@ export const button = (className, label, act) => make("button", { type: "button"
 /** Text for screen readers only. */
 export const hiddenText = (content) => make("span", { className: "visually-hidden" }, content);
 
+/** Sets properties that are not so already: what is set anew is laid out anew, though it be the same. */
+export function set(element, properties) {
+  for (const [name, value] of Object.entries(properties)) if (element[name] !== value) element[name] = value;
+}
+
 /** Three dots that move; for the eye only. */
 export const dots = () => make("span", { className: "dots", "aria-hidden": "true" }, ...[0, 1, 2].map(() => make("i")));
 
@@ -38,8 +43,8 @@ export function placeBefore(parent, element, before) {
 
 /** Shows at the upper edge of an element, where it moves nothing, who is at work in it; no sentence takes it away. */
 export function setChip(element, users, sentence, isTyping) {
-  const key = `${sentence}|${isTyping}|${users[0]?.color}`;
-  if ((element.dataset.chip ?? "||undefined") === key) return;
+  const key = sentence && `${sentence}|${isTyping}|${users[0].color}`;
+  if ((element.dataset.chip ?? "") === key) return;
   element.dataset.chip = key;
   element.querySelector(":scope > .chip")?.remove();
   element.classList.toggle("typed", sentence !== "");

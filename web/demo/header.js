@@ -1,7 +1,7 @@
 // The head of the page: who is here, who is typing, and how the connection fares.
 
 import { typingText } from "/sdk.js";
-import { button, dots, hiddenText, make } from "./dom.js";
+import { button, dots, hiddenText, make, set } from "./dom.js";
 import { avatar } from "./person.js";
 import { locale, message, t } from "./text.js";
 
@@ -52,12 +52,10 @@ export class Faces {
     this.#drawn = new Map(people.map((viewer) => [viewer.user.id, this.#face(viewer, before.get(viewer.user.id))]));
     const items = [...this.#drawn.values()].map(({ item }) => item);
     if (items.length !== before.size || items.some((item, at) => item !== $("stack").children[at])) $("stack").replaceChildren(...items);
-    $("stack").setAttribute("aria-label", t("peopleViewing", { count: users }));
+    set($("stack"), { ariaLabel: t("peopleViewing", { count: users }) });
     const hidden = users - people.length;
-    $("more").hidden = hidden <= 0;
-    $("more").textContent = `+${hidden.toLocaleString(locale)}`;
-    $("more").setAttribute("aria-label", t("showMore", { count: hidden }));
-    $("count").textContent = users > 0 ? t("viewing", { count: users }) : "";
+    set($("more"), { hidden: hidden <= 0, textContent: `+${hidden.toLocaleString(locale)}`, ariaLabel: t("showMore", { count: hidden }) });
+    set($("count"), { textContent: users > 0 ? t("viewing", { count: users }) : "" });
     if ($("everyone").open) this.#list();
   }
 
@@ -98,6 +96,8 @@ export class TypingLine {
 
   #draw(sentence) {
     const line = $("typing");
+    // Of several people, one more or less is no other sentence.
+    if (line.dataset.sentence === sentence) return;
     line.dataset.sentence = sentence;
     line.replaceChildren(sentence, ...(sentence ? [dots()] : []));
     // Silence is told at once, but without a word; speech at most every ten seconds and to nobody who types himself.

@@ -13,10 +13,16 @@ const $ = (id) => document.getElementById(id);
 export class Wire {
   #lines = [];
   #isPaused = false;
+  #isShown = false;
+  #drawing = 0;
 
   /** @param {import("@herenow/client").Client} client */
   constructor(client) {
     client.on("frame", ({ direction, frame }) => this.#isPaused || this.#add(direction, frame));
+    new IntersectionObserver((seen) => {
+      this.#isShown = seen.at(-1).isIntersecting;
+      this.#draw();
+    }).observe($("panel-wire"));
     const filter = $("filter");
     filter.placeholder = t("filter");
     filter.ariaLabel = t("filter");
@@ -26,7 +32,7 @@ export class Wire {
       pause.textContent = t(this.#isPaused ? "resume" : "pause");
     });
     const copy = button("small", t("copy"), async () => {
-      const shown = this.#lines.filter(({ element }) => !element.hidden);
+      const shown = this.#lines.filter(({ element }) => element && !element.hidden);
       const text = shown.map(({ direction, frame }) => `${direction} ${JSON.stringify(frame)}`).join("\n");
       await navigator.clipboard.writeText(text).catch(() => {});
       copy.textContent = t("copied");
@@ -40,24 +46,42 @@ export class Wire {
     if (STREAMS.has(frame.type) && last?.direction === direction && last.frame.type === frame.type) {
       last.frame = frame;
       last.count += 1;
-      last.times.textContent = `×${last.count}`;
-      if (last.element.open) last.json.textContent = JSON.stringify(frame, null, 1);
-      return;
+    } else {
+      this.#lines.unshift({ direction, frame, count: 1 });
+      for (const old of this.#lines.splice(FRAMES_MAX)) old.element?.remove();
     }
-    const line = { direction, frame, count: 1, times: make("span", { className: "soft" }), json: make("pre") };
+    this.#draw();
+  }
+
+  /** With the next frame of the screen, and only while somebody can look. */
+  #draw() {
+    if (!this.#isShown || this.#drawing) return;
+    this.#drawing = requestAnimationFrame(() => {
+      this.#drawing = 0;
+      for (const line of this.#lines.toReversed()) {
+        if (!line.element) $("frames").prepend(this.#make(line));
+        if (line.shown === line.count) continue;
+        line.shown = line.count;
+        if (line.count > 1) line.times.textContent = `×${line.count}`;
+        if (line.element.open) line.json.textContent = JSON.stringify(line.frame, null, 1);
+      }
+      $("wire-empty").hidden = this.#lines.length > 0;
+    });
+  }
+
+  #make(line) {
+    const { direction, frame } = line;
+    Object.assign(line, { times: make("span", { className: "soft" }), json: make("pre") });
     const arrow = make("i", { className: direction, "aria-hidden": "true" }, direction === "in" ? "↓" : "↑");
     const head = make("summary", {}, arrow, make("b", {}, frame.type), " ", line.times, make("span", { className: "caption" }, caption(direction, frame)));
     line.element = make("details", { dataset: { type: frame.type, direction } }, head, line.json);
     line.element.addEventListener("toggle", () => { line.json.textContent = JSON.stringify(line.frame, null, 1); });
-    this.#lines.unshift(line);
-    for (const old of this.#lines.splice(FRAMES_MAX)) old.element.remove();
-    $("frames").prepend(line.element);
-    $("wire-empty").hidden = true;
     this.#filterLine(line);
+    return line.element;
   }
 
   #filter() {
-    for (const line of this.#lines) this.#filterLine(line);
+    for (const line of this.#lines) if (line.element) this.#filterLine(line);
   }
 
   #filterLine(line) {
