@@ -380,7 +380,7 @@ pub enum Notice {
         profile: Arc<Profile>,
         /// The version that this took.
         version: Version,
-        /// How many are there now.
+        /// How many are there now: after all that happened in the same turn.
         count: Count,
     },
     /// The name, status or state of a user in a room changed.
@@ -402,7 +402,7 @@ pub enum Notice {
         reason: Reason,
         /// The version that this took.
         version: Version,
-        /// How many are there now.
+        /// How many are there now: after all that happened in the same turn.
         count: Count,
         /// When they came.
         joined_at: Time,
