@@ -1,5 +1,6 @@
 // Starts a server and browsers, and stops them. Waits for events; never for time to pass.
 
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { createInterface } from "node:readline";
@@ -150,6 +151,16 @@ function hear(page, frame) {
 /** The next frame that fits, and when it came. Take hold of the promise before doing what causes the frame. */
 export function nextFrame(page, fits) {
   return new Promise((found) => page.waiting.push({ fits, found }));
+}
+
+/**
+ * Waits until a page has sent so many frames of a type. The browser tells of a frame on another way than its effects come, which
+ * may be seen first.
+ */
+export async function haveSent(page, type, count) {
+  const sent = () => page.sent.filter((frame) => frame.type === type).length;
+  for (let tries = 0; sent() < count && tries < 200; tries += 1) await page.waitForTimeout(25);
+  assert.equal(sent(), count, `frames of type ${type}`);
 }
 
 /** Frames of these types that a page received so far. */

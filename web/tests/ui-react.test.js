@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { launch, OUT, People, Server } from "./harness.js";
+import { haveSent, launch, OUT, People, Server } from "./harness.js";
 import { servePages } from "./sdk-pages.js";
 import { admit } from "./ui-pages.js";
 
@@ -92,12 +92,12 @@ for (const version of [18, 19]) {
     assert.equal(await typed, "alice");
     await alice.screenshot({ path: `${OUT}ui-react${version}.png` });
 
-    const sent = (type) => alice.sent.filter((frame) => frame.type === type).length;
-    assert.equal(sent("join"), 2, "the room, and again for the sessions that pointers are told by");
+    // The room, and again for the sessions that pointers are told by.
+    await haveSent(alice, "join", 2);
     const left = others.evaluate(() => new Promise((found) => crowd.bob.room.on("leave", ({ viewer, reason }) => found([viewer.user.id, reason]))));
     await alice.evaluate(() => leave());
     assert.deepEqual(await left, ["alice", "left"]);
-    assert.equal(sent("leave"), 1);
+    await haveSent(alice, "leave", 1);
     const dots = () => others.evaluate((wanted) => new Promise((found) => {
       const watch = crowd.bob.client.watch(["alice"]);
       watch.subscribe((known) => known.get("alice")?.status === wanted && found(wanted));

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { after, afterEach, before, beforeEach, test } from "node:test";
-import { launch, OUT, People, Server } from "./harness.js";
+import { haveSent, launch, OUT, People, Server } from "./harness.js";
 import { cable, servePages } from "./sdk-pages.js";
 import { admit, KIT_PAGE, STRANGE } from "./ui-pages.js";
 
@@ -415,7 +415,7 @@ test("elements share one connection, ask once for all dots, and hold a room as l
   assert.equal(sent("leave").length, 0);
   await page.evaluate(() => document.querySelector("herenow-avatars").remove());
   await others.waitForFunction(() => moves.includes("leave"));
-  assert.equal(sent("leave").length, 1);
+  await haveSent(page, "leave", 1);
 });
 
 test("what a server hands out is the kit in one script tag, and one SDK with what the page itself loads", async () => {
