@@ -9,6 +9,7 @@ use crate::{
     profile::Status,
     refusal::Refusal,
     room::{Desk, Entrance, Guest, Room, acknowledge, deliver},
+    rules::RoomSettings,
     time::Time,
 };
 use std::sync::Arc;
@@ -85,7 +86,8 @@ impl Hub {
         // One text for all who are in the room, instead of one a connection.
         let interned = self.rooms.get_key_value(&id).map(|(key, _)| key.clone());
         let id = interned.unwrap_or_else(|| {
-            let mut room = Box::new(Room::new(id.clone(), self.floor));
+            let settings = RoomSettings::of(&self.limits.rooms, &id);
+            let mut room = Box::new(Room::new(id.clone(), settings, self.floor));
             if let Some(member) = &self.cluster {
                 room.roster.among(member.me);
             }

@@ -98,7 +98,7 @@ impl Room {
     /// Notes where a session's pointer is; told with others a little later.
     pub(crate) fn point(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>, point: Option<Point>) -> Result<(), Refusal> {
         self.admit(guest)?;
-        if self.pace.gear != Gear::Crowd {
+        if self.tells_cursors() {
             match point {
                 Some(point) => self.cursors.place(guest.session, Some(point)),
                 None => self.cursors.hide(guest.session),
@@ -106,6 +106,11 @@ impl Room {
             self.turn(desk);
         }
         Ok(())
+    }
+
+    /// Whether it is told where pointers are here.
+    pub(crate) fn tells_cursors(&self) -> bool {
+        self.settings.tells_cursors() && self.pace.gear != Gear::Crowd
     }
 
     pub(crate) fn hide_cursor(&mut self, desk: &mut Desk<'_>, session: SessionId) {

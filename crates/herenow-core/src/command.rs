@@ -4,6 +4,7 @@ use crate::{
     cursors::Point,
     id::{ConnectionKey, LockName, RequestId, RoomId, SessionId, Target, UserId},
     profile::{Profile, Status},
+    rules::RoomRule,
     time::Time,
     version::Version,
 };
@@ -83,6 +84,11 @@ pub enum Input {
         session: SessionId,
         /// When it began to go on; a connection that ended later has a grace of its own.
         since: Time,
+    },
+    /// What is different in which rooms changed, in the rooms there are as well. Said to every hub.
+    Ruled {
+        /// The rules of now, in place of those before.
+        rooms: Arc<[RoomRule]>,
     },
     /// Whatever is kept of a user who is not here any more is to be forgotten. Said to the hub that is the user's home.
     Forgotten {

@@ -23,6 +23,7 @@ use crate::{
     profile::{Profile, Status},
     room::{Desk, Guest, Room},
     roster::Roster,
+    rules::{RoomRule, RoomSettings},
     time::Time,
     version::Epoch,
 };
@@ -129,6 +130,7 @@ impl Hub {
                 self.in_room(now, &room, |room, desk| room.end_unclaimed(desk, &user, session, since));
             }
             Input::Cluster(heard) => self.hear(now, heard),
+            Input::Ruled { rooms } => self.go_by(now, rooms),
             Input::Forgotten { user } => self.people.forget(&user),
             Input::Published { room, message, except } => {
                 let message = Arc::new(message);
@@ -301,6 +303,16 @@ impl Hub {
         for id in rooms.iter().filter(|_| renamed) {
             let guest = Guest { session, profile: &profile, connection, status };
             self.in_room(now, id, |room, desk| room.rename(desk, guest));
+        }
+    }
+
+    /// Goes by other rules from now on, in the rooms there are as well. O(rooms * rules).
+    fn go_by(&mut self, now: Time, rules: Arc<[RoomRule]>) {
+        self.limits.rooms = rules;
+        let ids: Vec<RoomId> = self.rooms.keys().cloned().collect();
+        for id in ids {
+            let settings = RoomSettings::of(&self.limits.rooms, &id);
+            self.in_room(now, &id, |room, desk| room.obey(desk, settings));
         }
     }
 

@@ -5,6 +5,7 @@
 //! Sockets, timers and bytes belong to the crates around it.
 
 mod ask;
+mod behind;
 mod belongings;
 pub mod cluster;
 pub mod command;
@@ -23,12 +24,14 @@ pub mod locks;
 pub mod look;
 pub mod luggage;
 pub mod message;
+pub mod pattern;
 pub mod people;
 pub mod profile;
 pub mod reason;
 pub mod refusal;
 mod room;
 pub mod roster;
+pub mod rules;
 mod settle;
 mod spacing;
 mod speech;

@@ -1,5 +1,6 @@
 //! How much and how long: every number of the core that an operator may set.
-use std::time::Duration;
+use crate::rules::RoomRule;
+use std::{sync::Arc, time::Duration};
 
 /// The limits and times of a hub. `Default` is what `SEMANTICS` promises.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub struct Limits {
     pub blocks_max: usize,
     /// When a room changes gear.
     pub gears: Gears,
+    /// What is different in some rooms; of several rules that name a room, the first holds. Default none.
+    pub rooms: Arc<[RoomRule]>,
 }
 
 /// When a room changes gear, and how it paces its news.
@@ -121,6 +124,7 @@ impl Default for Limits {
             cursor_tick: Duration::from_millis(50),
             blocks_max: 10_000,
             gears: Gears::default(),
+            rooms: Arc::default(),
         }
     }
 }

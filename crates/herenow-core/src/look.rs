@@ -5,6 +5,7 @@ use crate::{
     id::{RoomId, SessionId, UserId},
     people::Dot,
     roster::EntryFact,
+    rules::RoomMode,
     time::Time,
     version::Version,
 };
@@ -23,6 +24,8 @@ pub struct Page {
     pub viewers: Vec<Viewer>,
     /// Whether others come after them.
     pub has_more: bool,
+    /// Whether clients may see them: not so where only numbers are told.
+    pub names_viewers: bool,
 }
 
 /// A room in a list of rooms.
@@ -45,13 +48,21 @@ impl Hub {
         let version = |number| Version { epoch: self.epoch.clone(), number };
         let Some(room) = self.rooms.get(room) else {
             let (gear, count) = (Gear::default(), Count::default());
-            return Page { version: version(self.floor), gear, count, viewers: Vec::new(), has_more: false };
+            return Page {
+                version: version(self.floor),
+                gear,
+                count,
+                viewers: Vec::new(),
+                has_more: false,
+                names_viewers: true,
+            };
         };
         let mut rest = room.roster.viewers_after(after);
         let viewers = rest.by_ref().take(viewers_max).collect();
         let has_more = rest.next().is_some();
         let (version, gear, count) = (version(room.history.number()), room.pace.gear, room.roster.count());
-        Page { version, gear, count, viewers, has_more }
+        let names_viewers = room.settings.names_viewers();
+        Page { version, gear, count, viewers, has_more, names_viewers }
     }
 
     /// Rooms with viewers whose names begin with `prefix`, by name, those after a name where one is given.
@@ -75,6 +86,11 @@ impl Hub {
             gear: room.pace.gear,
             count: room.roster.count(),
         })
+    }
+
+    /// Whether lists leave a room out for whoever is no operator.
+    pub fn is_private(&self, room: &RoomId) -> bool {
+        self.rooms.get(room).is_some_and(|room| room.settings.mode == RoomMode::Private)
     }
 
     /// The rooms of this hub that a user is in, with their entries. O(rooms).

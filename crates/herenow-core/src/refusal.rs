@@ -35,7 +35,7 @@ pub enum Refusal {
         /// Keys it may have.
         keys_max: usize,
     },
-    /// The room has so many viewers that nobody is told who types.
+    /// Nobody is told who types in this room: the operator says so, or it has too many viewers.
     TypingOff,
     /// The session neither holds the lock nor waits for it.
     LockNotHeld,

@@ -18,6 +18,7 @@ use crate::{
     profile::{Profile, Status},
     refusal::Refusal,
     roster::{Arrival, Effect, Roster},
+    rules::RoomSettings,
     spacing::Spacing,
     time::Time,
     typing::{Place, TypingSet},
@@ -33,6 +34,7 @@ use std::{
 #[derive(Debug)]
 pub struct Room {
     pub(crate) id: RoomId,
+    pub(crate) settings: RoomSettings,
     pub(crate) roster: Roster,
     pub(crate) history: History,
     pub(crate) typing: TypingSet,
@@ -154,9 +156,10 @@ pub(crate) struct Entrance {
 
 impl Room {
     /// An empty room whose versions go on after `number`.
-    pub(crate) fn new(id: RoomId, number: u64) -> Self {
+    pub(crate) fn new(id: RoomId, settings: RoomSettings, number: u64) -> Self {
         Self {
             id,
+            settings,
             roster: Roster::default(),
             history: History::new(number),
             typing: TypingSet::default(),
@@ -190,7 +193,7 @@ impl Room {
     /// Takes a session in, and owes it the roster.
     pub(crate) fn join(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>, entrance: Entrance) -> Result<(), Refusal> {
         let Entrance { interest, observe, state, since, sessions, re } = entrance;
-        let viewers_max = desk.limits.viewers_max;
+        let viewers_max = self.settings.viewers_max.unwrap_or(desk.limits.viewers_max);
         // Another tab of somebody who is here takes nobody's place.
         if !observe && self.roster.count().users >= viewers_max && !self.roster.contains(&guest.profile.user) {
             return Err(Refusal::RoomFull { viewers_max });
@@ -343,33 +346,6 @@ impl Room {
         self.listeners.get(session).ok_or(Refusal::NotJoined)?;
         self.turn(desk).owed.push(Owed { session, re, since, why: Owing::Synced });
         Ok(())
-    }
-
-    /// Notes that a session's connection takes nothing now: it hears messages only, until it has caught up.
-    pub(crate) fn fall_behind(&mut self, session: SessionId) {
-        if let Some(listener) = self.listeners.get_mut(session) {
-            listener.behind = true;
-            listener.told = Told::NOTHING;
-        }
-    }
-
-    /// Owes a session the roster, because its connection can be written to again.
-    pub(crate) fn catch_up(&mut self, desk: &mut Desk<'_>, session: SessionId) {
-        let Some(listener) = self.listeners.get_mut(session) else { return };
-        if std::mem::take(&mut listener.behind) {
-            self.refresh(desk, session);
-        }
-    }
-
-    /// Owes a session the roster without being asked.
-    pub(crate) fn refresh(&mut self, desk: &mut Desk<'_>, session: SessionId) {
-        // Begins the turn first: what it says is in the roster.
-        self.turn(desk);
-        desk.mark.0 += 1;
-        if let Some(listener) = self.listeners.get_mut(session) {
-            (listener.owed, listener.told) = (*desk.mark, Told::NOTHING);
-        }
-        self.turn(desk).owed.push(Owed::refresh(session));
     }
 
     /// Has the room settle, though nothing is asked of it: the time to tell has come.

@@ -14,10 +14,7 @@ use crate::{
     typing::Place,
     version::Version,
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The room as a whole, made at most once a turn however many get it.
 #[derive(Default)]
@@ -67,7 +64,7 @@ impl Room {
     fn shift(&mut self, desk: &mut Desk<'_>, turn: &mut Turn) {
         let (users, gears) = (self.roster.count().users, &desk.limits.gears);
         let before = self.pace;
-        self.pace = before.shifted(users, gears);
+        self.pace = before.shifted(users, self.settings.names_viewers(), gears);
         if before == self.pace {
             return;
         }
@@ -75,7 +72,7 @@ impl Room {
         self.spacing.release(desk.now, self.pace.tick(users, gears));
         let (was, is) = (before.gear, self.pace.gear);
         if is == Gear::Crowd && was != Gear::Crowd {
-            self.end_all_typing(desk, turn.mark, &mut turn.after);
+            self.stop_all_typing(desk, turn.mark, &mut turn.after);
             self.cursors.hide_all();
         }
         if is == Gear::Batched && was != Gear::Batched {
@@ -83,6 +80,7 @@ impl Room {
         }
         self.refreshing.clear();
         let pace = self.pace;
+        let renamed = before.names_viewers != pace.names_viewers;
         for listener in self.listeners.iter_mut() {
             let awaits = listener.owed == Listener::AWAITS;
             match (before.duty(listener.interest), pace.duty(listener.interest)) {
@@ -96,6 +94,10 @@ impl Room {
                 }
                 // The room shifted again before this one had its turn.
                 (_, Duty::Lists) if awaits => self.refreshing.push_back(listener.session),
+                // Names that were told are to go, or to come.
+                (_, Duty::Counts | Duty::Steps) if renamed => {
+                    listener.told = listener.told.get().map_or(Told::NOTHING, |_| NEVER)
+                }
                 _ => {}
             }
         }
@@ -316,7 +318,7 @@ impl Room {
     }
 
     /// Tells in one go who stopped typing since the last time, and returns who began; who did both is not spoken of.
-    fn tell_stopped(&mut self, desk: &mut Desk<'_>, mark: Mark) -> Typing {
+    pub(crate) fn tell_stopped(&mut self, desk: &mut Desk<'_>, mark: Mark) -> Typing {
         let Some(told) = self.typing_told.take() else { return Typing::new() };
         let now = self.typing_now();
         for (key, profile) in told.iter().filter(|(key, _)| !now.contains_key(*key)) {
@@ -343,23 +345,7 @@ impl Room {
         self.speak(desk, Spoken { event, hearing, except, before });
     }
 
-    /// Ends every lease, because nobody is told of typing any more. What began in this turn is not told at all.
-    fn end_all_typing(&mut self, desk: &mut Desk<'_>, mark: Mark, after: &mut Vec<Spoken>) {
-        let typing: BTreeSet<UserId> = self.typing.typists().into_keys().cloned().collect();
-        let mut told = self.typing_told.take().unwrap_or_else(|| self.typing_now());
-        for spoken in after.extract_if(.., |spoken| matches!(spoken.event, Event::Typing { .. })) {
-            if let Event::Typing { profile, target, .. } = spoken.event {
-                told.remove(&(profile.user.clone(), target));
-            }
-        }
-        self.typing_told = Some(told);
-        for user in &typing {
-            self.typing.stop_user(user);
-        }
-        self.tell_stopped(desk, mark);
-    }
-
-    fn typing_now(&self) -> Typing {
+    pub(crate) fn typing_now(&self) -> Typing {
         let typists = self.typing.typists().into_iter();
         let named = typists.filter_map(|(user, places)| Some((user, places, self.profile(user)?)));
         named
@@ -418,7 +404,7 @@ impl Room {
             room: self.id.clone(),
             version: self.version(desk),
             gear: self.pace.gear,
-            viewers: self.roster.viewers().take(viewers_max).collect(),
+            viewers: self.named(viewers_max),
             count: self.roster.count(),
             typing: self.typists(),
             locks: self.lock_views(),
@@ -433,10 +419,16 @@ impl Room {
                 version: self.version(desk),
                 gear: self.pace.gear,
                 count: self.roster.count(),
-                faces: self.roster.viewers().take(FACES_MAX).map(|viewer| viewer.profile).collect(),
+                faces: self.named(FACES_MAX).into_iter().map(|viewer| viewer.profile).collect(),
             })
         });
         Arc::clone(view)
+    }
+
+    /// The first viewers, where viewers are named.
+    fn named(&self, viewers_max: usize) -> Vec<Viewer> {
+        let viewers_max = if self.pace.names_viewers { viewers_max } else { 0 };
+        self.roster.viewers().take(viewers_max).collect()
     }
 
     /// Who types, as the listeners have been told: what a roster says must be what later events go on from.

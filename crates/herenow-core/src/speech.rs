@@ -12,13 +12,13 @@ use crate::{
     time::Time,
     typing::{Lease, Place},
 };
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 impl Room {
     /// Begins or renews a typing lease.
     pub(crate) fn start_typing(&mut self, desk: &mut Desk<'_>, guest: Guest<'_>, place: Place) -> Result<(), Refusal> {
         self.admit(guest)?;
-        if self.pace.gear == Gear::Crowd {
+        if !self.tells_typing() {
             return Err(Refusal::TypingOff);
         }
         let lease = Lease { user: guest.profile.user.clone(), place: place.clone(), session: guest.session };
@@ -100,6 +100,27 @@ impl Room {
                 self.say_typing(desk, &profile, place, false);
             }
         }
+    }
+
+    /// Whether it is told who types here.
+    pub(crate) fn tells_typing(&self) -> bool {
+        self.settings.tells_typing() && self.pace.gear != Gear::Crowd
+    }
+
+    /// Ends every lease, because nobody is told of typing any more. What began in this turn is not told at all.
+    pub(crate) fn stop_all_typing(&mut self, desk: &mut Desk<'_>, mark: Mark, after: &mut Vec<Spoken>) {
+        let typing: BTreeSet<UserId> = self.typing.typists().into_keys().cloned().collect();
+        let mut told = self.typing_told.take().unwrap_or_else(|| self.typing_now());
+        for spoken in after.extract_if(.., |spoken| matches!(spoken.event, Event::Typing { .. })) {
+            if let Event::Typing { profile, target, .. } = spoken.event {
+                told.remove(&(profile.user.clone(), target));
+            }
+        }
+        self.typing_told = Some(told);
+        for user in &typing {
+            self.typing.stop_user(user);
+        }
+        self.tell_stopped(desk, mark);
     }
 
     /// Whether a session is to be told now that nobody hears of typing here: once a minute.

@@ -13,8 +13,10 @@ use herenow_core::{
     hub::{Hub, Load},
     id::{ConnectionKey, LockName, RequestId, RoomId, SessionId, Target, UserId},
     limits::Limits,
+    pattern::Pattern,
     people::Dot,
     profile::{Profile, Status},
+    rules::{RoomMode, RoomRule, RoomSettings},
     time::Time,
     version::{Epoch, Version},
 };
@@ -119,6 +121,25 @@ impl Play {
             ["wait", ms] => self.wait(ms.parse().unwrap(), out),
             ["restart"] => self.hub = hub_of("e2", &self.limits),
             ["limit", name, value] => self.limit(name, value),
+            ["rule", names, ref options @ ..] => {
+                let mut settings = RoomSettings::default();
+                for option in options {
+                    match *option {
+                        "counts" => settings.mode = RoomMode::Counts,
+                        "private" => settings.mode = RoomMode::Private,
+                        "typing=off" => settings.typing = false,
+                        "cursors=off" => settings.cursors = false,
+                        other => settings.viewers_max = Some(other.strip_prefix("viewers=").unwrap().parse().unwrap()),
+                    }
+                }
+                let rule = RoomRule { names: Pattern::parse(names).unwrap(), settings };
+                self.limits.rooms = self.limits.rooms.iter().cloned().chain([rule]).collect();
+                self.hub.handle(self.now, Input::Ruled { rooms: Arc::clone(&self.limits.rooms) });
+            }
+            ["no-rules"] => {
+                self.limits.rooms = Arc::default();
+                self.hub.handle(self.now, Input::Ruled { rooms: Arc::default() });
+            }
             ["end", s, how] => {
                 let input = Input::Detached { session: session(s), how: ending(how) };
                 self.hub.handle(self.now, input);

@@ -5,7 +5,7 @@ use crate::{
         claims::{AVATAR_BYTES_MAX, is_avatar},
         mint::{Signer, TokenRequest},
         name::is_unwanted,
-        rights::{Grants, Pattern, Rights},
+        rights::{Grants, Rights},
         secret::Secret,
         token::Verifier,
     },
@@ -20,7 +20,7 @@ use crate::{
     outcome::{FAILURE, Failure, Outcome, USAGE, file},
 };
 use clap::{Args, Parser, Subcommand};
-use herenow_core::id::UserId;
+use herenow_core::{id::UserId, pattern::Pattern};
 use serde_json::{Map, Value};
 use std::{path::PathBuf, time::Duration};
 

@@ -2,16 +2,18 @@
 use crate::{
     assemble::{self, Surroundings},
     config::{
+        error::Source,
         keys::{KEYS, Key, SECRET_KEY, SECRET_VARIABLE},
         load::{Inputs, Loaded, load, nearest_key},
         mode::{Mode, ModeError},
+        rooms::{ROOM_KEYS, RoomKey, SECTION, shadowed},
         settings::Config,
     },
     outcome::{FAILURE, Failure, Outcome, USAGE, file},
     tls::Certified,
 };
 use clap::{Args, Subcommand};
-use std::{fmt::Write, fs, io, path::PathBuf};
+use std::{collections::BTreeMap, fmt::Write, fs, io, path::PathBuf};
 
 /// What to do with the configuration.
 #[derive(Clone, Debug, Args)]
@@ -110,6 +112,10 @@ fn example_file() -> String {
             None => put(&mut text, format_args!("# {name} =    (default: {})\n", key.shown(&defaults))),
         }
     }
+    text.push_str("\n# What is different in rooms of some names: a section for each pattern.\n#\n# [[room]]\n");
+    for key in &ROOM_KEYS {
+        put(&mut text, format_args!("#\n# # {}\n# {}\n", key.doc, key.written()));
+    }
     text
 }
 
@@ -133,7 +139,12 @@ fn check(loaded: &Loaded) -> Result<Outcome, Failure> {
     let from = loaded.file.as_ref().map_or_else(|| "no file".to_owned(), |file| file.display().to_string());
     let mode_name = if mode.is_dev() { "dev mode" } else { "production mode" };
     let count = loaded.sources.len();
-    let stdout = format!("ok: {from}, {count} of {} keys set, {mode_name} on {}", KEYS.len(), config.server.listen);
+    let rooms = match config.rooms.len() {
+        0 => String::new(),
+        rooms => format!(", {rooms} [[room]]"),
+    };
+    let (keys, listen) = (KEYS.len(), config.server.listen);
+    let stdout = format!("ok: {from}, {count} of {keys} keys set{rooms}, {mode_name} on {listen}");
     Ok(Outcome { stdout, stderr: notes(config).join("\n"), code: 0 })
 }
 
@@ -154,6 +165,11 @@ fn notes(config: &Config) -> Vec<String> {
     if let Some(folder) = spool.filter(|folder| config.webhooks.url.is_some() && !folder.is_dir()) {
         notes.push(format!("note: the folder {} of webhooks.spool does not exist", folder.display()));
     }
+    if let Some((later, earlier)) = shadowed(&config.rooms) {
+        notes.push(format!(
+            "note: the [[room]] with match = {later:?} never counts, because the one with {earlier:?} comes first"
+        ));
+    }
     if auth.hook_timeout >= config.presence.pong_timeout {
         notes.push(
             "note: auth.hook_timeout is not below presence.pong_timeout: people may be cut off while the app is asked"
@@ -166,12 +182,17 @@ fn notes(config: &Config) -> Vec<String> {
 fn print(loaded: &Loaded, effective: bool) -> Outcome {
     let mut text = String::new();
     for key in &KEYS {
-        let source = loaded.sources.get(key.name);
-        if source.is_none() && !effective {
+        if !effective && !loaded.sources.contains_key(key.name) {
             continue;
         }
-        let source = source.map_or_else(|| "default".to_owned(), ToString::to_string);
+        let source = source_of(&loaded.sources, key.name);
         put(&mut text, format_args!("{} = {}    ({source})\n", key.name, key.shown(&loaded.config)));
+    }
+    for (at, (rule, sources)) in loaded.config.rooms.iter().zip(&loaded.room_sources).enumerate() {
+        for key in ROOM_KEYS.iter().filter(|key| effective || sources.contains_key(key.name)) {
+            let (name, source) = (key.short(), source_of(sources, key.name));
+            put(&mut text, format_args!("{SECTION}[{}].{name} = {}    ({source})\n", at + 1, key.shown(rule)));
+        }
     }
     if text.is_empty() {
         text.push_str("nothing is set; --effective shows the defaults");
@@ -180,6 +201,9 @@ fn print(loaded: &Loaded, effective: bool) -> Outcome {
 }
 
 fn explain(name: &str, loaded: &Loaded) -> Result<Outcome, Failure> {
+    if let Some(key) = RoomKey::known(name) {
+        return Ok(explain_room(key, loaded));
+    }
     let Some(key) = Key::named(name) else {
         let hint = nearest_key(name).map_or_else(
             || "; docs/configuration.md lists those there are".to_owned(),
@@ -188,7 +212,7 @@ fn explain(name: &str, loaded: &Loaded) -> Result<Outcome, Failure> {
         let message = format!("there is no key `{}`{hint}", name.escape_debug());
         return Err(Failure { message, code: USAGE });
     };
-    let source = loaded.sources.get(key.name).map_or_else(|| "default".to_owned(), ToString::to_string);
+    let source = source_of(&loaded.sources, key.name);
     let reload = if key.is_live() { "taken at SIGHUP" } else { "needs a restart" };
     let mut text = format!("{}\n\n{}\n\n", key.name, key.doc);
     put(&mut text, format_args!("  now       {}    ({source})\n", key.shown(&loaded.config)));
@@ -197,6 +221,28 @@ fn explain(name: &str, loaded: &Loaded) -> Result<Outcome, Failure> {
     put(&mut text, format_args!("  variable  {}\n", key.variable()));
     put(&mut text, format_args!("  change    {reload}"));
     Ok(Outcome { stdout: text, ..Outcome::default() })
+}
+
+/// The same for a key that each `[[room]]` has.
+fn explain_room(key: &RoomKey, loaded: &Loaded) -> Outcome {
+    let mut text = format!("{}\n\n{}\n\n", key.name, key.doc);
+    let mut title = "now";
+    for (rule, sources) in loaded.config.rooms.iter().zip(&loaded.room_sources) {
+        let (names, shown) = (rule.names.as_str(), key.shown(rule));
+        put(&mut text, format_args!("  {title:<9} {names}: {shown}    ({})\n", source_of(sources, key.name)));
+        title = "";
+    }
+    if loaded.config.rooms.is_empty() {
+        text.push_str("  now       there is no [[room]]\n");
+    }
+    put(&mut text, format_args!("  default   {}\n", key.default()));
+    put(&mut text, format_args!("  allowed   {}\n", key.allowed()));
+    text.push_str("  variable  none, it stands in a file\n  change    taken at SIGHUP");
+    Outcome { stdout: text, ..Outcome::default() }
+}
+
+fn source_of(sources: &BTreeMap<&'static str, Source>, key: &str) -> String {
+    sources.get(key).map_or_else(|| "default".to_owned(), ToString::to_string)
 }
 
 fn put(text: &mut String, more: std::fmt::Arguments<'_>) {

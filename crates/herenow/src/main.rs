@@ -139,13 +139,13 @@ async fn reload(mut signal: tokio::signal::unix::Signal, mut live: Live, argumen
                 continue;
             }
         };
-        match live.take(&loaded.config) {
+        match live.take(&loaded.config).await {
             Err(error) => tracing::error!(%error, "the new configuration is not taken; the old one goes on"),
             Ok(changes) => {
                 // It fails only where nothing is logged any more.
                 let _ = sources.level.reload(level_filter(live.config().log.level));
                 for change in &changes {
-                    let (key, from, to) = (change.key, &*change.from, &*change.to);
+                    let (key, from, to) = (&*change.key, &*change.from, &*change.to);
                     if change.is_live {
                         tracing::info!(key, from, to, "configuration changed");
                     } else {

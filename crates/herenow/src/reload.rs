@@ -4,6 +4,7 @@ use crate::{
     config::{
         keys::{KEYS, Key},
         mode::{ForcedMode, Mode, ModeError},
+        rooms::differences,
         settings::Config,
     },
     presence::Presence,
@@ -11,7 +12,7 @@ use crate::{
     tls::Certified,
     webhooks::handle::{Start, WebhookError, Webhooks},
 };
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 /// What one server goes by at the moment.
 pub struct Live {
@@ -26,8 +27,8 @@ pub struct Live {
 /// One key that has another value now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Which.
-    pub key: &'static str,
+    /// Which; of rooms, with their names.
+    pub key: Cow<'static, str>,
     /// What it was; not of secrets.
     pub from: String,
     /// What it is.
@@ -76,7 +77,7 @@ impl Live {
     ///
     /// # Errors
     /// See [`ReloadError`]; all is as it was then.
-    pub fn take(&mut self, new: &Config) -> Result<Vec<Change>, ReloadError> {
+    pub async fn take(&mut self, new: &Config) -> Result<Vec<Change>, ReloadError> {
         let changed: Vec<&Key> = KEYS.iter().filter(|key| !key.is_same(&self.config, new)).collect();
         let mut next = self.config.clone();
         for key in changed.iter().filter(|key| key.is_live()) {
@@ -91,13 +92,19 @@ impl Live {
         self.take_webhooks(&next)?;
         self.presence.change_rules(Rules { authority, origins, rates: next.limits.rates });
         let change = |key: &&Key| Change {
-            key: key.name,
+            key: key.name.into(),
             from: key.shown(&self.config),
             to: key.shown(new),
             is_live: key.is_live(),
         };
         let mut changes: Vec<Change> = changed.iter().map(change).collect();
         changes.extend(self.show(certified));
+        let rooms = differences(&self.config.rooms, &new.rooms).into_iter();
+        changes.extend(rooms.map(|(key, from, to)| Change { key: key.into(), from, to, is_live: true }));
+        if self.config.rooms != new.rooms {
+            next.rooms.clone_from(&new.rooms);
+            self.presence.change_room_rules(next.rooms.as_slice().into()).await;
+        }
         (self.config, self.mode) = (next, mode);
         Ok(changes)
     }
@@ -127,7 +134,7 @@ impl Live {
         let from = shown(self.around.tls.fingerprint().as_deref());
         let to = shown(certified.as_ref().map(Certified::fingerprint));
         self.around.tls.show(certified);
-        (from != to).then_some(Change { key: "tls.cert (fingerprint)", from, to, is_live: true })
+        (from != to).then_some(Change { key: "tls.cert (fingerprint)".into(), from, to, is_live: true })
     }
 
     /// What it goes by.

@@ -124,8 +124,8 @@ pub enum ToShard {
         /// What.
         heard: Box<Heard>,
     },
-    /// The same for all hubs.
-    ClusterEverywhere(Box<Heard>),
+    /// All hubs are told something.
+    Everywhere(Box<Input>),
     /// Wants to know that the shard takes turns.
     Beat(Beat),
     /// Answers with how much the shard holds, once everything before it is done.
@@ -357,9 +357,9 @@ impl Shard {
                 let at = self.hub_of(partition);
                 self.tell(now, at, Input::Cluster(*heard));
             }
-            ToShard::ClusterEverywhere(heard) => {
+            ToShard::Everywhere(input) => {
                 for at in 0..self.hubs.len() {
-                    self.tell(now, at, Input::Cluster((*heard).clone()));
+                    self.tell(now, at, (*input).clone());
                 }
             }
             ToShard::Beat(beat) => self.beats.push(beat),

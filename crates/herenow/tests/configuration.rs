@@ -7,10 +7,12 @@ use herenow::config::{
     keys::{KEYS, Key},
     load::{File, Flag, Inputs, Loaded, load},
     reference::configuration_page,
+    rooms::{ROOM_KEYS, ROOM_RULES_MAX, RoomKey},
     settings::{Config, KeyFile, LogFormat, LogLevel, PrivateAddresses},
 };
 use herenow::rate::RateLimits;
 use herenow::webhooks::kinds::EventKind;
+use herenow_core::rules::{RoomMode, RoomSettings};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -206,7 +208,7 @@ fn the_later_source_wins() {
         variables: variables(&[("HERENOW_PRESENCE__DROP_GRACE", "2s"), ("HERENOW_SERVER__LISTEN", "127.0.0.1:2")]),
         flags: vec![Flag { name: "--listen", key: Key::named("server.listen").unwrap(), value: "localhost:3".into() }],
     };
-    let Loaded { config, sources, file } = load(&inputs).unwrap();
+    let Loaded { config, sources, file, room_sources: _ } = load(&inputs).unwrap();
     assert_eq!(config.presence.leave_grace, Duration::from_secs(1));
     assert_eq!(config.presence.drop_grace, Duration::from_secs(2));
     assert_eq!(config.server.listen, "127.0.0.1:3".parse().unwrap());
@@ -393,6 +395,79 @@ fn each_key_can_be_copied_and_compared() {
 }
 
 #[test]
+fn rooms_of_some_names_are_set_in_order() {
+    let text = "[[room]]\nmatch = \"lobby:*\"\nmode = \"counts\"\n\n[[room]]\nmatch = \"class-*\"\ncursors = false\n\
+                typing = false\nviewers_per_room = 0\n[log]\nlevel = \"warn\"\n";
+    let loaded = load_text(text).unwrap();
+    let plain = RoomSettings::default();
+    let settings = [
+        RoomSettings { mode: RoomMode::Counts, ..plain },
+        RoomSettings { typing: false, cursors: false, viewers_max: Some(usize::MAX), ..plain },
+    ];
+    let rules = loaded.config.rooms.iter().map(|rule| (rule.names.as_str(), rule.settings));
+    assert!(rules.eq(["lobby:*", "class-*"].into_iter().zip(settings)));
+    assert_eq!(*loaded.config.hub_limits().rooms, *loaded.config.rooms);
+    let lines = loaded.room_sources.iter().map(|sources| match &sources["room.match"] {
+        Source::File { line, .. } => *line,
+        other => panic!("{other}"),
+    });
+    assert!(lines.eq([2, 6]));
+    assert_eq!(loaded.config.log.level, LogLevel::Warn);
+}
+
+#[test]
+fn a_room_that_is_wrong_says_in_which_line_and_what_to_write() {
+    let pattern = "a room pattern such as lobby:* (a star is any run of characters), in each [[room]] another";
+    for (text, error) in [
+        (
+            "[[room]]\nmatch = \"a\"\ncursor = false",
+            "unknown key `room.cursor` in herenow.toml, line 3: did you mean `room.cursors`?".to_owned(),
+        ),
+        (
+            "[[room]]\nmatch = \"a\"\nmode = \"count\"",
+            "room.mode = \"count\" is not allowed, it must be one of full, counts, private (from herenow.toml, line 3)".into(),
+        ),
+        (
+            "[[room]]\nmatch = \"a\"\ncursors = \"no\"",
+            "room.cursors = \"no\" is not allowed, it must be true or false (from herenow.toml, line 3)".into(),
+        ),
+        (
+            "[[room]]\nmatch = \"a\"\nviewers_per_room = 100000001",
+            "room.viewers_per_room = 100000001 is not allowed, it must be a whole number from 0 to 100000000 (from herenow.toml, line 3)".into(),
+        ),
+        (
+            "[[room]]\nmatch = \"\"",
+            format!("room.match = \"\" is not allowed, it must be {pattern} (from herenow.toml, line 2)"),
+        ),
+        (
+            "\n[[room]]\nmode = \"counts\"",
+            format!("the value of room.match is not allowed, it must be {pattern} (from herenow.toml, line 2)"),
+        ),
+        (
+            "[[room]]\nmatch = \"a\"\n[[room]]\nmatch = \"a\"",
+            format!("room.match = \"a\" is not allowed, it must be {pattern} (from herenow.toml, line 4)"),
+        ),
+        (
+            "[room]\nmatch = \"a\"",
+            "the value of room is not allowed, it must be one or more sections [[room]], in two pairs of brackets each (from herenow.toml, line 1)".into(),
+        ),
+    ] {
+        assert_eq!(error_of(text), error, "{text}");
+    }
+    assert_eq!(
+        error_of_variable("HERENOW_ROOM__MODE", "counts"),
+        "unknown environment variable HERENOW_ROOM__MODE; docs/configuration.md lists those there are"
+    );
+}
+
+#[test]
+fn there_are_at_most_100_rules_for_rooms() {
+    let text = |count: usize| (0..count).map(|n| format!("[[room]]\nmatch = \"room-{n}\"\n")).collect::<String>();
+    assert_eq!(load_text(&text(ROOM_RULES_MAX)).unwrap().config.rooms.len(), 100);
+    assert!(error_of(&text(ROOM_RULES_MAX + 1)).contains("at most 100 sections"));
+}
+
+#[test]
 fn one_key_is_set_by_one_variable() {
     let secret = "0123456789abcdef0123456789abcdef";
     let both = load_variables(&[("HERENOW_SECRET", secret), ("HERENOW_AUTH__SECRET", secret)]);
@@ -416,6 +491,10 @@ fn keys_are_unique_and_documented() {
         assert!(KEYS[..at].iter().all(|other| other.name != key.name), "{}", key.name);
         assert!(key.doc.ends_with('.') && !key.shown(&Config::default()).is_empty(), "{}", key.name);
         assert!(key.name.split('.').count() == 2 && Key::named(key.name).is_some());
+    }
+    for key in &ROOM_KEYS {
+        assert!(key.doc.ends_with('.') && Key::named(key.name).is_none(), "{}", key.name);
+        assert!(RoomKey::known(key.name).is_some_and(|known| known.doc == key.doc), "{}", key.name);
     }
 }
 

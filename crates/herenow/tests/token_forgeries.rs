@@ -5,11 +5,14 @@ use base64::{Engine, engine::general_purpose};
 use herenow::auth::{
     error::AuthError,
     mint::{Signer, TokenRequest},
-    rights::{Grants, Pattern, Rights},
+    rights::{Grants, Rights},
     secret::Secret,
     token::{Identity, Verifier},
 };
-use herenow_core::id::{RoomId, UserId};
+use herenow_core::{
+    id::{RoomId, UserId},
+    pattern::Pattern,
+};
 use jsonwebtoken::{Algorithm, EncodingKey, crypto::sign};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};

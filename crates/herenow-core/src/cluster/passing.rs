@@ -3,7 +3,7 @@
 use crate::{
     cluster::door::{Ask, NodeId, Passing},
     command::{Evictee, Message},
-    event::{Event, Except, Gear, Hearing, Mark, Output},
+    event::{Event, Except, Hearing, Mark, Output},
     hub::Hub,
     id::{RoomId, SessionId},
     room::{Desk, Guest, Room, Spoken},
@@ -51,7 +51,7 @@ impl Room {
         match passing {
             Passing::Typing { session, user, place, on } => {
                 let Some(profile) = self.profile(&user) else { return };
-                if !self.roster.is_of(&user, session, from) || self.pace.gear == Gear::Crowd {
+                if !self.roster.is_of(&user, session, from) || !self.tells_typing() {
                     return;
                 }
                 let lease = Lease { user, place: place.clone(), session };
@@ -66,7 +66,7 @@ impl Room {
                 }
             }
             Passing::Cursors(at) => {
-                if self.pace.gear == Gear::Crowd {
+                if !self.tells_cursors() {
                     return;
                 }
                 for (session, point) in at {

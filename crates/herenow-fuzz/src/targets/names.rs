@@ -1,10 +1,8 @@
 //! Names: ids, patterns of rooms, and what is shown of a person.
-use herenow::auth::{
-    name::{BYTES_MAX, is_unwanted, shown_name},
-    rights::Pattern,
-};
+use herenow::auth::name::{BYTES_MAX, is_unwanted, shown_name};
 use herenow_core::{
     id::{IdError, LockName, RoomId, Target, UserId},
+    pattern::Pattern,
     version::Epoch,
 };
 use herenow_wire::message::event_name;

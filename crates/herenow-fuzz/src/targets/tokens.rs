@@ -5,7 +5,7 @@ use herenow::{
         claims::is_avatar,
         name::is_unwanted,
         origin::{Origin, OriginPolicy},
-        rights::{Grants, Pattern, Rights},
+        rights::{Grants, Rights},
         secret::Secret,
         source::{TokenSource, find_token, query_value},
         token::{Identity, Verifier},
@@ -15,6 +15,7 @@ use herenow::{
 };
 use herenow_core::{
     id::{RoomId, SessionId, UserId},
+    pattern::Pattern,
     time::Time,
 };
 use herenow_wire::dialect::Dialect;

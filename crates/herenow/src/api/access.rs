@@ -118,6 +118,11 @@ impl Caller {
         }
     }
 
+    /// Whether lists show the caller private rooms as well.
+    pub fn sees_private(&self) -> bool {
+        matches!(self, Self::Backend { rights, .. } if rights.contains(KeyRights::ADMIN))
+    }
+
     /// What the log calls the caller: the name of its key.
     pub fn log_name(&self) -> &str {
         match self {

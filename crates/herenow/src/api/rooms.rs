@@ -33,8 +33,12 @@ pub async fn list(asked: Asked) -> Result<Response, Problem> {
         return Err(refused_for(Code::HttpBadQuery, detail));
     }
     let after = input::place(asked.query.text("cursor"), |text| RoomId::parse(text).ok())?;
+    let sees_private = asked.caller.sees_private();
     let look = move |sight: crate::shard::Sight<'_>| {
-        let rooms = sight.hubs().iter().flat_map(|hub| hub.occupied_rooms(&prefix, after.as_ref()).take(limit + 1));
+        let rooms = sight.hubs().iter().flat_map(|hub| {
+            let rooms = hub.occupied_rooms(&prefix, after.as_ref());
+            rooms.filter(|summary| sees_private || !hub.is_private(&summary.room)).take(limit + 1)
+        });
         rooms.collect::<Vec<Summary>>()
     };
     let mut rooms: Vec<Summary> = asked.api.presence().look_everywhere(look).await.into_iter().flatten().collect();
@@ -103,7 +107,15 @@ async fn page((api, caller): (&Api, &Caller), room: &RoomId, wanted: Wanted) -> 
     match blocked.filter(|until| *until > now) {
         // Whoever was put out sees no more of the room than before they were let in.
         Some(until) => Err(refused(Code::RoomBlocked).retry_after(until.since(now))),
-        None => Ok(page),
+        None => Ok(shown_to(caller, page)),
+    }
+}
+
+/// What of a page somebody may see: where only numbers are told, clients see no viewers.
+fn shown_to(caller: &Caller, page: Page) -> Page {
+    match caller {
+        Caller::Client(_) if !page.names_viewers => Page { viewers: Vec::new(), has_more: false, ..page },
+        Caller::Client(_) | Caller::Backend { .. } | Caller::Anybody => page,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
         claims::is_avatar,
         mint::TokenRequest,
         name::shown_name,
-        rights::{Grants, Pattern, Rights},
+        rights::{Grants, Rights},
         token::Verifier,
     },
     partition::Partition,
@@ -24,6 +24,7 @@ use herenow_core::{
     command::{Ending, Evictee, HomeNews, Reason},
     hub::Hub,
     id::{RoomId, SessionId, UserId},
+    pattern::Pattern,
     people::Dot,
     roster::EntryFact,
 };
@@ -49,7 +50,7 @@ pub async fn show(asked: Asked) -> Result<Response, Problem> {
     let look = move |hub: &Hub| (hub.dot(&of, now), hub.online_sessions(&of));
     let seen = presence.look(Partition::of_user(&user), look).await;
     let (dot, sessions) = seen.ok_or_else(|| refused(Code::ServerStopping))?;
-    let mut places = places_of(presence, &user).await;
+    let mut places = places_of(presence, &user, asked.caller.sees_private()).await;
     places.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     let entry = |fact: &EntryFact| json!({ "id": fact.session.to_string(), "status": words::status(fact.status), "connected": fact.grace.is_none() });
     let room = |(room, entries): &(RoomId, Vec<EntryFact>)| json!({ "room": room.as_str(), "sessions": entries.iter().map(entry).collect::<Vec<_>>() });
@@ -83,7 +84,7 @@ pub async fn forget(asked: Asked) -> Result<Response, Problem> {
     let mut connections = presence.resumes().forget_user(&user);
     connections.extend(seated.into_iter().flatten());
     connections.extend(presence.connections_serving(&sessions));
-    for (room, _) in places_of(presence, &user).await {
+    for (room, _) in places_of(presence, &user, true).await {
         let (shard, whom) = (presence.shard_of(&room), Evictee::User(user.clone()));
         presence.tell(shard, ToShard::Evict { room, whom, reason: Reason::Kicked, block: None }).await;
     }
@@ -102,9 +103,15 @@ pub async fn forget(asked: Asked) -> Result<Response, Problem> {
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-async fn places_of(presence: &Presence, user: &UserId) -> Vec<(RoomId, Vec<EntryFact>)> {
+async fn places_of(presence: &Presence, user: &UserId, also_private: bool) -> Vec<(RoomId, Vec<EntryFact>)> {
     let of = user.clone();
-    let look = move |sight: Sight<'_>| sight.hubs().iter().flat_map(|hub| hub.places(&of)).collect::<Vec<_>>();
+    let look = move |sight: Sight<'_>| {
+        let places = sight
+            .hubs()
+            .iter()
+            .flat_map(|hub| hub.places(&of).into_iter().filter(move |(room, _)| also_private || !hub.is_private(room)));
+        places.collect::<Vec<_>>()
+    };
     presence.look_everywhere(look).await.into_iter().flatten().collect()
 }
 

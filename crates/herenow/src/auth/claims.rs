@@ -3,9 +3,9 @@
 use super::{
     error::AuthError,
     name::shown_name,
-    rights::{Grants, Pattern, Rights},
+    rights::{Grants, Rights},
 };
-use herenow_core::{id::UserId, profile::Profile};
+use herenow_core::{id::UserId, pattern::Pattern, profile::Profile};
 use http::Uri;
 use serde_json::{Map, Value};
 use std::{borrow::Cow, sync::Arc};

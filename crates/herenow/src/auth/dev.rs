@@ -135,12 +135,12 @@ fn is_json(headers: &HeaderMap) -> bool {
 mod tests {
     use super::*;
     use crate::auth::{
-        rights::{Grants, Pattern, Rights},
+        rights::{Grants, Rights},
         secret::Secret,
         token::Verifier,
     };
     use axum::body::Body;
-    use herenow_core::id::RoomId;
+    use herenow_core::{id::RoomId, pattern::Pattern};
     use http::Method;
     use http_body_util::BodyExt;
     use tower::ServiceExt;

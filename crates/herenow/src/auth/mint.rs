@@ -1,9 +1,6 @@
 //! Makes tokens: for `herenow token`, for dev mode, for tests. Apps make their own, with any JWT library.
-use super::{
-    rights::{Pattern, Rights},
-    secret::Secret,
-};
-use herenow_core::id::UserId;
+use super::{rights::Rights, secret::Secret};
+use herenow_core::{id::UserId, pattern::Pattern};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt, time::Duration};

@@ -1,6 +1,6 @@
 //! The way from the store to the hubs. Does not keep the shards alive.
 use crate::{cluster::beat::Beat, partition::Partition, shard::ToShard};
-use herenow_core::cluster::door::Heard;
+use herenow_core::{cluster::door::Heard, command::Input};
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
@@ -44,7 +44,7 @@ impl Shards {
     pub async fn tell_all(&self, heard: &Heard) -> Result<(), Gone> {
         for shard in self.senders.iter() {
             let sender = shard.upgrade().ok_or(Gone)?;
-            sender.send(ToShard::ClusterEverywhere(Box::new(heard.clone()))).await.map_err(|_| Gone)?;
+            sender.send(ToShard::Everywhere(Box::new(Input::Cluster(heard.clone())))).await.map_err(|_| Gone)?;
         }
         Ok(())
     }

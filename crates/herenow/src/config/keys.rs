@@ -1,7 +1,7 @@
 //! Every key there is: its name, where its value goes, what may be written, and what it is for.
 use super::{
     settings::{Config, KeyFile, LogFormat, LogLevel, PrivateAddresses},
-    values::{Raw, format_duration, format_size, parse_duration, parse_size},
+    values::{Raw, choices, format_duration, format_size, name_of, named, parse_duration, parse_size},
 };
 use crate::{
     auth::{
@@ -9,7 +9,7 @@ use crate::{
         api_key::ApiKey,
         keys::KeySet,
         origin::Origin,
-        rights::{Pattern, Rights},
+        rights::Rights,
         secret::{Secret, SecretError},
     },
     cluster::redis::{address::RedisAddress, keyspace::Keyspace},
@@ -17,6 +17,7 @@ use crate::{
     outgoing::WebAddress,
     webhooks::kinds::{EventKind, EventKinds},
 };
+use herenow_core::pattern::Pattern;
 use std::{borrow::Cow, net::SocketAddr, path::PathBuf, time::Duration};
 
 /// A key of the configuration.
@@ -406,18 +407,6 @@ fn address(text: &str) -> Option<SocketAddr> {
 fn is_cookie_name(text: &str) -> bool {
     let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.len() <= 128 && text.bytes().all(is_fine)
-}
-
-fn named<T: Copy>(names: &[(&str, T)], name: &str) -> Option<T> {
-    names.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
-}
-
-fn name_of<T: PartialEq>(names: &[(&str, T)], value: T) -> String {
-    names.iter().find(|(_, known)| *known == value).map(|(name, _)| *name).unwrap_or_default().to_owned()
-}
-
-fn choices(names: impl Iterator<Item = &'static str>) -> String {
-    format!("one of {}", names.collect::<Vec<_>>().join(", "))
 }
 
 fn joined(values: &[impl ToString]) -> String {

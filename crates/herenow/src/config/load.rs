@@ -3,6 +3,7 @@
 use super::{
     error::{ConfigError, Source},
     keys::{KEYS, Key, SECRET_KEY, SECRET_VARIABLE, VARIABLE_PREFIX},
+    rooms::{Draft, ROOM_KEYS, ROOM_RULES_MAX, RoomKey, SECTION},
     settings::Config,
     values::Raw,
 };
@@ -56,6 +57,8 @@ pub struct Loaded {
     pub config: Config,
     /// By the name of the key; what is not in here is a default.
     pub sources: BTreeMap<&'static str, Source>,
+    /// The same of each of [`Config::rooms`], in its order.
+    pub room_sources: Vec<BTreeMap<&'static str, Source>>,
     /// The file that was read.
     pub file: Option<PathBuf>,
 }
@@ -139,6 +142,7 @@ impl Loaded {
             let at = file.source(key.span().start);
             match (Key::named(&name), value.get_ref()) {
                 (Some(key), _) => self.set(key, &file.raw(value), at)?,
+                (None, value) if name == SECTION => self.read_rooms(file, value, &at)?,
                 (None, DeValue::Table(inner)) if !inner.is_empty() || is_section(&name) => {
                     self.read_table(file, &format!("{name}."), inner)?;
                 }
@@ -148,6 +152,49 @@ impl Loaded {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn read_rooms(&mut self, file: &FileText<'_>, value: &DeValue<'_>, at: &Source) -> Result<(), ConfigError> {
+        let wrong =
+            |allowed: String, at: &Source| ConfigError::Value { key: SECTION, value: None, allowed, at: at.clone() };
+        let DeValue::Array(items) = value else { return Err(wrong(ROOMS_ALLOWED.to_owned(), at)) };
+        for item in items {
+            let DeValue::Table(table) = item.get_ref() else { return Err(wrong(ROOMS_ALLOWED.to_owned(), at)) };
+            self.read_room(file, table, file.source(item.span().start))?;
+        }
+        if self.config.rooms.len() > ROOM_RULES_MAX {
+            return Err(wrong(format!("at most {ROOM_RULES_MAX} sections"), at));
+        }
+        Ok(())
+    }
+
+    fn read_room(&mut self, file: &FileText<'_>, table: &DeTable<'_>, at: Source) -> Result<(), ConfigError> {
+        let (mut draft, mut sources) = (Draft::default(), BTreeMap::new());
+        let wrong = |key: &RoomKey, raw: Option<&Raw>, at: Source| ConfigError::Value {
+            key: key.name,
+            value: raw.map(ToString::to_string),
+            allowed: key.allowed().into_owned(),
+            at,
+        };
+        for (key, value) in table {
+            let (name, at) = (format!("{SECTION}.{}", key.get_ref()), file.source(key.span().start));
+            let Some(key) = RoomKey::known(&name) else {
+                return Err(ConfigError::UnknownKey { suggestion: nearest_room_key(&name), key: name, at });
+            };
+            let raw = file.raw(value);
+            key.set(&mut draft, &raw).map_err(|_| wrong(key, Some(&raw), at.clone()))?;
+            sources.insert(key.name, at);
+        }
+        let names = &ROOM_KEYS[0];
+        let rule = draft.finish().ok_or_else(|| wrong(names, None, at.clone()))?;
+        if self.config.rooms.iter().any(|other| other.names == rule.names) {
+            // The second would never hold.
+            let raw = Raw::Text(rule.names.as_str().to_owned());
+            return Err(wrong(names, Some(&raw), sources.remove(names.name).unwrap_or(at)));
+        }
+        self.config.rooms.push(rule);
+        self.room_sources.push(sources);
         Ok(())
     }
 
@@ -217,7 +264,12 @@ pub(crate) fn nearest_key(name: &str) -> Option<&'static str> {
         // A little less, so that with two equally good last parts the section decides.
         whole.max(0.95 * normalized_damerau_levenshtein(&last(name), &last(known)))
     };
-    nearest(KEYS.iter().map(|key| key.name), likeness)
+    let rooms = ROOM_KEYS.iter().map(|key| key.name);
+    nearest(KEYS.iter().map(|key| key.name).chain(rooms), likeness)
+}
+
+fn nearest_room_key(name: &str) -> Option<&'static str> {
+    nearest(ROOM_KEYS.iter().map(|key| key.name), |known| normalized_damerau_levenshtein(name, known))
 }
 
 fn nearest_variable(name: &str) -> Option<String> {
@@ -231,5 +283,6 @@ fn nearest<T: AsRef<str>>(known: impl Iterator<Item = T>, likeness: impl Fn(&str
     scored.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, known)| known)
 }
 
+const ROOMS_ALLOWED: &str = "one or more sections [[room]], in two pairs of brackets each";
 /// How alike two names must be for one to be proposed for the other; below it, proposals puzzle more than they help.
 const LIKENESS_MIN: f64 = 0.6;

@@ -5,6 +5,7 @@ pub mod keys;
 pub mod load;
 pub mod mode;
 pub mod reference;
+pub mod rooms;
 pub mod settings;
 pub mod values;
 pub mod webhooks;

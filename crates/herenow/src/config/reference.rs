@@ -1,6 +1,7 @@
 //! The page of the documentation that lists all keys, made from the keys themselves.
 use super::{
     keys::{KEYS, SECRET_KEY, SECRET_VARIABLE},
+    rooms::ROOM_KEYS,
     settings::Config,
 };
 use std::fmt::Write;
@@ -22,6 +23,12 @@ pub fn configuration_page() -> String {
         let reload = if key.is_live() { "taken at SIGHUP" } else { "needs a restart" };
         put(&mut page, format_args!("- Change: {reload}\n"));
         put(&mut page, format_args!("- Variable: {short}`{}`\n", key.variable()));
+    }
+    page.push_str(ROOMS);
+    for key in &ROOM_KEYS {
+        put(&mut page, format_args!("\n### `{}`\n\n{}\n\n", key.name, key.doc));
+        put(&mut page, format_args!("- Default: {}\n- Allowed: {}\n", code(&key.default()), key.allowed()));
+        page.push_str("- Change: taken at SIGHUP, also in rooms where people are\n");
     }
     page
 }
@@ -66,4 +73,24 @@ to need a restart. Where the new configuration is wrong, the old one goes on. `h
 Without a secret the server runs in **dev mode**: on loopback addresses only, with tokens for whoever asks. On any other
 address it refuses to start without `HERENOW_SECRET`, and prints a new one that is ready to use. Other keys (`auth.key_files`,
 `auth.jwks`, `auth.jwks_url`) or `auth.cookie_hook` will do in its place; see [auth.md](auth.md).
+";
+
+const ROOMS: &str = "
+## room
+
+What is different in rooms of some names. Each `[[room]]` of the file, in two pairs of brackets, is about the rooms that
+`match` names; of several that match, the first counts. There are no variables and no flags for this.
+
+```toml
+[[room]]
+match = \"lobby:*\"
+mode = \"counts\"
+
+[[room]]
+match = \"class-*\"
+cursors = false
+viewers_per_room = 40
+```
+
+In a cluster, give all nodes the same.
 ";

@@ -5,7 +5,7 @@ use crate::{
         address::Network,
         api_key::ApiKey,
         origin::Origin,
-        rights::{Grants, Pattern, Rights},
+        rights::{Grants, Rights},
         secret::Secret,
     },
     cluster::redis::{address::RedisAddress, keyspace::Keyspace},
@@ -13,7 +13,7 @@ use crate::{
     outgoing::{Reach, WebAddress},
     rate::RateLimits,
 };
-use herenow_core::limits::Limits;
+use herenow_core::{limits::Limits, pattern::Pattern, rules::RoomRule};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     num::NonZero,
@@ -39,6 +39,8 @@ pub struct Config {
     pub webhooks: WebhookConfig,
     /// How much one client may ask for.
     pub limits: LimitsConfig,
+    /// What is different in rooms of some names; of several that name a room, the first holds. Default none.
+    pub rooms: Vec<RoomRule>,
     /// What makes the node one of several.
     pub cluster: ClusterConfig,
     /// The task board that comes with the server.
@@ -292,6 +294,7 @@ impl Config {
             state_bytes_max: self.limits.state_bytes,
             rooms_per_session_max: self.limits.rooms_per_connection,
             viewers_max: if self.limits.viewers_per_room == 0 { usize::MAX } else { self.limits.viewers_per_room },
+            rooms: self.rooms.iter().cloned().collect(),
             ..Limits::default()
         }
     }

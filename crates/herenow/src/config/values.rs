@@ -104,6 +104,21 @@ pub fn format_size(bytes: usize) -> String {
     format!("{}{unit}", bytes / bytes_each)
 }
 
+/// The value of this name.
+pub fn named<T: Copy>(names: &[(&str, T)], name: &str) -> Option<T> {
+    names.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+}
+
+/// The name of a value; nothing where it has none.
+pub fn name_of<T: PartialEq>(names: &[(&str, T)], value: T) -> String {
+    names.iter().find(|(_, known)| *known == value).map(|(name, _)| *name).unwrap_or_default().to_owned()
+}
+
+/// What may be written, where that is one of some names.
+pub fn choices(names: impl Iterator<Item = &'static str>) -> String {
+    format!("one of {}", names.collect::<Vec<_>>().join(", "))
+}
+
 fn split_unit(text: &str) -> Option<(u64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit())?;
     Some((text[..end].parse().ok()?, &text[end..]))

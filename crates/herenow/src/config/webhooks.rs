@@ -1,9 +1,10 @@
 //! The settings of webhooks.
 use crate::{
-    auth::{rights::Pattern, secret::Secret},
+    auth::secret::Secret,
     outgoing::{Reach, WebAddress},
     webhooks::kinds::EventKinds,
 };
+use herenow_core::pattern::Pattern;
 use std::{
     path::{Path, PathBuf},
     time::Duration,

@@ -1,9 +1,12 @@
 //! Tokens that the program around an embedded server hands to its own users.
 use crate::auth::{
     mint::{Signer, TokenRequest},
-    rights::{Pattern, PatternError, Rights},
+    rights::Rights,
 };
-use herenow_core::id::{IdError, UserId};
+use herenow_core::{
+    id::{IdError, UserId},
+    pattern::{Pattern, PatternError},
+};
 use std::{
     fmt,
     sync::Arc,

@@ -18,8 +18,9 @@ use crate::{
 };
 use futures_util::StreamExt;
 use herenow_core::{
-    command::{Ending, Evictee, Reason},
+    command::{Ending, Evictee, Input, Reason},
     id::{RoomId, UserId},
+    rules::RoomRule,
 };
 use herenow_wire::code::Code;
 use http::request::Parts;
@@ -34,6 +35,14 @@ impl Presence {
     pub fn change_rules(&self, rules: Rules) {
         rules.authority.start(Some(&self.authority()));
         *self.0.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+    }
+
+    /// Has every room, also those that people are in, go by other rules for rooms from now on.
+    pub async fn change_room_rules(&self, rooms: Arc<[RoomRule]>) {
+        for shard in 0..self.0.shards.len() {
+            let input = Input::Ruled { rooms: Arc::clone(&rooms) };
+            self.tell(shard, ToShard::Everywhere(Box::new(input))).await;
+        }
     }
 
     /// Who decides who somebody is.

@@ -1,10 +1,10 @@
 //! What webhooks go by.
 use crate::{
-    auth::{rights::Pattern, secret::Secret},
+    auth::secret::Secret,
     outgoing::{Outgoing, OutgoingSetup, Reach, WebAddress},
     webhooks::kinds::EventKinds,
 };
-use herenow_core::id::RoomId;
+use herenow_core::{id::RoomId, pattern::Pattern};
 use std::{io, sync::Arc, time::Duration};
 
 /// Where to send what. All of it can change while the server runs.

@@ -3,14 +3,14 @@ use herenow::{
     auth::{
         api_key::{ApiKey, KeyRights},
         mint::{Signer, TokenRequest},
-        rights::{Pattern, Rights},
+        rights::Rights,
         secret::Secret,
     },
     config::{mode::Mode, settings::Config},
     serve::Server,
 };
 use herenow_client::client::{self, Client, Events};
-use herenow_core::id::UserId;
+use herenow_core::{id::UserId, pattern::Pattern};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,

@@ -1,6 +1,10 @@
 //! Lists, a room, pages of its viewers, and messages.
-use crate::common::{LIMIT, TestServer, ids};
+use crate::common::{LIMIT, TestServer, ids, token};
 use herenow_client::frame::ServerFrame;
+use herenow_core::{
+    pattern::Pattern,
+    rules::{RoomMode, RoomRule, RoomSettings},
+};
 use serde_json::json;
 
 #[tokio::test]
@@ -87,4 +91,72 @@ async fn a_message_reaches_who_is_in_the_room_but_the_session_that_the_app_acts_
         }
     }
     assert_eq!(heard, ["bob moved {\"task\":1}", "bob for_bob [1]"]);
+}
+
+fn rule(names: &str, settings: RoomSettings) -> RoomRule {
+    RoomRule { names: Pattern::parse(names).unwrap(), settings }
+}
+
+#[tokio::test]
+async fn where_only_numbers_are_told_clients_read_no_names_and_the_app_does() {
+    let counts = RoomSettings { mode: RoomMode::Counts, ..RoomSettings::default() };
+    let server = TestServer::start(|config| config.rooms = vec![rule("lobby:*", counts)]).await;
+    let (_alice, mut to_alice) = server.client_in("alice", "lobby:1").await;
+    let (_bob, _) = server.client_in("bob", "lobby:1").await;
+    // Counts come as they go on, so the last is waited for.
+    let told = tokio::time::timeout(LIMIT, async {
+        loop {
+            match to_alice.next().await.unwrap() {
+                ServerFrame::Count(count) if count.count.users == 2 => return count.faces.len(),
+                ServerFrame::Roster(_) | ServerFrame::Diff(_) => panic!("a list"),
+                _ => {}
+            }
+        }
+    });
+    assert_eq!(told.await.unwrap(), 0);
+    let token = token("carol");
+    for path in ["/v1/rooms/lobby:1", "/v1/rooms/lobby:1/viewers", "/v1/rooms/lobby:1/poll?wait=1"] {
+        let read = server.call(&format!("GET {path}"), &token, None).await;
+        let text = read.json(200).to_string();
+        assert!(!text.contains("alice") && !text.contains("bob"), "{path}: {text}");
+    }
+    let by_app = server.get("/v1/rooms/lobby:1/viewers").await.json(200);
+    assert_eq!(ids(&by_app["viewers"]), ["alice", "bob"]);
+    let room = server.get("/v1/rooms/lobby:1").await.json(200);
+    assert_eq!((&room["gear"], &room["count"]["users"]), (&json!("crowd"), &json!(2)));
+}
+
+#[tokio::test]
+async fn private_rooms_are_listed_for_operators_only() {
+    let private = RoomSettings { mode: RoomMode::Private, ..RoomSettings::default() };
+    let server = TestServer::start(|config| config.rooms = vec![rule("hr-*", private)]).await;
+    let mut kept = Vec::new();
+    for room in ["board-1", "hr-1", "hr-2", "lobby"] {
+        kept.push(server.client_in("alice", room).await);
+    }
+    let list = async |key: &str| {
+        let (mut names, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = server.call(&format!("GET /v1/rooms?limit=1{cursor}"), key, None).await.json(200);
+            names
+                .extend(page["rooms"].as_array().unwrap().iter().map(|room| room["room"].as_str().unwrap().to_owned()));
+            let Some(next) = page["next"].as_str() else { return names };
+            cursor = format!("&cursor={next}");
+        }
+    };
+    assert_eq!(list(&server.read).await, ["board-1", "lobby"]);
+    assert_eq!(list(&server.all).await, ["board-1", "hr-1", "hr-2", "lobby"]);
+    let places = async |key: &str| {
+        let user = server.call("GET /v1/users/alice", key, None).await.json(200);
+        user["rooms"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|room| room["room"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(places(&server.read).await, ["board-1", "lobby"]);
+    assert_eq!(places(&server.all).await, ["board-1", "hr-1", "hr-2", "lobby"]);
+    // Whoever knows its name and may read it reads it.
+    assert_eq!(ids(&server.call("GET /v1/rooms/hr-1", &server.read, None).await.json(200)["viewers"]), ["alice"]);
 }

@@ -127,3 +127,38 @@ fn explain_says_what_a_key_is_for() {
         (USAGE, "there is no key `presence.leave_grase`: did you mean `presence.leave_grace`?")
     );
 }
+
+#[test]
+fn rooms_of_some_names_are_checked_printed_and_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[[room]]\nmatch = \"lobby:*\"\nmode = \"counts\"\n[[room]]\nmatch = \"lobby:vip\"\n";
+    let file = written(folder.path(), text);
+    let checked = config(&["check", "-c", &file], &[SECRET]).unwrap();
+    assert!(checked.stdout.contains(&format!("1 of {} keys set, 2 [[room]], production mode", KEYS.len())));
+    assert_eq!(
+        checked.stderr,
+        "note: the [[room]] with match = \"lobby:vip\" never counts, because the one with \"lobby:*\" comes first"
+    );
+    let shown = config(&["print", "-c", &file], &[]).unwrap().stdout;
+    assert_eq!(
+        shown,
+        format!(
+            "room[1].match = lobby:*    ({file}, line 2)\nroom[1].mode = counts    ({file}, line 3)\n\
+             room[2].match = lobby:vip    ({file}, line 5)"
+        )
+    );
+    let all = config(&["print", "--effective", "-c", &file], &[]).unwrap().stdout;
+    assert!(all.contains("room[2].viewers_per_room = what limits.viewers_per_room says    (default)"), "{all}");
+    let explained = config(&["explain", "room.mode", "-c", &file], &[]).unwrap().stdout;
+    for part in [
+        "Who learns who is there.",
+        &format!("  now       lobby:*: counts    ({file}, line 3)\n            lobby:vip: full    (default)\n"),
+        "  default   full\n  allowed   one of full, counts, private\n  variable  none, it stands in a file\n",
+        "taken at SIGHUP",
+    ] {
+        assert!(explained.contains(part), "{part}: {explained}");
+    }
+    let nothing = config(&["explain", "room.typing", "-c", &written(folder.path(), "")], &[]).unwrap().stdout;
+    assert!(nothing.contains("now       there is no [[room]]\n  default   true"), "{nothing}");
+    assert!(config(&["explain", "room.cursor"], &[]).unwrap_err().message.contains("did you mean `room.cursors`?"));
+}

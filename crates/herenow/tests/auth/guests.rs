@@ -3,11 +3,9 @@ use crate::{
     common::{Peer, TestServer, now_unix_s},
     see::{With, ask, native},
 };
-use herenow::{
-    auth::{address::Network, rights::Pattern},
-    config::settings::Config,
-};
+use herenow::{auth::address::Network, config::settings::Config};
 use herenow_client::raw;
+use herenow_core::pattern::Pattern;
 use serde_json::{Value, json};
 
 async fn server(change: impl FnOnce(&mut Config)) -> TestServer {

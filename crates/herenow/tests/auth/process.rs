@@ -128,6 +128,21 @@ async fn a_signal_has_the_configuration_read_anew_and_what_changed_is_said() {
     assert_eq!((sees(&process, SECRET).await.as_str(), sees(&process, other).await.as_str()), ("welcome", "welcome"));
     process.logs(seen, "connection ended").await;
 
+    // Rules for rooms hold at once, also where people are.
+    live.say(serde_json::json!({"type":"join","room":"lobby:1"})).await;
+    assert_eq!(live.hear().await["viewers"][0]["user"]["id"], "alice");
+    let rooms = "[[room]]\nmatch = \"lobby:*\"\nmode = \"counts\"\n";
+    write(&format!("{rooms}[auth]\nsecret = \"{SECRET}\"\nmore_secrets = [\"{other}\"]\n[log]\nformat = \"json\"\n"));
+    let seen = process.seen();
+    process.hang_up();
+    let change = process.logs(seen, "room lobby:*").await;
+    assert_eq!((&change["fields"]["from"], &change["fields"]["to"]), (&"no rule".into(), &"mode counts".into()));
+    let count = live.hear().await;
+    assert_eq!(
+        (&count["type"], &count["count"]["users"], &count["faces"]),
+        (&"count".into(), &1.into(), &serde_json::json!([]))
+    );
+
     // The first secret is withdrawn; who is connected by it stays.
     write(&format!("[auth]\nsecret = \"{other}\"\n[log]\nformat = \"json\"\n"));
     let seen = process.seen();
@@ -138,7 +153,12 @@ async fn a_signal_has_the_configuration_read_anew_and_what_changed_is_said() {
         ("auth.invalid", "welcome")
     );
     live.say(serde_json::json!({"type":"ping","id":1})).await;
-    assert_eq!(live.hear().await["type"], "pong");
+    // The rule is gone as well, so who is there is told again.
+    let mut heard = live.hear().await;
+    while heard["type"] != "pong" {
+        assert_eq!(heard["type"], "roster", "{heard}");
+        heard = live.hear().await;
+    }
 
     // What is wrong changes nothing.
     for (text, problem) in [

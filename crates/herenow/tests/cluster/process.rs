@@ -2,7 +2,7 @@
 use crate::server::{LIMIT, Redis};
 use herenow::auth::{
     mint::{Signer, TokenRequest},
-    rights::{Pattern, Rights},
+    rights::Rights,
     secret::Secret,
 };
 use herenow_client::{
@@ -11,7 +11,7 @@ use herenow_client::{
     request::Join,
     roster::{Change, Outcome, RoomState},
 };
-use herenow_core::id::UserId;
+use herenow_core::{id::UserId, pattern::Pattern};
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},

@@ -5,7 +5,7 @@
 use herenow::{
     auth::{
         mint::{Signer, TokenRequest},
-        rights::{Pattern, Rights},
+        rights::Rights,
         secret::Secret,
     },
     config::{mode::Mode, settings::Config},
@@ -22,6 +22,7 @@ use herenow_client::{
 use herenow_core::{
     event::Notice,
     id::{RoomId, UserId},
+    pattern::Pattern,
 };
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};

@@ -69,7 +69,7 @@ async fn t_89_who_comes_back_within_the_grace_is_no_news() {
 async fn only_what_was_asked_for_is_told() {
     let (folder, receiver) = (tempfile::tempdir().unwrap(), Receiver::start());
     let server = TestServer::start(&folder, &receiver, |config| {
-        config.webhooks.rooms = Some(vec![herenow::auth::rights::Pattern::parse("board-*").unwrap()]);
+        config.webhooks.rooms = Some(vec![herenow_core::pattern::Pattern::parse("board-*").unwrap()]);
         config.webhooks.events = kinds(&["room_vacated"]);
     })
     .await;
