@@ -31,6 +31,7 @@ pub mod reason;
 pub mod refusal;
 mod room;
 pub mod roster;
+mod ruled;
 pub mod rules;
 mod settle;
 mod spacing;

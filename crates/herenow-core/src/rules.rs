@@ -1,9 +1,5 @@
 //! What is different in some rooms, as the operator says by their names. What a room then does is in the files about that.
-use crate::{
-    id::RoomId,
-    pattern::Pattern,
-    room::{Desk, Room},
-};
+use crate::{id::RoomId, pattern::Pattern};
 
 /// What is different in the rooms of some names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,29 +60,5 @@ impl RoomSettings {
     /// Whether it is told where pointers are.
     pub fn tells_cursors(&self) -> bool {
         self.cursors && self.names_viewers()
-    }
-}
-
-impl Room {
-    /// Goes by other settings from now on. Who is in it stays, also where more are than may be.
-    pub(crate) fn obey(&mut self, desk: &mut Desk<'_>, settings: RoomSettings) {
-        let before = std::mem::replace(&mut self.settings, settings);
-        if before == settings {
-            return;
-        }
-        self.turn(desk);
-        if before.tells_typing() && !settings.tells_typing() {
-            self.end_typing(desk);
-        }
-        if before.tells_cursors() && !settings.tells_cursors() {
-            self.cursors.hide_all();
-        }
-    }
-
-    /// Ends every lease in the middle of a turn.
-    fn end_typing(&mut self, desk: &mut Desk<'_>) {
-        let Some(mut turn) = self.turn.take() else { return };
-        self.stop_all_typing(desk, turn.mark, &mut turn.after);
-        self.turn = Some(turn);
     }
 }

@@ -112,10 +112,10 @@ codes! {
     TypingTooManyTargets = "typing.too_many_targets",
         "this session types into as many targets of the room as it may",
         "send stop_typing for a target first, or wait for its lease to end";
-    /// The room has so many viewers that nobody is told who types.
+    /// Nobody is told who types in the room: it has too many viewers, or is configured so.
     TypingOff = "typing.off",
-        "nobody is told who types in a room of this many viewers",
-        "stop sending typing until the room's gear is not crowd any more";
+        "nobody is told who types in this room: it has too many viewers, or is set so",
+        "stop sending typing until the room's gear is not crowd any more; where it is not, the room is set so";
     /// The state would have too many bytes after the patch.
     StateTooLarge = "state.too_large",
         "the state would be too large",

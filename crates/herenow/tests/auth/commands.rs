@@ -39,9 +39,10 @@ fn init_writes_a_file_that_changes_nothing_and_never_overwrites_one() {
     for key in &KEYS {
         assert!(before.contains(&format!("# {} =", key.name.split_once('.').unwrap().1)), "{}", key.name);
     }
-    // Each default that is a value is one that the file may have.
+    // Each default that is a value is one that the file may have; what a [[room]] may have stands apart, at the end.
+    let (keys, room_keys) = before.split_once("# [[room]]").unwrap();
     let is_value = |line: &str| line.starts_with("# ") && line.contains(" = ") && !line.contains("(default:");
-    let uncommented: Vec<&str> = before
+    let uncommented: Vec<&str> = keys
         .lines()
         .filter(|line| line.starts_with('[') || is_value(line))
         .map(|line| line.trim_start_matches("# "))
@@ -50,6 +51,10 @@ fn init_writes_a_file_that_changes_nothing_and_never_overwrites_one() {
     let loaded = load(&Inputs { file: Some(File::Named(path.clone())), ..Inputs::default() }).unwrap();
     assert_eq!(loaded.config, Config::default());
     assert!(loaded.sources.len() > 30, "{}", loaded.sources.len());
+    let room: Vec<&str> = room_keys.lines().filter_map(|line| line.strip_prefix("# ")).collect();
+    fs::write(&path, format!("[[room]]\n{}", room.join("\n"))).unwrap();
+    let loaded = load(&Inputs { file: Some(File::Named(path.clone())), ..Inputs::default() }).unwrap();
+    assert_eq!(loaded.config.rooms.len(), 1);
     let failure = config(&["init", text], &[]).unwrap_err();
     assert_eq!(failure.code, FAILURE);
     assert!(failure.message.ends_with("is there already; it is left as it is"), "{failure}");
