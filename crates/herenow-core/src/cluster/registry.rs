@@ -173,6 +173,11 @@ impl Registry {
         self.seen.iter().filter_map(move |(node, seen)| Some((*node, seen.sign.as_ref()?, now.since(seen.since))))
     }
 
+    /// Nodes that are claimed, and of which it is not told yet that they are dead, since their users have grace.
+    pub fn buries(&self) -> impl Iterator<Item = NodeId> {
+        self.dying.keys().copied()
+    }
+
     /// The incarnation under which this node writes.
     pub const fn inc(&self) -> u64 {
         self.sign.inc

@@ -1,7 +1,7 @@
 //! What must hold in a cluster: at each edge that an observer is told, and at rest.
 use crate::cluster::{
     faults::{USERS, user_id},
-    node::Client,
+    node::{Client, Node},
     watch::{Edge, Watcher},
     world::World,
 };
@@ -23,8 +23,7 @@ impl World {
         // Who is here, at a node that nothing happened to, never left.
         let is_safe = |client: &Client| {
             let node = &self.nodes[client.node];
-            let is_settled = node.undisturbed_since + SETTLED_MS <= self.now
-                && client.since.max(self.stored_late(client)) + SETTLED_MS <= self.now;
+            let is_settled = self.is_settled(node.undisturbed_since.max(client.since).max(self.stored_late(client)));
             client.is_open && node.is_up && (is_settled || self.is_acknowledged(client))
         };
         if self.nodes[at].undisturbed_since + SETTLED_MS > self.now {
@@ -37,6 +36,16 @@ impl World {
             )),
             None => Ok(()),
         }
+    }
+
+    /// Whether what began to be told at a time is told everywhere. While the store is slow that may take for ever.
+    fn is_settled(&self, mut since: u64) -> bool {
+        for (began, ended) in &self.slow_spans {
+            if *began < since + SETTLED_MS {
+                since = since.max(*ended);
+            }
+        }
+        since.saturating_add(SETTLED_MS) <= self.now
     }
 
     /// Whether a client's node has heard that the store has its entry, after all that happened to the node.
@@ -104,6 +113,18 @@ impl World {
         let up = |client: &&Client| self.nodes[client.node].is_up;
         let clients = self.clients.iter().filter(up).filter(|client| there(client) || graced(client));
         clients.map(|client| user_id(client.user)).collect()
+    }
+
+    /// What is still to follow of what went wrong; nothing where all of it is over.
+    pub(super) fn aftermath(&self) -> Option<String> {
+        if self.agenda.has_late() {
+            return Some("something that was written long ago is on its way".into());
+        }
+        let alive = |node: &Node| node.is_up.then_some(node.id);
+        let alive: Vec<NodeId> = self.nodes.iter().filter_map(alive).collect();
+        let is_burying = |node: &Node| node.is_up && node.registry.buries().any(|dead| alive.contains(&dead));
+        let at = self.nodes.iter().position(is_burying)?;
+        Some(format!("node {at} is about to tell that one is dead which lives"))
     }
 
     /// What is not as it must be once all is quiet; nothing where all is.

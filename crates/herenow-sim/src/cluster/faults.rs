@@ -54,7 +54,14 @@ impl World {
             }
             _ => {
                 self.missed_at = self.now;
-                self.slow = if self.slow == 0 { self.rng.between(20, 700) } else { 0 };
+                if self.slow == 0 {
+                    self.slow = self.rng.between(20, 700);
+                    self.slow_spans.push((self.now, u64::MAX));
+                } else {
+                    self.end_slow();
+                }
+                let slow = self.slow;
+                self.say(|| format!("each way takes up to {slow} ms more"));
             }
         }
     }
@@ -252,6 +259,14 @@ impl World {
     }
 
     /// A new node comes up.
+    pub(super) fn end_slow(&mut self) {
+        self.slow = 0;
+        let now = self.now;
+        if let Some((_, end)) = self.slow_spans.last_mut() {
+            *end = now.min(*end);
+        }
+    }
+
     pub(super) fn start(&mut self) {
         let id = NodeId(self.rng.word() | 1);
         let at = self.nodes.len();

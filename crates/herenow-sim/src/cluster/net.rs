@@ -57,6 +57,11 @@ impl Agenda {
         self.happenings.insert((at, self.count), happening);
     }
 
+    /// Whether something is on its way that was sent before its way broke.
+    pub(super) fn has_late(&self) -> bool {
+        self.happenings.values().any(|happening| matches!(happening, Happening::Arrive { late: true, .. }))
+    }
+
     /// Takes the next thing that happens by `until`.
     pub(super) fn next(&mut self, until: u64) -> Option<(u64, Happening)> {
         let first = self.happenings.first_key_value().filter(|((at, _), _)| *at <= until).map(|(key, _)| *key)?;

@@ -59,7 +59,7 @@ fn play(world: &mut World, steps: u32) -> Result<u64, String> {
     let mut unrest = None;
     while world.now < from + CALM_MAX_MS {
         world.run(world.now + 250)?;
-        unrest = world.unrest();
+        unrest = world.aftermath().or_else(|| world.unrest());
         if unrest.is_none() {
             let took = world.now - from;
             return world.stays_calm().map(|()| took);
@@ -103,6 +103,7 @@ impl World {
             lose_answers: 0,
             crashed_at: 0,
             rolled_at: 0,
+            slow_spans: Vec::new(),
             missed_at: 0,
             signs_lost_at: 0,
             watchers: 0,
@@ -122,7 +123,8 @@ impl World {
     /// Nothing goes wrong any more.
     fn calm(&mut self) {
         self.say(|| "nothing goes wrong any more".into());
-        (self.is_calm, self.slow, self.swallow, self.lose_answers) = (true, 0, 0, 0);
+        self.end_slow();
+        (self.is_calm, self.swallow, self.lose_answers) = (true, 0, 0);
         let was_away = self.away_until > self.now;
         self.away_until = self.away_until.min(self.now);
         for at in 0..self.nodes.len() {
@@ -134,6 +136,7 @@ impl World {
             if was_cut {
                 self.reconnect(at);
             }
+            self.wake(at, now);
         }
         if was_away {
             self.break_links();

@@ -38,7 +38,7 @@ impl World {
             return;
         }
         if let RegistryHeard::Fenced { .. } = heard {
-            node.undisturbed_since = self.now;
+            node.undisturbed_since = node.undisturbed_since.max(self.now);
         }
         let heard = self.bend_signs(at, heard);
         self.registry(at, heard);

@@ -45,6 +45,8 @@ pub struct World {
     pub(super) crashed_at: u64,
     /// When the store last went back to what it was.
     pub(super) rolled_at: u64,
+    /// When the store was slow; without an end as long as it is.
+    pub(super) slow_spans: Vec<(u64, u64)>,
     /// When news were last lost on their way, or the store was last slow.
     pub(super) missed_at: u64,
     /// When it last lost the signs of life.
