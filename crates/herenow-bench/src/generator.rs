@@ -223,6 +223,11 @@ impl Generator {
         connection.send(CLOSE, &1000_u16.to_be_bytes())
     }
 
+    /// Has connections that are opened from now on go to another node of the same cluster.
+    pub const fn aim(&mut self, node: SocketAddr) {
+        self.target.socket = node;
+    }
+
     /// Opens one more connection and does not wait for it. Says its number.
     ///
     /// # Errors
@@ -316,7 +321,8 @@ impl Generator {
                 return Ok(false);
             }
             connection.stage = Stage::Upgrading;
-            let request = self.target.dialect.upgrade_request(&self.target.socket.to_string(), index);
+            let host = stream.peer_addr()?.to_string();
+            let request = self.target.dialect.upgrade_request(&host, index);
             connection.write(request.as_bytes())?;
         } else if !connection.unsent.is_empty() {
             connection.flush()?;

@@ -1,6 +1,7 @@
 //! Benchmarks over real sockets: what an idle viewer costs in memory, what a delivery costs in CPU time, how long it takes
 //! until everybody knows; beside other servers and what the machine can do at all. Server and generator are separate
 //! processes, on different cores where there are two.
+pub mod cluster;
 pub mod dialect;
 pub mod fanout;
 pub mod flight;

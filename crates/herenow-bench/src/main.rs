@@ -2,6 +2,7 @@
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use herenow_bench::{
+    cluster::{self, ClusterPlan},
     dialect::Interest,
     fanout::{self, FanoutPlan},
     flight::{Pace, Stage},
@@ -72,6 +73,33 @@ enum Task {
         /// How many stay.
         #[arg(long, default_value_t = 10)]
         observers: usize,
+    },
+    /// What several nodes on one Redis cost and how fast they are: messages in rooms at the most, and at half of that how long
+    /// two who join through different nodes need to see each other.
+    Cluster {
+        /// Nodes; one measurement each.
+        #[arg(long, value_delimiter = ',', default_value = "1,2,3")]
+        nodes: Vec<usize>,
+        /// Rooms.
+        #[arg(long, default_value_t = 100, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
+        rooms: usize,
+        /// Viewers of each.
+        #[arg(long, default_value_t = 10, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(2..))]
+        members: usize,
+        /// All viewers of a room on one node, as with a balancer that sends them there; without, on all nodes in turn.
+        #[arg(long)]
+        together: bool,
+        /// Messages under way at once.
+        #[arg(long, default_value_t = 100)]
+        outstanding: usize,
+        /// Pairs that meet.
+        #[arg(long, default_value_t = 200)]
+        pairs: usize,
+        /// Seconds of each measurement.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+        #[command(flatten)]
+        common: Common,
     },
     /// What the machine can do with no server in between.
     Limits {
@@ -248,6 +276,18 @@ fn main() -> Result<()> {
         }
         Task::Leave { server, members, observers } => {
             server.report(|server, setup| work::leave(server, LeavePlan { members, observers }, setup))
+        }
+        Task::Cluster { nodes, rooms, members, together, outstanding, pairs, seconds, common } => {
+            let (mut setup, machine, _) = prepare(&Common { no_pin: true, ..common })?;
+            setup.shards.get_or_insert(1);
+            let (stage, duration) = (Stage { rooms, members, payload_bytes: 100 }, Duration::from_secs(seconds));
+            let plan = |nodes| ClusterPlan { nodes, stage, together, outstanding, pairs, duration };
+            let measured = nodes.into_iter().map(|nodes| {
+                progress(&format!("{nodes} nodes"));
+                cluster::run(plan(nodes), &setup)
+            });
+            let figures = measured.collect::<Result<Vec<_>>>()?;
+            print_json(&Report { server: "herenow", machine, pinning: "Not pinned".to_owned(), figures })
         }
         Task::Limits { sockets, frame_bytes, list_bytes, seconds, common } => {
             let (setup, machine, pinning) = prepare(&common)?;

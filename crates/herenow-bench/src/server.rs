@@ -113,6 +113,14 @@ impl Server {
     /// # Errors
     /// Where it does not start, or says nothing in time.
     pub fn start(target: &Target, setup: &Setup) -> Result<Self> {
+        Self::start_with(target, setup, &[])
+    }
+
+    /// The same, with more arguments for one that is started here.
+    ///
+    /// # Errors
+    /// Where it does not start, or says nothing in time.
+    pub fn start_with(target: &Target, setup: &Setup, more: &[&str]) -> Result<Self> {
         if let Target::Running(address) = target {
             let pid = setup.pid.context("a server that runs already needs --pid")?;
             proc::memory(pid)?;
@@ -121,7 +129,11 @@ impl Server {
         let (program, arguments) = program(target, setup)?;
         let mut command = on_core(setup.server_core, program.into_os_string());
         // The generator is one busy client on purpose: what is measured is the fan-out, not the limit on it.
-        command.args(arguments).env("HERENOW_SECRET", &setup.secret).env("HERENOW_LIMITS__MESSAGE_RATE", "0");
+        command
+            .args(arguments)
+            .args(more)
+            .env("HERENOW_SECRET", &setup.secret)
+            .env("HERENOW_LIMITS__MESSAGE_RATE", "0");
         if let Some(shards) = setup.shards {
             command.env("HERENOW_SERVER__SHARDS", shards.to_string());
         }
@@ -142,6 +154,11 @@ impl Server {
             Err(_) => bail!("{target} did not say where it listens; its last words:\n{}", server.last_words()),
         }
         Ok(server)
+    }
+
+    /// Where it listens.
+    pub const fn socket(&self) -> SocketAddr {
+        self.socket
     }
 
     /// How to reach it.

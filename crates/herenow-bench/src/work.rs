@@ -68,6 +68,14 @@ pub fn fill(generator: &mut Generator, stage: Stage, interest: Interest, setup: 
     let names: Vec<Rc<str>> = (0..stage.rooms).map(|room| stage.room(room).into()).collect();
     let seat = |at: usize| Some(Seat { room: Rc::clone(&names[at % stage.rooms]), interest });
     generator.open((0..stage.connections()).map(seat), deadline(setup))?;
+    settle(generator, stage, setup)
+}
+
+/// Waits until each knows everybody in their room.
+///
+/// # Errors
+/// Where a connection fails, or that does not come to be in time.
+pub fn settle(generator: &mut Generator, stage: Stage, setup: &Setup) -> Result<()> {
     let who = |room: usize| (0..stage.members).map(|member| room + member * stage.rooms).collect::<UserSet>();
     let everybody: Vec<_> = (0..stage.rooms).map(who).collect();
     let last = deadline(setup);
