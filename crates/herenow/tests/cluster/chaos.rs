@@ -2,6 +2,7 @@
 //! that was let alone was ever said to have left. Where the system lets the test have networks of its own, nodes are cut off
 //! from Redis as well, while they go on serving their clients.
 use crate::{
+    access::redis_cluster,
     lan,
     process::{Node, Told, Watcher},
     server::Redis,
@@ -38,9 +39,10 @@ struct Life {
 }
 
 struct World {
-    redis: Redis,
-    /// What Redis is made to follow: it knows nothing, or what Redis knew some time ago.
-    other: Redis,
+    /// One, or the primaries of a Redis Cluster.
+    redis: Vec<Redis>,
+    /// What a single Redis is made to follow: it knows nothing, or what Redis knew some time ago.
+    other: Option<Redis>,
     nodes: Vec<Option<Node>>,
     here: BTreeMap<String, (usize, Watcher)>,
     lives: BTreeMap<String, Life>,
@@ -58,8 +60,10 @@ struct World {
 type Faults = BTreeMap<&'static str, usize>;
 
 impl World {
-    async fn begin() -> Self {
-        let (redis, other) = (start_redis(), start_redis());
+    /// On one Redis, or on a Redis Cluster.
+    async fn begin(is_sharded: bool) -> Self {
+        let redis = if is_sharded { redis_cluster().await } else { vec![start_redis()] };
+        let other = (!is_sharded).then(start_redis);
         let nodes: Vec<Node> = (0..NODES).map(|_| start(&redis)).collect();
         Node::until_all_hear(&nodes).await;
         let mut world = Self {
@@ -124,37 +128,40 @@ impl World {
     async fn step(&mut self, dice: &mut Dice) {
         self.mend(false);
         let at = dice.roll(NODES as u64) as usize;
+        let which = if self.redis.len() == 1 { 0 } else { dice.roll(self.redis.len() as u64) as usize };
+        let redis = &mut self.redis[which];
         let fault = match dice.roll(14) {
             0..3 => return self.join(at).await,
             3 => return self.leave(dice).await,
             4 => {
-                self.redis.order(&["FLUSHALL"]);
+                redis.order(&["FLUSHALL"]);
                 "flush"
             }
             5 => {
-                self.redis.kill();
                 let is_empty = dice.roll(2) == 0;
-                self.redis.restart(is_empty);
+                redis.kill();
+                redis.restart(is_empty);
                 if is_empty { "redis killed, started empty" } else { "redis killed, started from an old dump" }
             }
             6 => {
-                let _ = self.redis.order(&["SAVE"]);
+                let _ = redis.order(&["SAVE"]);
                 self.copy().await;
                 "dump and copy taken"
             }
             7 => {
-                self.redis.order(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+                redis.order(&["CLIENT", "KILL", "TYPE", "pubsub"]);
                 "subscriptions killed"
             }
             8 => {
-                self.redis.order(&["CLIENT", "KILL", "TYPE", "normal"]);
+                redis.order(&["CLIENT", "KILL", "TYPE", "normal"]);
                 "connections killed"
             }
             9 => {
                 // A demoted primary, which takes what another one knows, and is promoted again.
-                self.redis.order(&["REPLICAOF", "127.0.0.1", &self.other.port().to_string()]);
+                let Some(other) = &self.other else { return };
+                redis.order(&["REPLICAOF", "127.0.0.1", &other.port().to_string()]);
                 tokio::time::sleep(Duration::from_millis(500 + dice.roll(1_500))).await;
-                self.redis.order(&["REPLICAOF", "NO", "ONE"]);
+                redis.order(&["REPLICAOF", "NO", "ONE"]);
                 "demoted and promoted"
             }
             10 => self.pause(at, dice).await,
@@ -169,15 +176,16 @@ impl World {
 
     /// Has the other Redis take what this one knows now.
     async fn copy(&self) {
-        self.other.order(&["REPLICAOF", "127.0.0.1", &self.redis.port().to_string()]);
+        let Some(other) = &self.other else { return };
+        other.order(&["REPLICAOF", "127.0.0.1", &self.redis[0].port().to_string()]);
         for _ in 0..40 {
             tokio::time::sleep(Duration::from_millis(50)).await;
-            let info = self.other.order(&["INFO", "replication"]);
+            let info = other.order(&["INFO", "replication"]);
             if format!("{info:?}").contains("master_link_status:up") {
                 break;
             }
         }
-        self.other.order(&["REPLICAOF", "NO", "ONE"]);
+        other.order(&["REPLICAOF", "NO", "ONE"]);
     }
 
     async fn pause(&mut self, at: usize, dice: &mut Dice) -> &'static str {
@@ -298,12 +306,16 @@ fn start_redis() -> Redis {
     Redis::start(if lan::is_apart() { &["--bind", "0.0.0.0", "--protected-mode", "no"] } else { &[] })
 }
 
-fn start(redis: &Redis) -> Node {
+fn start(redis: &[Redis]) -> Node {
+    let [redis] = redis else {
+        let ports: Vec<String> = redis.iter().map(|redis| format!("127.0.0.1:{}", redis.port())).collect();
+        return Node::start_with(&format!("redis+cluster://{}", ports.join(",")));
+    };
     if lan::is_apart() { Node::start_apart(redis) } else { Node::start(redis) }
 }
 
-async fn run(seed: u64, steps: usize) -> Result<Faults, String> {
-    let (mut world, mut dice) = (World::begin().await, Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+async fn run(seed: u64, steps: usize, is_sharded: bool) -> Result<Faults, String> {
+    let (mut world, mut dice) = (World::begin(is_sharded).await, Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
     for _ in 0..steps {
         world.step(&mut dice).await;
         tokio::time::sleep(Duration::from_millis(dice.roll(1_200))).await;
@@ -323,23 +335,38 @@ async fn after_a_bad_time_every_node_shows_who_is_there() {
     if lan::ran_apart("chaos::after_a_bad_time_every_node_shows_who_is_there") {
         return;
     }
-    let faults = run(1, 14).await.unwrap_or_else(|fault| panic!("{fault}"));
+    let faults = run(1, 14, false).await.unwrap_or_else(|fault| panic!("{fault}"));
     println!("chaos: 1 run, 0 violations, {faults:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn on_a_redis_cluster_a_bad_time_ends_well_too() {
+    let faults = run(1, 14, true).await.unwrap_or_else(|fault| panic!("{fault}"));
+    println!("chaos on three primaries: 1 run, 0 violations, {faults:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 #[ignore = "runs from seed CHAOS_SEED on, CHAOS_AT_ONCE at a time, for CHAOS_SECONDS"]
 async fn after_many_bad_times_every_node_shows_who_is_there() {
-    if lan::ran_apart("chaos::after_many_bad_times_every_node_shows_who_is_there") {
-        return;
+    if !lan::ran_apart("chaos::after_many_bad_times_every_node_shows_who_is_there") {
+        run_many(false).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+#[ignore = "runs from seed CHAOS_SEED on, CHAOS_AT_ONCE at a time, for CHAOS_SECONDS"]
+async fn on_a_redis_cluster_many_bad_times_end_well_too() {
+    run_many(true).await;
+}
+
+async fn run_many(is_sharded: bool) {
     let limit = Duration::from_secs(asked("CHAOS_SECONDS").unwrap_or(90));
     let (first, at_once) = (asked("CHAOS_SEED").unwrap_or(2), asked("CHAOS_AT_ONCE").unwrap_or(2));
     let (began, mut next, mut runs, mut failed) = (Instant::now(), first, 0, Vec::new());
     let (mut all, mut running) = (Faults::new(), JoinSet::new());
     loop {
         while began.elapsed() < limit && (running.len() as u64) < at_once {
-            running.spawn(run(next, 30));
+            running.spawn(run(next, 30, is_sharded));
             next += 1;
         }
         let Some(outcome) = running.join_next().await else { break };

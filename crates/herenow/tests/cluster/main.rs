@@ -8,6 +8,7 @@ mod chaos;
 mod fake;
 mod lan;
 mod losses;
+mod measures;
 mod nodes;
 mod process;
 mod reads;
