@@ -16,6 +16,7 @@ pub mod cluster;
 pub mod config;
 pub mod config_command;
 pub mod connection;
+mod content_type;
 pub mod cut;
 pub mod demo;
 pub mod doors;
