@@ -41,6 +41,7 @@ pub mod quota;
 pub mod rate;
 pub mod rechecks;
 pub mod reload;
+pub mod restart_route;
 pub mod resume;
 pub mod rules;
 pub mod serve;
