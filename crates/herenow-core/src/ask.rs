@@ -9,7 +9,6 @@ use crate::{
     profile::Status,
     refusal::Refusal,
     room::{Desk, Entrance, Guest, Room, acknowledge, deliver},
-    rules::RoomSettings,
     time::Time,
 };
 use std::sync::Arc;
@@ -73,7 +72,7 @@ impl Hub {
 
     pub(crate) fn join(&mut self, now: Time, session: SessionId, id: RoomId, entrance: Entrance) {
         let rooms_max = self.limits.rooms_per_session_max;
-        let Some(held) = self.sessions.get_mut(&session) else { return };
+        let Some(held) = self.sessions.get(&session) else { return };
         let known = held.rooms.contains(&id);
         if !known && held.rooms.len() >= rooms_max {
             let (re, refusal) = (entrance.re, Refusal::TooManyRooms { rooms_max });
@@ -83,17 +82,8 @@ impl Hub {
             let (re, refusal) = (entrance.re, Refusal::Blocked { retry_after: until.since(now) });
             return self.say(session, Event::Refused { re, room: id, refusal });
         }
-        // One text for all who are in the room, instead of one a connection.
-        let interned = self.rooms.get_key_value(&id).map(|(key, _)| key.clone());
-        let id = interned.unwrap_or_else(|| {
-            let settings = RoomSettings::of(&self.limits.rooms, &id);
-            let mut room = Box::new(Room::new(id.clone(), settings, self.floor));
-            if let Some(member) = &self.cluster {
-                room.roster.among(member.me);
-            }
-            self.rooms.insert(id.clone(), room);
-            id
-        });
+        let id = self.open_room(id);
+        let Some(held) = self.sessions.get_mut(&session) else { return };
         let stale_since = self.cluster.as_mut().and_then(|member| {
             member.open(now, &id);
             member.stale_since(&id)

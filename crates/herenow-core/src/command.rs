@@ -97,6 +97,12 @@ pub enum Input {
     },
     /// Something from the store of a cluster, or from the node's registry; ignored by a hub that is alone.
     Cluster(Heard),
+    /// Somebody wants to look at a room, or a user, that perhaps nobody of this node is in: what other nodes know of it is to
+    /// be heard for a while. Ignored by a hub that is alone. Whether it is known by now says [`crate::hub::Hub::is_known`].
+    Visited {
+        /// Which room, or that of a user.
+        room: RoomId,
+    },
     /// The app sends an event to who is in a room.
     Published {
         /// Which room.

@@ -132,6 +132,7 @@ impl Hub {
             Input::Cluster(heard) => self.hear(now, heard),
             Input::Ruled { rooms } => self.go_by(now, rooms),
             Input::Forgotten { user } => self.people.forget(&user),
+            Input::Visited { room } => self.visit(now, room),
             Input::Published { room, message, except } => {
                 let message = Arc::new(message);
                 self.pass_on(&room, Passing::Message { from: None, message: Arc::clone(&message), except });
@@ -356,6 +357,21 @@ impl Hub {
         for watched in &held.watched {
             self.people.unwatch(watched, session);
         }
+    }
+
+    /// Sees to it that there is a room of this name. Its name as all have it who are in the room: one text, instead of one a
+    /// connection.
+    pub(crate) fn open_room(&mut self, id: RoomId) -> RoomId {
+        if let Some((interned, _)) = self.rooms.get_key_value(&id) {
+            return interned.clone();
+        }
+        let settings = RoomSettings::of(&self.limits.rooms, &id);
+        let mut room = Box::new(Room::new(id.clone(), settings, self.floor));
+        if let Some(member) = &self.cluster {
+            room.roster.among(member.me);
+        }
+        self.rooms.insert(id.clone(), room);
+        id
     }
 
     /// Runs something on a room, where it exists, and remembers that it may have news.

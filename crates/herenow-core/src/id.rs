@@ -95,12 +95,12 @@ text_id!(
 
 impl RoomId {
     /// The room that says whether a user is online. Clients cannot name it: it begins with a control character.
-    pub(crate) fn of_user(user: &UserId) -> Self {
+    pub fn of_user(user: &UserId) -> Self {
         Self(format!("{OF_USER}{user}").into())
     }
 
     /// Whose room it is, where it is one of those.
-    pub(crate) fn user(&self) -> Option<UserId> {
+    pub fn user(&self) -> Option<UserId> {
         self.0.strip_prefix(OF_USER).and_then(|user| UserId::parse(user).ok())
     }
 

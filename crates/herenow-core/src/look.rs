@@ -4,12 +4,13 @@ use crate::{
     hub::Hub,
     id::{RoomId, SessionId, UserId},
     people::Dot,
+    room::Room,
     roster::EntryFact,
     rules::RoomMode,
     time::Time,
     version::Version,
 };
-use std::ops::Bound;
+use std::{collections::BTreeMap, ops::Bound};
 
 /// A part of a room's roster, and what is known of the whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Page {
     pub has_more: bool,
     /// Whether clients may see them: not so where only numbers are told.
     pub names_viewers: bool,
+    /// Since when it is not known what other nodes say of the room, so that this may be old.
+    pub stale_since: Option<Time>,
 }
 
 /// A room in a list of rooms.
@@ -45,6 +48,7 @@ impl Hub {
     /// The viewers of a room after a place in their order, at most `viewers_max` of them. A room that nobody is in is an
     /// empty one. O(log viewers + page).
     pub fn page(&self, room: &RoomId, after: Option<&(Time, UserId)>, viewers_max: usize) -> Page {
+        let stale_since = self.doubted_since(room);
         let version = |number| Version { epoch: self.epoch.clone(), number };
         let Some(room) = self.rooms.get(room) else {
             let (gear, count) = (Gear::default(), Count::default());
@@ -55,6 +59,7 @@ impl Hub {
                 viewers: Vec::new(),
                 has_more: false,
                 names_viewers: true,
+                stale_since,
             };
         };
         let mut rest = room.roster.viewers_after(after);
@@ -62,7 +67,7 @@ impl Hub {
         let has_more = rest.next().is_some();
         let (version, gear, count) = (version(room.history.number()), room.pace.gear, room.roster.count());
         let names_viewers = room.settings.names_viewers();
-        Page { version, gear, count, viewers, has_more, names_viewers }
+        Page { version, gear, count, viewers, has_more, names_viewers, stale_since }
     }
 
     /// Rooms with viewers whose names begin with `prefix`, by name, those after a name where one is given.
@@ -80,12 +85,7 @@ impl Hub {
         };
         let named =
             self.rooms.range((from, Bound::Unbounded)).take_while(move |(id, _)| id.as_str().starts_with(prefix));
-        named.filter(|(_, room)| !room.roster.is_empty()).map(move |(id, room)| Summary {
-            room: id.clone(),
-            version: Version { epoch: self.epoch.clone(), number: room.history.number() },
-            gear: room.pace.gear,
-            count: room.roster.count(),
-        })
+        named.filter(|(_, room)| !room.roster.is_empty()).map(|(id, room)| self.summary_of(id, room))
     }
 
     /// Whether lists leave a room out for whoever is no operator.
@@ -112,6 +112,44 @@ impl Hub {
     /// The sessions of a user whose home is this hub that are online, those in grace included.
     pub fn online_sessions(&self, user: &UserId) -> Vec<SessionId> {
         self.people.sessions_of(user)
+    }
+
+    /// The sessions of such a user that other nodes say are online, as far as they are heard.
+    pub fn distant_sessions(&self, user: &UserId) -> Vec<SessionId> {
+        self.people.distant_sessions_of(user)
+    }
+
+    /// One room as it is in lists; `None` where nobody is in it.
+    pub fn summary(&self, id: &RoomId) -> Option<Summary> {
+        let room = self.rooms.get(id).filter(|room| !room.roster.is_empty())?;
+        Some(self.summary_of(id, room))
+    }
+
+    /// Who is in a room, and since when; of a user's own room, the user while they are online.
+    pub fn present_in(&self, id: &RoomId) -> BTreeMap<UserId, Time> {
+        if let Some(user) = id.user() {
+            let online = self.people.status(&user).map(|_| (user, Time::default()));
+            return online.into_iter().collect();
+        }
+        let viewers = self.rooms.get(id).into_iter().flat_map(|room| room.roster.viewers());
+        viewers.map(|viewer| (viewer.profile.user.clone(), viewer.joined_at)).collect()
+    }
+
+    /// Whether a user is in a room, or online where it is their own, by this node.
+    pub fn has_own_in(&self, id: &RoomId, user: &UserId) -> bool {
+        match id.user() {
+            Some(_) => self.people.has_own(user),
+            None => self.rooms.get(id).is_some_and(|room| !room.roster.own_sessions(user).is_empty()),
+        }
+    }
+
+    fn summary_of(&self, id: &RoomId, room: &Room) -> Summary {
+        Summary {
+            room: id.clone(),
+            version: Version { epoch: self.epoch.clone(), number: room.history.number() },
+            gear: room.pace.gear,
+            count: room.roster.count(),
+        }
     }
 
     /// Until when a user may not come into a room.

@@ -47,6 +47,8 @@ struct Online {
 struct Sections {
     /// What changed of this node's sessions, by user.
     changed: BTreeMap<UserId, OwnChanges>,
+    /// Whether who comes and goes through other nodes is noticed as well.
+    are_told: bool,
     /// The sessions that other nodes have.
     distant: BTreeMap<(UserId, SessionId), (NodeId, Status)>,
 }

@@ -160,7 +160,8 @@ impl Model {
             }
             // Nothing that the model tells hangs on when somebody was last seen.
             Input::Forgotten { user: _ } => {}
-            Input::Cluster(_) => {}
+            // Whoever looks changes nothing.
+            Input::Cluster(_) | Input::Visited { room: _ } => {}
             Input::Ruled { rooms: _ } => unreachable!("the worlds of the simulator have no rules for rooms"),
             Input::Published { room, message, except: _ } => {
                 self.say(room, None, message);

@@ -18,7 +18,11 @@ use crate::{
     },
     outgoing::{Outgoing, OutgoingSetup, WebAddress},
     tls::{Tls, TlsError},
-    webhooks::settings::{Settings as WebhookSettings, receiver},
+    webhooks::{
+        inlet::Inlet,
+        kinds::EventKind,
+        settings::{Settings as WebhookSettings, receiver},
+    },
 };
 use herenow_core::cluster::timing::Timing;
 use std::{fmt, fs, io, path::PathBuf, sync::Arc, time::Duration};
@@ -117,13 +121,17 @@ pub fn authority(
 ///
 /// # Errors
 /// [`AssembleError::RedisCa`].
-pub fn cluster(config: &Config) -> Result<Option<ClusterSetup>, AssembleError> {
+pub fn cluster(config: &Config, webhooks: &Inlet) -> Result<Option<ClusterSetup>, AssembleError> {
     let ClusterConfig { redis, name, redis_ca } = &config.cluster;
     let Some(address) = redis.clone() else { return Ok(None) };
     let read = |path: &PathBuf| fs::read(path).map_err(|error| AssembleError::RedisCa { path: path.clone(), error });
     let roots = redis_ca.as_ref().map(read).transpose()?;
     let route = Route { address, roots, answer_timeout: REDIS_TIMEOUT };
-    Ok(Some(ClusterSetup { route, keys: name.clone(), timing: Timing::default() }))
+    let wants_online =
+        [EventKind::UserOnline, EventKind::UserOffline].map(|kind| config.webhooks.events.contains(kind));
+    let follows_own_users = config.webhooks.url.is_some() && wants_online.contains(&true);
+    let (keys, timing, webhooks) = (name.clone(), Timing::default(), webhooks.clone());
+    Ok(Some(ClusterSetup { route, keys, timing, webhooks, follows_own_users }))
 }
 
 /// Who is told of joins and leaves by HTTP, if anybody is.

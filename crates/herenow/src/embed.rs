@@ -149,11 +149,15 @@ impl Embedded {
         let meters = Arc::<Meters>::default();
         let (events, _) = broadcast::channel(event::UNHEARD_MAX);
         let webhooks = Webhooks::new(meters.webhooks.clone());
-        let (counted, told, teller, posted) = (Arc::clone(&meters), notices, events.clone(), webhooks.clone());
+        let (counted, told, teller, posted) = (Arc::clone(&meters), notices, events.clone(), webhooks.inlet().clone());
+        // Among several, the hubs know of which rooms this node tells.
+        let is_alone = config.cluster.redis.is_none();
         let notices = Arc::new(move |now: Time, notice: &Notice| {
             counted.note(notice);
             told(now, notice);
-            posted.note(now, notice);
+            if is_alone {
+                posted.note(now, notice);
+            }
             if teller.receiver_count() > 0
                 && let Some(event) = Event::of(notice)
             {
@@ -165,7 +169,7 @@ impl Embedded {
         let authority = assemble::authority(config, mode, &around, None).map_err(StartError::Assemble)?;
         let Surroundings { clock, revoked, tls: _ } = around.clone();
         let origins = assemble::origins(config, mode);
-        let cluster = assemble::cluster(config).map_err(StartError::Assemble)?;
+        let cluster = assemble::cluster(config, webhooks.inlet()).map_err(StartError::Assemble)?;
         let setup = PresenceSetup { settings: settings(config), authority, revoked, origins, clock, notices, cluster };
         let presence = Presence::start(setup).map_err(StartError::System)?;
         start_webhooks(config, &webhooks, &presence)?;

@@ -20,6 +20,11 @@ impl Partition {
         Self((xxh3_64(user.as_str().as_bytes()) % Self::COUNT as u64) as u8)
     }
 
+    /// The partition of a room, where it may be a user's own: then that user's home.
+    pub fn holding(room: &RoomId) -> Self {
+        room.user().map_or_else(|| Self::of(room), |user| Self::of_user(&user))
+    }
+
     /// The partition of a number below [`Self::COUNT`].
     pub fn at(index: usize) -> Option<Self> {
         u8::try_from(index).ok().filter(|_| index < Self::COUNT).map(Self)

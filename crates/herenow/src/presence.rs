@@ -14,7 +14,10 @@ use crate::{
     rechecks::Rechecks,
     resume::Resumes,
     rules::Rules,
-    shard::{Look, NoticeSink, Shard, ShardLoad, ShardSetup, Sight, ToShard},
+    shard::{
+        NoticeSink, Shard, ShardLoad, ShardSetup, ToShard,
+        sight::{Look, Sight},
+    },
 };
 use herenow_core::{
     cluster::door::NodeId,
@@ -207,6 +210,21 @@ impl Presence {
         seen.await.ok()
     }
 
+    /// As [`Self::look`], at the hub of a room or of a user's own room, once what other nodes know of it is known here as
+    /// well. Where that does not come in time, `look` sees what is known here; [`Hub::follows`] says where there are too many
+    /// such rooms at once to learn more.
+    pub async fn visit<T: Send + 'static>(
+        &self,
+        room: RoomId,
+        look: impl FnOnce(&Hub) -> T + Send + Sync + 'static,
+    ) -> Option<T> {
+        let partition = Partition::holding(&room);
+        let (answer, seen) = oneshot::channel();
+        let look = Look(Box::new(move |sight: Sight<'_>| drop(answer.send(look(sight.hub(partition))))));
+        self.tell(self.shard_owning(partition), ToShard::Visit { room, look }).await;
+        seen.await.ok()
+    }
+
     /// Looks at every shard, as [`Self::look`] does at a hub.
     pub async fn look_everywhere<T: Send + 'static>(
         &self,
@@ -237,9 +255,8 @@ impl Presence {
 
     /// What is known of a user in a room, for whoever looks into a complaint; `None` where nothing is.
     pub async fn explain(&self, room: RoomId, user: UserId) -> Option<Explanation> {
-        let (answer, explained) = oneshot::channel();
-        self.tell(self.shard_of(&room), ToShard::Explain { room, user, answer }).await;
-        explained.await.ok().flatten()
+        let id = room.clone();
+        self.visit(room, move |hub: &Hub| hub.explain(&id, &user)).await.flatten()
     }
 
     /// How much the process holds, summed over its shards once each has done what it was told before.

@@ -11,7 +11,6 @@ use herenow_core::{
     cluster::door::Heard,
     command::{Command, Ending, Evictee, HomeNews, Input, Message, Reason},
     event::{Notice, Output},
-    explain::Explanation,
     hub::Hub,
     id::{ConnectionKey, RequestId, RoomId, SessionId, UserId},
     limits::Limits,
@@ -20,8 +19,12 @@ use herenow_core::{
     version::Epoch,
 };
 use slab::Slab;
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::{mpsc, oneshot};
+
+pub mod sight;
+
+use sight::{Look, Sight};
 
 /// What a shard is told.
 #[derive(Debug)]
@@ -108,15 +111,6 @@ pub enum ToShard {
         /// When it began to go on.
         since: Time,
     },
-    /// Answers with what is known of a user in a room, once everything before it is done.
-    Explain {
-        /// Which room.
-        room: RoomId,
-        /// Whom.
-        user: UserId,
-        /// Where the answer goes.
-        answer: oneshot::Sender<Option<Explanation>>,
-    },
     /// The store of the cluster, or who knows which nodes live, has something for the hub of a partition.
     Cluster {
         /// Which.
@@ -132,37 +126,13 @@ pub enum ToShard {
     Measure(oneshot::Sender<ShardLoad>),
     /// Looks at what the shard holds at the end of the turn, when everything before it is told.
     Look(Look),
-}
-
-/// Something that looks at a shard, and sends what it saw to whoever wants to know. Must be quick: the shard waits for it.
-pub struct Look(pub Box<dyn FnOnce(Sight<'_>) + Send + Sync>);
-
-impl fmt::Debug for Look {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Look")
-    }
-}
-
-/// What a shard holds, for who only looks.
-#[derive(Clone, Copy)]
-pub struct Sight<'a>(&'a Shard);
-
-impl<'a> Sight<'a> {
-    /// The hub of a partition that this shard owns.
-    pub fn hub(self, partition: Partition) -> &'a Hub {
-        &self.0.hubs[self.0.hub_of(partition)]
-    }
-
-    /// All hubs of the shard.
-    pub fn hubs(self) -> &'a [Hub] {
-        &self.0.hubs
-    }
-
-    /// The connections of a user that have asked for something in a room of this shard. O(connections).
-    pub fn connections_of(self, user: &UserId) -> Vec<Arc<Connection>> {
-        let theirs = self.0.seats.iter().filter(|(_, seat)| seat.profile.user == *user);
-        theirs.map(|(_, seat)| Arc::clone(&seat.connection)).collect()
-    }
+    /// The same, once what other nodes know of a room, or of a user, is known here as well, or has not come in time.
+    Visit {
+        /// Which room, or that of a user.
+        room: RoomId,
+        /// Who looks.
+        look: Look,
+    },
 }
 
 /// How much a shard holds at a moment.
@@ -212,6 +182,8 @@ pub struct Shard {
     touched: Vec<usize>,
     /// Who wants to look at the end of this turn.
     looks: Vec<Look>,
+    /// Who wants to look at a room once it is known, which is within [`herenow_core::cluster::timing::Timing::first_look`].
+    visits: Vec<(usize, RoomId, Look)>,
     clock: Clock,
     notices: NoticeSink,
     cluster: Option<ClusterSeat>,
@@ -228,7 +200,13 @@ impl Shard {
         Self {
             hubs: (0..owned)
                 .map(|_| match &cluster {
-                    Some(seat) => Hub::among(epoch.clone(), limits.clone(), seat.node, seat.timing.clone()),
+                    Some(seat) => {
+                        let mut hub = Hub::among(epoch.clone(), limits.clone(), seat.node, seat.timing.clone());
+                        if seat.follows_own_users {
+                            hub.follow_own_users();
+                        }
+                        hub
+                    }
                     None => Hub::new(epoch.clone(), limits.clone()),
                 })
                 .collect(),
@@ -238,6 +216,7 @@ impl Shard {
             fanout: Fanout::default(),
             touched: Vec::new(),
             looks: Vec::new(),
+            visits: Vec::new(),
             clock,
             notices,
             cluster,
@@ -281,10 +260,16 @@ impl Shard {
         for at in std::mem::take(&mut self.touched) {
             let hub = &mut self.hubs[at];
             hub.settle(now);
+            let mut noticed = Vec::new();
             while let Some(output) = hub.poll_output() {
                 match output {
                     Output::Deliver { to, event } => self.fanout.deliver(hub, &mut self.seats, &to, &event),
-                    Output::Notice(notice) => (self.notices)(now, &notice),
+                    Output::Notice(notice) => {
+                        (self.notices)(now, &notice);
+                        if self.cluster.is_some() {
+                            noticed.push(notice);
+                        }
+                    }
                     Output::Cluster(ask) => {
                         if let Some(seat) = &self.cluster {
                             let partition = Partition::at(self.index + at * self.count);
@@ -293,12 +278,19 @@ impl Shard {
                     }
                 }
             }
+            if let Some(seat) = &self.cluster {
+                let taken_over = hub.take_taken_over();
+                seat.webhooks.note_jointly(now, hub, noticed, taken_over);
+            }
         }
         for beat in self.beats.drain(..) {
             beat.strike();
         }
+        let hubs = &self.hubs;
+        let known = self.visits.extract_if(.., |(at, room, _)| hubs[*at].is_known(room));
+        self.looks.extend(known.map(|(.., look)| look));
         for Look(look) in std::mem::take(&mut self.looks) {
-            look(Sight(self));
+            look(Sight { hubs: &self.hubs, seats: &self.seats, shards: self.count });
         }
         for session in self.fanout.flush(&mut self.seats, now) {
             for at in self.hubs_of(session) {
@@ -348,11 +340,6 @@ impl Shard {
                 let at = self.hub_of(Partition::of(&room));
                 self.tell(now, at, Input::Unclaimed { room, user, session, since });
             }
-            ToShard::Explain { room, user, answer } => {
-                let at = self.hub_of(Partition::of(&room));
-                // Who asked may have gone.
-                let _ = answer.send(self.hubs[at].explain(&room, &user));
-            }
             ToShard::Cluster { partition, heard } => {
                 let at = self.hub_of(partition);
                 self.tell(now, at, Input::Cluster(*heard));
@@ -364,6 +351,11 @@ impl Shard {
             }
             ToShard::Beat(beat) => self.beats.push(beat),
             ToShard::Look(look) => self.looks.push(look),
+            ToShard::Visit { room, look } => {
+                let at = self.hub_of(Partition::holding(&room));
+                self.tell(now, at, Input::Visited { room: room.clone() });
+                self.visits.push((at, room, look));
+            }
             ToShard::Measure(answer) => {
                 // Who asked may have gone.
                 let _ = answer.send(self.load());

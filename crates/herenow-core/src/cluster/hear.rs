@@ -224,6 +224,8 @@ fn rise(now: Time, member: &mut Member) {
     for (id, place) in &mut member.places {
         place.unsubscribed();
         place.audit_asked = None;
+        // Whoever tells the app of it has to look what was told meanwhile, or is lost.
+        place.tells = false;
         // Whether the store still has what it acknowledged is looked at soon, but not everywhere at once.
         let spread = u64::from(id.as_str().bytes().fold(0_u8, u8::wrapping_add));
         place.audit_at = now + Duration::from_millis(spread * 4);

@@ -27,6 +27,12 @@ pub(crate) struct Member {
     /// Since when the store can be reached.
     pub(crate) up_since: Option<Time>,
     pub(crate) places: BTreeMap<RoomId, Place>,
+    /// Whether what other nodes say of this node's own users is heard, so that one node tells of each.
+    pub(crate) follows_own_users: bool,
+    /// Rooms that the node has begun to tell the app of.
+    pub(crate) taken_over: Vec<RoomId>,
+    /// Rooms that are heard for who looked at them, and for nobody else.
+    pub(crate) visited: BTreeSet<RoomId>,
     /// When to look at which room.
     pub(crate) due: BTreeSet<(Time, RoomId)>,
     /// Rooms to look at at the end of the turn.
@@ -66,6 +72,8 @@ pub(crate) struct Place {
     pub(crate) first_look_until: Option<Time>,
     /// Since when it is not known what others say of the room.
     pub(crate) doubted_since: Option<Time>,
+    /// Whether this node is the one that tells the app of it.
+    pub(crate) tells: bool,
     /// Since when its view is told to be old.
     pub(crate) stale_since: Option<Time>,
     /// When the room is looked at next.
@@ -89,6 +97,9 @@ impl Member {
             is_fenced: false,
             up_since: None,
             places: BTreeMap::new(),
+            follows_own_users: false,
+            taken_over: Vec::new(),
+            visited: BTreeSet::new(),
             due: BTreeSet::new(),
             touched: BTreeSet::new(),
             audits: Vec::new(),
@@ -116,11 +127,15 @@ impl Member {
     /// Takes a room in that somebody here joins.
     pub(crate) fn open(&mut self, now: Time, id: &RoomId) {
         self.touched.insert(id.clone());
-        if self.places.contains_key(id) {
-            return;
-        }
         let waits = self.is_up() && id.user().is_none();
         let first_look_until = waits.then(|| now + self.timing.first_look);
+        if let Some(place) = self.places.get_mut(id) {
+            // One that is remembered only for the stamp of its section has to be looked at anew.
+            if !place.is_wanted {
+                place.first_look_until = first_look_until;
+            }
+            return;
+        }
         let audit_at = now + self.audit_period(id);
         let own = Own::new(self.seq_floor);
         let place = Place {
@@ -136,6 +151,7 @@ impl Member {
             idle_since: None,
             first_look_until,
             doubted_since: None,
+            tells: false,
             stale_since: None,
             look_at: None,
         };
@@ -181,6 +197,7 @@ impl Member {
 
     /// Forgets a room.
     pub(crate) fn forget(&mut self, id: &RoomId) {
+        self.visited.remove(id);
         if let Some(place) = self.places.remove(id) {
             self.seq_floor = self.seq_floor.max(place.own.seq());
             if let Some(at) = place.look_at {

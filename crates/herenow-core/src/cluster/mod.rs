@@ -15,5 +15,7 @@ pub(crate) mod passing;
 pub mod registry;
 pub mod replicas;
 pub mod signs;
+mod telling;
 pub mod timing;
+mod visit;
 mod work;

@@ -90,6 +90,11 @@ impl Replicas {
         self.sections.iter().map(|(node, replica)| (*node, replica.stamp.inc))
     }
 
+    /// Which nodes have somebody in the room, as far as is known.
+    pub(crate) fn occupied(&self) -> impl Iterator<Item = NodeId> {
+        self.sections.iter().filter(|(_, replica)| !replica.sessions.is_empty()).map(|(node, _)| *node)
+    }
+
     /// The nodes whose section is held, and since when.
     pub(crate) fn held_since(&self) -> Vec<(NodeId, Time)> {
         self.sections.iter().filter_map(|(node, replica)| Some((*node, replica.held_since?))).collect()

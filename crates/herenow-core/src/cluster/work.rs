@@ -48,6 +48,7 @@ impl Hub {
         }
         self.ask_locks(now, member, id);
         self.tell_doubt(now, member, id);
+        self.elect(member, id);
         if self.may_forget(now, member, id) {
             member.forget(id);
         } else {
@@ -64,7 +65,7 @@ impl Hub {
         let Some(place) = member.places.get_mut(id) else { return };
         let user = id.user();
         let is_used = match (&user, self.rooms.get_mut(id)) {
-            (Some(user), _) => self.people.is_watched(user),
+            (Some(user), _) => self.people.is_watched(user) || (member.follows_own_users && self.people.has_own(user)),
             (None, Some(room)) => {
                 place.own.change(room.roster.take_changed());
                 !room.is_unused()
@@ -73,13 +74,15 @@ impl Hub {
         };
         if is_used {
             (place.idle_since, place.is_wanted) = (None, true);
+            member.visited.remove(id);
             return;
         }
         let since = *place.idle_since.get_or_insert(now);
         if now.since(since) < member.timing.linger || !place.is_wanted {
             return;
         }
-        place.is_wanted = false;
+        (place.is_wanted, place.tells) = (false, false);
+        member.visited.remove(id);
         if let Some(user) = &user {
             self.people.drop_distant(user);
         }

@@ -19,6 +19,13 @@ impl People {
         self.sections = Some(Box::default());
     }
 
+    /// Has it noticed from now on as well who comes and goes through other nodes, where that is heard.
+    pub(crate) fn tell_of_distant(&mut self) {
+        if let Some(sections) = self.sections.as_mut() {
+            sections.are_told = true;
+        }
+    }
+
     /// Hands out what changed of this node's sessions.
     pub(crate) fn take_changed(&mut self) -> BTreeMap<UserId, OwnChanges> {
         self.sections.as_mut().map(|sections| std::mem::take(&mut sections.changed)).unwrap_or_default()
@@ -47,6 +54,9 @@ impl People {
 
     /// Takes over what other nodes say of a user.
     pub(crate) fn take_edits(&mut self, user: &UserId, edits: Vec<Edit>) {
+        if self.sections.as_ref().is_some_and(|sections| sections.are_told) {
+            self.turn(user);
+        }
         let Some(sections) = self.sections.as_mut() else { return };
         for edit in edits {
             match edit {
@@ -64,6 +74,13 @@ impl People {
         if self.watched.contains_key(user) {
             self.unsettled.insert(user.clone());
         }
+    }
+
+    /// The sessions that other nodes have of a user.
+    pub(crate) fn distant_sessions_of(&self, user: &UserId) -> Vec<SessionId> {
+        let all = (user.clone(), SessionId(0))..=(user.clone(), SessionId(u64::MAX));
+        let distant = self.sections.iter().flat_map(|sections| sections.distant.range(all.clone()));
+        distant.map(|((_, session), _)| *session).collect()
     }
 
     /// Forgets what other nodes say of a user whom nobody watches any more.

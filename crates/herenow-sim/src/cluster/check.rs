@@ -6,7 +6,7 @@ use crate::cluster::{
     world::World,
 };
 use herenow_core::{
-    cluster::door::Held,
+    cluster::door::{Held, NodeId},
     event::Viewer,
     id::{RoomId, UserId},
 };
@@ -23,10 +23,9 @@ impl World {
         // Who is here, at a node that nothing happened to, never left.
         let is_safe = |client: &Client| {
             let node = &self.nodes[client.node];
-            client.is_open
-                && node.is_up
-                && node.undisturbed_since + SETTLED_MS <= self.now
-                && client.since.max(self.stored_late(client)) + SETTLED_MS <= self.now
+            let is_settled = node.undisturbed_since + SETTLED_MS <= self.now
+                && client.since.max(self.stored_late(client)) + SETTLED_MS <= self.now;
+            client.is_open && node.is_up && (is_settled || self.is_acknowledged(client))
         };
         if self.nodes[at].undisturbed_since + SETTLED_MS > self.now {
             return Ok(());
@@ -38,6 +37,36 @@ impl World {
             )),
             None => Ok(()),
         }
+    }
+
+    /// Whether a client's node has heard that the store has its entry, after all that happened to the node.
+    fn is_acknowledged(&self, client: &Client) -> bool {
+        let node = &self.nodes[client.node];
+        let Some(at) = node.acknowledged.get(&client.room) else { return false };
+        let is_known = node.undisturbed_since <= *at && client.since + WRITTEN_MS <= *at;
+        is_known && at + ACKNOWLEDGED_MS <= self.now && !self.is_doubtful()
+    }
+
+    /// Whether others may not have heard yet of what was written, since the store was slow or away or news were lost.
+    fn is_doubtful(&self) -> bool {
+        let is_recent = |at: u64| at > 0 && at + SETTLED_MS > self.now;
+        self.slow > 0 || is_recent(self.missed_at) || self.away_spans.iter().any(|(_, end)| is_recent(*end))
+    }
+
+    /// Nobody is taken for dead by a claim who gave a sign within a lease, or whom nothing happened to.
+    pub(super) fn check_claim(&self, by: usize, whom: NodeId) -> Result<(), String> {
+        let claimed = self.nodes.iter().enumerate().find(|(_, node)| node.is_up && node.id == whom);
+        let Some((at, node)) = claimed else { return Ok(()) };
+        let signed = self.now - node.signed_at;
+        // A store that has lost that sign may well hold the one that was seen before.
+        let is_kept = self.rolled_at.max(self.signs_lost_at) < node.signed_at;
+        if signed < LEASE_MS && is_kept {
+            return Err(format!("node {by} claims node {at}, which gave a sign {signed} ms ago"));
+        }
+        if node.undisturbed_since + RENEWED_MS <= self.now {
+            return Err(format!("node {by} claims node {at}, which nothing happened to"));
+        }
+        Ok(())
     }
 
     /// When the store came back, where it was away when a client came.
@@ -183,3 +212,11 @@ impl World {
 
 /// How long after something bad nothing more may come of it: a lease, the rest of grace, and the way there.
 const SETTLED_MS: u64 = 15_000;
+/// How long a write may take until its answer is there.
+const WRITTEN_MS: u64 = 1_500;
+/// How long others may need to hear of a write once its node has heard that it was taken: also where they have to ask.
+const ACKNOWLEDGED_MS: u64 = 2_500;
+/// For how long a node has to be silent before it is claimed.
+const LEASE_MS: u64 = 5_000;
+/// How long a node may need after something bad until it gives a sign: it asks its sockets first, which may take 3 s.
+const RENEWED_MS: u64 = 5_000;

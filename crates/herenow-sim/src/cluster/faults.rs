@@ -52,7 +52,10 @@ impl World {
                 self.agenda.set(self.away_until, Happening::Mend(Mend::StoreBack));
                 self.say(|| format!("the store is away for {away} ms"));
             }
-            _ => self.slow = if self.slow == 0 { self.rng.between(20, 700) } else { 0 },
+            _ => {
+                self.missed_at = self.now;
+                self.slow = if self.slow == 0 { self.rng.between(20, 700) } else { 0 };
+            }
         }
     }
 
@@ -317,7 +320,11 @@ impl World {
     }
 
     fn flush(&mut self) {
-        match self.rng.below(4) {
+        let what = self.rng.below(4);
+        if what != 1 {
+            self.signs_lost_at = self.now;
+        }
+        match what {
             0 => {
                 self.store.live.clear();
                 self.store.fence.clear();
@@ -384,6 +391,7 @@ impl World {
     /// A subscription that stays on a primary that is none any more: nobody is told.
     fn drop_silently(&mut self) {
         let Some(at) = self.up_node() else { return };
+        self.missed_at = self.now;
         self.say(|| format!("node {at} loses its subscriptions, and is not told"));
         for subscribers in self.subscribers.values_mut() {
             subscribers.retain(|(node, _)| *node != at);

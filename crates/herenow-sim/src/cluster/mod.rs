@@ -7,6 +7,7 @@ mod faults;
 mod net;
 mod node;
 pub mod run;
+mod signs;
 pub mod store;
 mod watch;
 mod world;

@@ -23,6 +23,10 @@ pub(super) struct Node {
     pub(super) undisturbed_since: u64,
     /// When it last asked its sockets for a sign of life.
     pub(super) validated_at: u64,
+    /// When the store last took a sign of life of it.
+    pub(super) signed_at: u64,
+    /// When it last heard, room by room, that the store has its section.
+    pub(super) acknowledged: BTreeMap<RoomId, u64>,
     pub(super) watchers: BTreeMap<ConnectionKey, Watcher>,
 }
 
@@ -55,6 +59,8 @@ impl Node {
             paused_until: 0,
             undisturbed_since: now,
             validated_at: now,
+            signed_at: now,
+            acknowledged: BTreeMap::new(),
             watchers: BTreeMap::new(),
         }
     }

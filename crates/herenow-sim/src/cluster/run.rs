@@ -103,6 +103,8 @@ impl World {
             lose_answers: 0,
             crashed_at: 0,
             rolled_at: 0,
+            missed_at: 0,
+            signs_lost_at: 0,
             watchers: 0,
             told: 0,
             events: 0,

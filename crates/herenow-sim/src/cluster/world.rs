@@ -45,6 +45,10 @@ pub struct World {
     pub(super) crashed_at: u64,
     /// When the store last went back to what it was.
     pub(super) rolled_at: u64,
+    /// When news were last lost on their way, or the store was last slow.
+    pub(super) missed_at: u64,
+    /// When it last lost the signs of life.
+    pub(super) signs_lost_at: u64,
     /// When the store was away.
     pub(super) away_spans: Vec<(u64, u64)>,
     pub(super) watchers: u32,
@@ -91,6 +95,9 @@ impl World {
                 let link = &mut self.nodes[node].link;
                 if link.connection == connection && link.open.remove(&number).is_some() {
                     for heard in heard {
+                        if let Heard::Written { room, outcome: Outcome::Done, .. } = &heard {
+                            self.nodes[node].acknowledged.insert(room.clone(), self.now);
+                        }
                         self.tell(node, heard);
                     }
                 }
@@ -101,7 +108,7 @@ impl World {
                     self.reconnect(node);
                 }
             }
-            Happening::Sign { node, life, number, ask } => self.sign(node, (life, number), ask),
+            Happening::Sign { node, life, number, ask } => return self.sign(node, (life, number), ask),
             Happening::Signed { node, life, number, heard } => self.signed(node, (life, number), heard),
             Happening::SignOver { node, life, number } => {
                 let open = self.nodes[node].link.open_signs.remove(&number).filter(|_| life == self.nodes[node].id.0);
@@ -398,6 +405,7 @@ impl World {
         for (to, life) in to {
             if self.swallow > 0 {
                 self.swallow -= 1;
+                self.missed_at = self.now;
                 self.say(|| format!("news {:?} to node {to} are lost", news.tag));
                 continue;
             }
@@ -442,37 +450,6 @@ impl World {
             }
         }
         self.tell(at, Heard::Unsubscribed { room: None });
-    }
-
-    fn sign(&mut self, at: usize, (life, number): (u64, u64), ask: RegistryAsk) {
-        if self.now < self.away_until || self.now < self.nodes[at].link.cut_until || self.nodes[at].id.0 != life {
-            return;
-        }
-        let heard = match ask {
-            RegistryAsk::Renew { sign } => match self.store.renew(NodeId(life), &sign) {
-                Ok(signs) => RegistryHeard::Renewed { signs },
-                Err(inc) => RegistryHeard::Fenced { inc },
-            },
-            RegistryAsk::Claim { node, seen, inc } => {
-                let done = self.store.claim(node, seen.as_ref(), inc);
-                self.say(|| format!("node {at} claims {node:?} up to {inc}: {done}"));
-                RegistryHeard::Claimed { node, done: Some(done) }
-            }
-        };
-        let delay = self.delay();
-        self.agenda.set(self.now + delay, Happening::Signed { node: at, life, number, heard });
-    }
-
-    fn signed(&mut self, at: usize, (life, number): (u64, u64), heard: RegistryHeard) {
-        let node = &mut self.nodes[at];
-        if node.id.0 != life || node.link.open_signs.remove(&number).is_none() {
-            return;
-        }
-        if let RegistryHeard::Fenced { .. } = heard {
-            node.undisturbed_since = self.now;
-        }
-        let heard = self.bend_signs(at, heard);
-        self.registry(at, heard);
     }
 }
 

@@ -4,6 +4,7 @@ use herenow_core::{
     event::{Count, FACES_MAX, Gear},
     id::RoomId,
     look::{Page, Summary},
+    time::Time,
     version::Version,
 };
 use herenow_wire::{native, words};
@@ -35,14 +36,18 @@ pub fn room(id: &RoomId, page: &Page, next: Option<&str>) -> String {
     };
     let (room, v) = (json!(id.as_str()), version(&page.version));
     let (gear, count, next) = (words::gear(page.gear), count(page.count), json!(next));
-    format!(r#"{{"room":{room},"v":{v},"gear":"{gear}","count":{count}{faces},"viewers":{viewers},"next":{next}}}"#)
+    let age = age(page.stale_since);
+    format!(
+        r#"{{"room":{room},"v":{v},"gear":"{gear}","count":{count}{faces},"viewers":{viewers},"next":{next}{age}}}"#
+    )
 }
 
 /// A page of a room's viewers.
 pub fn viewers(id: &RoomId, page: &Page, next: Option<&str>) -> String {
     let (room, v, next) = (json!(id.as_str()), version(&page.version), json!(next));
     let viewers = native::viewers(&page.viewers);
-    format!(r#"{{"room":{room},"v":{v},"viewers":{viewers},"next":{next}}}"#)
+    let age = age(page.stale_since);
+    format!(r#"{{"room":{room},"v":{v},"viewers":{viewers},"next":{next}{age}}}"#)
 }
 
 /// A room in a list.
@@ -53,6 +58,18 @@ pub fn summary(summary: &Summary) -> Value {
         "gear": words::gear(summary.gear),
         "count": count(summary.count),
     })
+}
+
+/// An answer that may be old, with since when.
+pub fn with_age(mut answer: Value, stale_since: Option<Time>) -> Value {
+    if let Some(since) = stale_since {
+        answer["stale_since_ms"] = json!(since.as_millis());
+    }
+    answer
+}
+
+fn age(stale_since: Option<Time>) -> String {
+    stale_since.map(|since| format!(r#","stale_since_ms":{}"#, since.as_millis())).unwrap_or_default()
 }
 
 /// A version as frames have it.

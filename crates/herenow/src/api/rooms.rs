@@ -7,11 +7,14 @@ use crate::{
         refusal::{refused, refused_for},
         state::Api,
     },
-    partition::Partition,
+    presence::Presence,
     problem::Problem,
+    shard::sight::Sight,
 };
 use axum::response::{IntoResponse, Response};
+use futures_util::{StreamExt, TryStreamExt};
 use herenow_core::{
+    hub::Hub,
     id::{RoomId, UserId},
     look::{Page, Summary},
     time::Time,
@@ -19,6 +22,10 @@ use herenow_core::{
 use herenow_wire::code::Code;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::json;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// Rooms that somebody is in, by name.
 ///
@@ -34,20 +41,69 @@ pub async fn list(asked: Asked) -> Result<Response, Problem> {
     }
     let after = input::place(asked.query.text("cursor"), |text| RoomId::parse(text).ok())?;
     let sees_private = asked.caller.sees_private();
-    let look = move |sight: crate::shard::Sight<'_>| {
+    let presence = asked.api.presence();
+    let (others, stale_since) = elsewhere(presence, Part { prefix: &prefix, after: after.as_ref(), limit }).await;
+    let look = move |sight: Sight<'_>| {
         let rooms = sight.hubs().iter().flat_map(|hub| {
             let rooms = hub.occupied_rooms(&prefix, after.as_ref());
             rooms.filter(|summary| sees_private || !hub.is_private(&summary.room)).take(limit + 1)
         });
-        rooms.collect::<Vec<Summary>>()
+        rooms.map(|summary| (summary.room.clone(), summary)).collect::<Vec<_>>()
     };
-    let mut rooms: Vec<Summary> = asked.api.presence().look_everywhere(look).await.into_iter().flatten().collect();
-    rooms.sort_unstable_by(|one, other| one.room.cmp(&other.room));
+    let here = presence.look_everywhere(look).await.into_iter().flatten();
+    let mut rooms: BTreeMap<RoomId, Option<Summary>> = others.into_iter().map(|room| (room, None)).collect();
+    rooms.extend(here.map(|(room, summary)| (room, Some(summary))));
     let has_more = rooms.len() > limit;
-    rooms.truncate(limit);
-    let next = rooms.last().filter(|_| has_more).map(|last| input::cursor(last.room.as_str()));
-    let rooms: Vec<_> = rooms.iter().map(json::summary).collect();
-    Ok(json::answer(json!({ "rooms": rooms, "next": next }).to_string()))
+    let next = rooms.keys().nth(limit.saturating_sub(1)).filter(|_| has_more).map(|last| input::cursor(last.as_str()));
+    // Somebody may be in those only elsewhere, or nobody any more.
+    let shown = futures_util::stream::iter(rooms.into_iter().take(limit)).map(async |(room, here)| match here {
+        Some(summary) => Ok(Some(summary)),
+        None => {
+            let id = room.clone();
+            let summary = move |hub: &Hub| hub.summary(&id).filter(|_| sees_private || !hub.is_private(&id));
+            visited(presence, room, summary).await
+        }
+    });
+    let shown: Vec<Option<Summary>> = shown.buffered(VISITS_AT_ONCE).try_collect().await?;
+    let rooms: Vec<_> = shown.iter().flatten().map(json::summary).collect();
+    Ok(json::answer(json::with_age(json!({ "rooms": rooms, "next": next }), stale_since).to_string()))
+}
+
+/// A part of a list.
+struct Part<'a> {
+    prefix: &'a str,
+    after: Option<&'a RoomId>,
+    limit: usize,
+}
+
+/// The rooms of a part of the list that somebody is in on other nodes, as their index says, one more than asked for; and
+/// since when that is not to be had.
+async fn elsewhere(presence: &Presence, part: Part<'_>) -> (BTreeSet<RoomId>, Option<Time>) {
+    let Some(node) = presence.cluster() else { return (BTreeSet::new(), None) };
+    let nothing = || (BTreeSet::new(), Some(node.status().away_since().unwrap_or_else(|| presence.clock().now())));
+    let Some(store) = node.store() else { return nothing() };
+    match store.rooms_elsewhere(part.prefix, part.after, part.limit + 1).await {
+        Ok(rooms) => (rooms, node.status().away_since()),
+        Err(_) => nothing(),
+    }
+}
+
+/// Looks at a room, whichever node it has viewers on.
+async fn visited<T: Send + 'static>(
+    presence: &Presence,
+    room: RoomId,
+    look: impl FnOnce(&Hub) -> T + Send + Sync + 'static,
+) -> Result<T, Problem> {
+    let id = room.clone();
+    let look = move |hub: &Hub| hub.follows(&id).then(|| look(hub));
+    let seen = presence.visit(room, look).await.ok_or_else(|| refused(Code::ServerStopping))?;
+    seen.ok_or_else(too_many_visited)
+}
+
+/// So many rooms were asked for of late that nobody of this node is in, that this node can follow no more of them.
+pub fn too_many_visited() -> Problem {
+    let detail = "too many rooms that only other nodes have viewers in were asked for within the last 30 s";
+    refused_for(Code::ServerBusy, detail).retry_after(Duration::from_secs(1))
 }
 
 /// A room with the first of its viewers. Its version is the `ETag`.
@@ -97,12 +153,11 @@ async fn page((api, caller): (&Api, &Caller), room: &RoomId, wanted: Wanted) -> 
     caller.may_read(presence, room).await?;
     let (id, user) = (room.clone(), caller.identity().map(|identity| identity.profile.user.clone()));
     let Wanted { after, viewers_max } = wanted;
-    let look = move |hub: &herenow_core::hub::Hub| {
+    let look = move |hub: &Hub| {
         let blocked = user.as_ref().and_then(|user| hub.blocked_until(&id, user));
         (hub.page(&id, after.as_ref(), viewers_max), blocked)
     };
-    let seen = presence.look(Partition::of(room), look).await;
-    let (page, blocked) = seen.ok_or_else(|| refused(Code::ServerStopping))?;
+    let (page, blocked) = visited(presence, room.clone(), look).await?;
     let now = presence.clock().now();
     match blocked.filter(|until| *until > now) {
         // Whoever was put out sees no more of the room than before they were let in.
@@ -140,5 +195,7 @@ fn is_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
 const FIRST_PAGE: usize = 100;
 /// Things on a page where nobody says how many.
 const LIMIT_DEFAULT: u64 = 100;
+/// Rooms that one call looks at at once.
+pub const VISITS_AT_ONCE: usize = 64;
 /// Things on a page at the most.
 pub const LIMIT_MAX: u64 = 1000;

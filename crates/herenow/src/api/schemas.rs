@@ -118,14 +118,14 @@ fn answers() -> Value {
             "rooms": { "type": "array", "items": object(&["room", "v", "gear", "count"], json!({
                 "room": { "type": "string" }, "v": v, "gear": gear, "count": count,
             })) },
-            "next": next,
+            "next": next, "stale_since_ms": whole(),
         })),
         "Room": object(&["room", "v", "gear", "count", "viewers", "next"], json!({
             "room": { "type": "string" }, "v": v, "gear": gear, "count": count, "viewers": viewers, "faces": users,
-            "next": next,
+            "next": next, "stale_since_ms": whole(),
         })),
         "ViewerPage": object(&["room", "v", "viewers", "next"], json!({
-            "room": { "type": "string" }, "v": v, "viewers": viewers, "next": next,
+            "room": { "type": "string" }, "v": v, "viewers": viewers, "next": next, "stale_since_ms": whole(),
         })),
         "News": object(&["v"], json!({
             "type": { "enum": ["roster", "diff", "count"] }, "room": { "type": "string" },
@@ -176,7 +176,7 @@ fn answers() -> Value {
                 "key": { "type": "string" }, "event": { "type": ["object", "null"] }, "given_up_ms": whole(),
                 "problem": { "type": "string" },
             })) },
-            "next": next,
+            "next": next, "stale_since_ms": whole(),
         })),
         "Replayed": object(&["replayed"], json!({ "replayed": whole() })),
         "Forgotten": object(&["forgotten"], json!({ "forgotten": whole() })),

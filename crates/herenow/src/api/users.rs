@@ -6,6 +6,7 @@ use crate::{
         input::{self, Whole},
         json,
         refusal::{refused, refused_for},
+        rooms::{VISITS_AT_ONCE, too_many_visited},
     },
     auth::{
         claims::is_avatar,
@@ -17,9 +18,10 @@ use crate::{
     partition::Partition,
     presence::Presence,
     problem::Problem,
-    shard::{Sight, ToShard},
+    shard::{ToShard, sight::Sight},
 };
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
 use herenow_core::{
     command::{Ending, Evictee, HomeNews, Reason},
     hub::Hub,
@@ -47,9 +49,15 @@ pub async fn show(asked: Asked) -> Result<Response, Problem> {
     let presence = api.presence();
     let now = presence.clock().now();
     let of = user.clone();
-    let look = move |hub: &Hub| (hub.dot(&of, now), hub.online_sessions(&of));
-    let seen = presence.look(Partition::of_user(&user), look).await;
-    let (dot, sessions) = seen.ok_or_else(|| refused(Code::ServerStopping))?;
+    let look = move |hub: &Hub| {
+        let sessions = hub.online_sessions(&of).into_iter().chain(hub.distant_sessions(&of)).collect();
+        (hub.follows(&RoomId::of_user(&of)), hub.dot(&of, now), sessions)
+    };
+    let seen = presence.visit(RoomId::of_user(&user), look).await;
+    let (is_followed, dot, sessions): (_, _, Vec<SessionId>) = seen.ok_or_else(|| refused(Code::ServerStopping))?;
+    if !is_followed {
+        return Err(too_many_visited());
+    }
     let mut places = places_of(presence, &user, asked.caller.sees_private()).await;
     places.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     let entry = |fact: &EntryFact| json!({ "id": fact.session.to_string(), "status": words::status(fact.status), "connected": fact.grace.is_none() });
@@ -140,6 +148,21 @@ pub async fn statuses(asked: Asked) -> Result<Response, Problem> {
         homes.entry(home.index()).or_insert_with(|| (home, Vec::new())).1.push(user);
     }
     let mut users = Map::new();
+    if presence.cluster().is_some() {
+        // Who is on no node but another one.
+        let mut all = Vec::with_capacity(ids.len());
+        for (_, theirs) in homes.values() {
+            all.extend(theirs.iter().map(RoomId::of_user));
+        }
+        let visits = futures_util::stream::iter(all).map(|room| {
+            let id = room.clone();
+            presence.visit(room, move |hub: &Hub| hub.follows(&id))
+        });
+        let followed: Vec<Option<bool>> = visits.buffer_unordered(VISITS_AT_ONCE).collect().await;
+        if followed.contains(&Some(false)) {
+            return Err(too_many_visited());
+        }
+    }
     for (home, theirs) in homes.into_values() {
         let look = move |hub: &Hub| theirs.iter().map(|user| hub.dot(user, now)).collect::<Vec<Dot>>();
         let dots = presence.look(home, look).await.ok_or_else(|| refused(Code::ServerStopping))?;

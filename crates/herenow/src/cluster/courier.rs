@@ -13,13 +13,15 @@ use crate::{
         },
         shards::{Gone, Shards},
         status::ClusterStatus,
+        sweeper::{SweepTimes, Sweeper},
     },
     partition::Partition,
+    webhooks::inlet::Inlet,
 };
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use herenow_core::{
     cluster::{
-        door::{Ask, Heard, LockDecision, NodeId, Outcome},
+        door::{Ask, Heard, LockDecision, NodeId, Outcome, SectionChange},
         signs::RegistryHeard,
     },
     id::RoomId,
@@ -49,6 +51,10 @@ pub struct CourierSetup {
     pub registry: mpsc::Sender<RegistryHeard>,
     /// Whether the connections are up.
     pub up: watch::Sender<bool>,
+    /// Where the store is to be had by who only reads, while the connections are up.
+    pub open: watch::Sender<Option<Store>>,
+    /// Who tells the app what happens.
+    pub webhooks: Inlet,
     /// Told where the connection of the renewals is of no use any more: then none is to be trusted.
     pub lost: Arc<Notify>,
 }
@@ -56,6 +62,7 @@ pub struct CourierSetup {
 /// Carries until the process ends.
 pub struct Courier {
     setup: CourierSetup,
+    sweeper: Arc<Sweeper>,
     /// How long is waited before the next try.
     backoff: Duration,
 }
@@ -68,8 +75,9 @@ enum End {
 
 impl Courier {
     /// One that has not connected yet.
-    pub const fn new(setup: CourierSetup) -> Self {
-        Self { setup, backoff: BACKOFF_MIN }
+    pub fn new(setup: CourierSetup) -> Self {
+        let sweeper = Arc::new(Sweeper::new(SweepTimes::default()));
+        Self { setup, sweeper, backoff: BACKOFF_MIN }
     }
 
     /// Carries until the process ends.
@@ -126,6 +134,8 @@ impl Courier {
             channels: channels.clone(),
             snapshots: Semaphore::new(SNAPSHOTS_AT_ONCE),
             status: Arc::clone(&self.setup.status),
+            webhooks: self.setup.webhooks.clone(),
+            sweeper: Arc::clone(&self.sweeper),
         });
         let listener = Listener {
             channels,
@@ -134,12 +144,16 @@ impl Courier {
             keys: self.setup.keys.clone(),
             loss,
         };
+        let sweeping = tokio::spawn(sweep(Arc::clone(&carrier)));
         let pinging = tokio::spawn(ping(ear, listener.loss.clone()));
         let listening = tokio::spawn(listener.run(inbox));
         // What was asked of connections that are gone is of no use to anybody.
         while self.setup.asks.try_recv().is_ok() {}
+        self.setup.open.send_replace(Some(carrier.store.clone()));
         self.setup.up.send_replace(true);
         let end = self.carry(&carrier, &mut lost).await;
+        self.setup.open.send_replace(None);
+        sweeping.abort();
         pinging.abort();
         listening.abort();
         end
@@ -207,6 +221,8 @@ struct Carrier {
     /// So that a thundering herd of snapshots does not hold back renewals and writes.
     snapshots: Semaphore,
     status: Arc<ClusterStatus>,
+    webhooks: Inlet,
+    sweeper: Arc<Sweeper>,
 }
 
 impl Carrier {
@@ -225,10 +241,16 @@ impl Carrier {
         match ask {
             Ask::Apply { room, stamp, tag, changes } => {
                 let result = self.store.apply(at(&room), Write { stamp, tag }, &changes).await;
+                if changes.iter().all(|change| matches!(change, SectionChange::Remove(..))) {
+                    self.sweeper.note_left(&room);
+                }
                 written(room, stamp, result)
             }
             Ask::Sync { room, stamp, tag, section } => {
                 let result = self.store.sync(at(&room), Write { stamp, tag }, &section).await;
+                if section.entries.is_empty() {
+                    self.sweeper.note_left(&room);
+                }
                 written(room, stamp, result)
             }
             Ask::Snapshot { room, generation, known } => {
@@ -243,7 +265,12 @@ impl Carrier {
                 let rooms = names.iter().filter_map(|name| stored_room(name)).collect();
                 (vec![Heard::Index { node, inc, rooms }], error)
             }
-            Ask::Reap { room, node, inc, tag } => (Vec::new(), self.store.reap(at(&room), node, inc, tag).await.err()),
+            Ask::Reap { room, node, inc, tag } => {
+                let result = self.store.reap(at(&room), node, inc, tag).await;
+                self.sweeper.note_tomb(&room, node, inc);
+                self.webhooks.note_reaped(room);
+                (Vec::new(), result.err())
+            }
             Ask::Subscribe { room, generation } => {
                 self.channels.open(&self.ear, at(&room));
                 match self.ear.subscribe(at(&room)).await {
@@ -421,6 +448,18 @@ async fn ping(ear: Store, loss: mpsc::Sender<String>) {
     }
 }
 
+/// Takes out of the store what nobody misses, a little at a time.
+async fn sweep(carrier: Arc<Carrier>) {
+    loop {
+        tokio::time::sleep(SWEEP_EACH).await;
+        // What failed ends by itself; whether the connection is of use is found by who needs it.
+        let _ = carrier.sweeper.sweep(&carrier.store, SWEPT_AT_ONCE).await;
+    }
+}
+
+/// How often, and how much, is taken out of the store.
+const SWEEP_EACH: Duration = Duration::from_secs(1);
+const SWEPT_AT_ONCE: usize = 200;
 /// Calls under way at the most; who asks more waits.
 const CALLS_MAX: usize = 4096;
 /// Asks that are taken together.

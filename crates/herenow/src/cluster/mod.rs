@@ -12,3 +12,4 @@ pub mod renewer;
 pub mod seat;
 pub mod shards;
 pub mod status;
+pub mod sweeper;

@@ -4,13 +4,14 @@ use crate::{
     cluster::{
         asks::{self, Asks},
         courier::{Courier, CourierSetup},
-        redis::{keyspace::Keyspace, link::Route},
+        redis::{keyspace::Keyspace, link::Route, store::Store},
         renewer::{self, RenewerSetup},
         seat::ClusterSeat,
         shards::Shards,
         status::ClusterStatus,
     },
     heartbeat::Heartbeat,
+    webhooks::inlet::Inlet,
 };
 use herenow_core::cluster::{door::NodeId, timing::Timing};
 use std::{io, sync::Arc};
@@ -25,6 +26,10 @@ pub struct ClusterSetup {
     pub keys: Keyspace,
     /// How long things take.
     pub timing: Timing,
+    /// Who tells the app what happens.
+    pub webhooks: Inlet,
+    /// Whether the app wants to know who is online, which takes a subscription for each user.
+    pub follows_own_users: bool,
 }
 
 /// A node that has not begun to carry.
@@ -38,10 +43,11 @@ pub struct Waiting {
 }
 
 /// A node that carries.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClusterNode {
     status: Arc<ClusterStatus>,
     leave: Arc<Notify>,
+    store: watch::Receiver<Option<Store>>,
 }
 
 impl Waiting {
@@ -49,7 +55,8 @@ impl Waiting {
     pub fn new(setup: ClusterSetup, node: NodeId, clock: Clock) -> Self {
         let status = Arc::new(ClusterStatus::new(node, setup.route.address.to_string(), clock));
         let (sink, asks) = asks::channel(Arc::clone(&status));
-        let seat = ClusterSeat { node, timing: setup.timing.clone(), asks: sink };
+        let (timing, webhooks) = (setup.timing.clone(), setup.webhooks.clone());
+        let seat = ClusterSeat { node, timing, asks: sink, webhooks, follows_own_users: setup.follows_own_users };
         Self { setup, seat, asks, status, leave: Arc::default() }
     }
 
@@ -63,9 +70,11 @@ impl Waiting {
     /// # Errors
     /// Where the system gives no thread.
     pub fn start(self, shards: Shards, heartbeat: &Arc<Heartbeat>, clock: Clock) -> io::Result<ClusterNode> {
-        let Self { setup: ClusterSetup { route, keys, timing }, seat, asks, status, leave } = self;
+        let Self { setup, seat, asks, status, leave } = self;
+        let ClusterSetup { route, keys, timing, webhooks, follows_own_users: _ } = setup;
         let (registry, heard) = mpsc::channel(REGISTRY_MAX);
         let (up, is_up) = watch::channel(false);
+        let (open, store) = watch::channel(None);
         let lost = Arc::<Notify>::default();
         renewer::start(RenewerSetup {
             route: route.clone(),
@@ -90,10 +99,12 @@ impl Waiting {
             status: Arc::clone(&status),
             registry,
             up,
+            open,
+            webhooks,
             lost,
         };
         tokio::spawn(Courier::new(courier).run());
-        Ok(ClusterNode { status, leave })
+        Ok(ClusterNode { status, leave, store })
     }
 }
 
@@ -101,6 +112,11 @@ impl ClusterNode {
     /// How it stands with its cluster.
     pub fn status(&self) -> &ClusterStatus {
         &self.status
+    }
+
+    /// The way into the store, for who only reads; `None` while it cannot be reached.
+    pub fn store(&self) -> Option<Store> {
+        self.store.borrow().clone()
     }
 
     /// Says to the others that this node is about to stop, so that they give its users their grace.

@@ -1,5 +1,5 @@
 //! What makes a shard's hubs some among several.
-use crate::cluster::asks::AskSink;
+use crate::{cluster::asks::AskSink, webhooks::inlet::Inlet};
 use herenow_core::cluster::{door::NodeId, timing::Timing};
 
 /// What a shard has to know to be one of a node among several.
@@ -11,4 +11,8 @@ pub struct ClusterSeat {
     pub timing: Timing,
     /// Where its hubs ask.
     pub asks: AskSink,
+    /// Who tells the app.
+    pub webhooks: Inlet,
+    /// Whether the app wants to know who is online.
+    pub follows_own_users: bool,
 }

@@ -99,10 +99,15 @@ impl ClusterStatus {
 
     /// Seconds since the others were last heard; 0 while they are.
     pub fn stale_seconds(&self) -> u64 {
+        self.away_since().map_or(0, |since| self.clock.now().since(since).as_secs())
+    }
+
+    /// Since when the others are not heard; `None` while they are.
+    pub fn away_since(&self) -> Option<Time> {
         let link = self.lock();
         match link.state {
-            LinkState::Well => 0,
-            LinkState::Joining | LinkState::Away => self.clock.now().since(link.since).as_secs(),
+            LinkState::Well => None,
+            LinkState::Joining | LinkState::Away => Some(link.since),
         }
     }
 

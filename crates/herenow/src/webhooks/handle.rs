@@ -2,14 +2,14 @@
 use crate::{
     presence::WeakPresence,
     webhooks::{
+        inlet::Inlet,
         meters::WebhookMeters,
-        orders::{Flags, Health, Inboxes, News, Order},
+        orders::{Health, Inboxes, Order},
         settings::Settings,
         spool::{Dead, Spool, SpoolError, Which},
         worker::Worker,
     },
 };
-use herenow_core::{event::Notice, time::Time};
 use std::{
     fmt, io,
     path::{Path, PathBuf},
@@ -23,9 +23,8 @@ use tokio::sync::{mpsc, oneshot};
 pub struct Webhooks(Arc<Inner>);
 
 struct Inner {
-    news: mpsc::Sender<News>,
+    inlet: Inlet,
     orders: mpsc::Sender<Order>,
-    flags: Arc<Flags>,
     meters: WebhookMeters,
     /// What the thread will take, until there is one.
     unstarted: Mutex<Option<Inboxes>>,
@@ -61,24 +60,15 @@ pub struct Start<'a> {
 impl Webhooks {
     /// Webhooks that are off.
     pub fn new(meters: WebhookMeters) -> Self {
-        let ((news, news_inbox), (orders, orders_inbox)) = (mpsc::channel(NEWS_MAX), mpsc::channel(ORDERS_MAX));
-        let unstarted = Mutex::new(Some(Inboxes { news: news_inbox, orders: orders_inbox }));
-        Self(Arc::new(Inner { news, orders, flags: Arc::default(), meters, unstarted }))
+        let (inlet, news) = Inlet::new(meters.dropped.clone());
+        let (orders, orders_inbox) = mpsc::channel(ORDERS_MAX);
+        let unstarted = Mutex::new(Some(Inboxes { news, orders: orders_inbox }));
+        Self(Arc::new(Inner { inlet, orders, meters, unstarted }))
     }
 
-    /// Takes what a hub noticed; never waits.
-    pub fn note(&self, now: Time, notice: &Notice) {
-        let is_news = !matches!(notice, Notice::Typing { .. });
-        if is_news && self.0.flags.is_on.load(Ordering::Relaxed) {
-            self.put(News::Notice(now, notice.clone()));
-        }
-    }
-
-    fn put(&self, news: News) {
-        if self.0.news.try_send(news).is_err() {
-            self.0.meters.dropped.inc();
-            self.0.flags.has_dropped.store(true, Ordering::Relaxed);
-        }
+    /// Where hubs and who carries for a node among several put their news.
+    pub fn inlet(&self) -> &Inlet {
+        &self.0.inlet
     }
 
     /// Opens the file and begins. Only once; later changes go to [`Self::change`].
@@ -90,8 +80,9 @@ impl Webhooks {
         let spool = Spool::open(path, events_max);
         let spool = spool.map_err(|error| WebhookError::Spool { path: path.to_owned(), error })?;
         let Some(inboxes) = self.unstarted().take() else { return Ok(()) };
-        self.0.flags.is_on.store(true, Ordering::Relaxed);
-        let (flags, meters, news) = (Arc::clone(&self.0.flags), self.0.meters.clone(), self.0.news.downgrade());
+        let flags = self.0.inlet.flags();
+        flags.is_on.store(true, Ordering::Relaxed);
+        let (flags, meters, news) = (Arc::clone(flags), self.0.meters.clone(), self.0.inlet.downgrade());
         let worker = Worker::new((spool, settings), (presence, news), (flags, meters));
         let run = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -114,7 +105,7 @@ impl Webhooks {
         if !self.is_started() {
             return;
         }
-        self.0.flags.is_on.store(settings.is_some(), Ordering::Relaxed);
+        self.0.inlet.flags().is_on.store(settings.is_some(), Ordering::Relaxed);
         // Where the thread has more orders than it can take it is as good as gone.
         if self.0.orders.try_send(Order::Settings(settings)).is_err() {
             tracing::error!("webhooks do not take their new settings");
@@ -163,7 +154,7 @@ impl Webhooks {
 
 impl fmt::Debug for Webhooks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Webhooks").field("flags", &self.0.flags).finish_non_exhaustive()
+        f.debug_struct("Webhooks").field("inlet", &self.0.inlet).finish_non_exhaustive()
     }
 }
 
@@ -187,36 +178,5 @@ impl std::error::Error for WebhookError {
     }
 }
 
-/// News that wait for the thread at the most; some 100 bytes each.
-const NEWS_MAX: usize = 65_536;
 /// Orders that wait for the thread at the most; who has more waits with them.
 const ORDERS_MAX: usize = 64;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use herenow_core::{
-        event::Count,
-        id::{RoomId, UserId},
-        profile::Profile,
-        version::{Epoch, Version},
-    };
-
-    #[test]
-    fn news_over_the_limit_are_dropped_and_counted() {
-        let webhooks = Webhooks::new(WebhookMeters::default());
-        let profile = Profile { user: UserId::parse("alice").unwrap(), name: "Alice".into(), avatar: None };
-        let (room, version) = (RoomId::parse("r").unwrap(), Version { epoch: Epoch::parse("e").unwrap(), number: 1 });
-        let count = Count { users: 1, sessions: 1 };
-        let notice = Notice::Joined { room, profile: Arc::new(profile), version, count };
-        let put = |times: usize| (0..times).for_each(|_| webhooks.note(Time::from_millis(1), &notice));
-        put(NEWS_MAX + 1);
-        assert_eq!(webhooks.0.meters.dropped.get(), 0, "nothing is taken while they are off");
-        webhooks.0.flags.is_on.store(true, Ordering::Relaxed);
-        put(NEWS_MAX);
-        assert!(!webhooks.0.flags.has_dropped.load(Ordering::Relaxed));
-        put(3);
-        assert_eq!(webhooks.0.meters.dropped.get(), 3);
-        assert!(webhooks.0.flags.has_dropped.load(Ordering::Relaxed));
-    }
-}

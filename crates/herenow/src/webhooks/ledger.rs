@@ -12,6 +12,7 @@ use crate::{
     },
 };
 use herenow_core::{
+    hub::Hub,
     id::{RoomId, UserId},
     time::Time,
     version::Version,
@@ -39,6 +40,18 @@ pub struct Present {
     pub rooms: BTreeMap<RoomId, BTreeMap<UserId, Time>>,
     /// Which of the users whose home it is are online.
     pub online: BTreeSet<UserId>,
+}
+
+impl Present {
+    /// Everybody of whom this node tells, among those whom a hub knows.
+    pub fn in_hub(hub: &Hub) -> Self {
+        let online = hub.online_users().filter(|user| hub.tells(&RoomId::of_user(user)));
+        let mut present = Self { online: online.cloned().collect(), ..Self::default() };
+        for room in hub.rooms().filter(|room| hub.tells(room)) {
+            present.rooms.insert(room.clone(), hub.present_in(room));
+        }
+        present
+    }
 }
 
 /// There is no room in the spool; nothing of the news was written.

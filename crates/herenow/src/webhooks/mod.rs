@@ -7,6 +7,7 @@
 pub mod delivery;
 pub mod event;
 pub mod handle;
+pub mod inlet;
 pub mod kinds;
 pub mod ledger;
 pub mod meters;
@@ -15,4 +16,5 @@ pub mod orders;
 pub mod settings;
 pub mod signature;
 pub mod spool;
+mod wall;
 pub mod worker;

@@ -7,8 +7,15 @@ use crate::{
         spool::{Dead, Which},
     },
 };
-use herenow_core::{event::Notice, time::Time};
-use std::sync::{Arc, atomic::AtomicBool};
+use herenow_core::{
+    event::Notice,
+    id::{RoomId, UserId},
+    time::Time,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, atomic::AtomicBool},
+};
 use tokio::sync::{mpsc, oneshot};
 
 /// What the shards and the thread both look at.
@@ -33,6 +40,18 @@ pub(super) enum News {
     Notice(Time, Notice),
     /// Who is in the rooms of a partition, as of all notices of it that came before this.
     Present(Partition, Present),
+    /// Who is in a room of which this node tells from now on, or is online where it is a user's own; as of all notices of it
+    /// that came before this. Only of a node among several.
+    View {
+        /// Which room.
+        room: RoomId,
+        /// Who is there, and since when.
+        users: BTreeMap<UserId, Time>,
+        /// Those of them who are there by this node.
+        own: BTreeSet<UserId>,
+    },
+    /// The section of a node that died was ended in a room. Only of a node among several.
+    Reaped(RoomId),
 }
 
 /// What somebody wants to know, or to have done.

@@ -9,6 +9,7 @@ use crate::{
         orders::{Flags, Health, Inboxes, News, Order},
         settings::Settings,
         spool::{Buried, Spool, Stored},
+        wall::wall_clock,
     },
 };
 use herenow_core::{event::Notice, hub::Hub, time::Time};
@@ -16,9 +17,15 @@ use herenow_wire::words;
 use std::{
     collections::BTreeSet,
     sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 use tokio::{sync::mpsc::WeakSender, task::JoinSet};
+
+mod held;
+mod joint;
+mod telling;
+
+use held::Joint;
 
 /// Owns the spool.
 pub(super) struct Worker {
@@ -42,6 +49,8 @@ pub(super) struct Worker {
     asking: JoinSet<()>,
     /// Until when those may come back who were present before the server started.
     return_until: Option<Instant>,
+    /// Of a node among several.
+    joint: Joint,
 }
 
 /// How the events of one lane fare.
@@ -66,7 +75,9 @@ impl Worker {
         (presence, news): (WeakPresence, WeakSender<News>),
         (flags, meters): (Arc<Flags>, WebhookMeters),
     ) -> Self {
-        let return_until = Some(Instant::now() + settings.return_grace);
+        // Among several, others tell of those who do not come back.
+        let is_alone = presence.upgrade().is_none_or(|presence| presence.cluster().is_none());
+        let return_until = is_alone.then(|| Instant::now() + settings.return_grace);
         Self {
             spool,
             settings: Some(settings),
@@ -83,6 +94,7 @@ impl Worker {
             compare_at: Some(Instant::now()),
             asking: JoinSet::new(),
             return_until,
+            joint: Joint::default(),
         }
     }
 
@@ -100,12 +112,12 @@ impl Worker {
                     if taken == 0 {
                         return;
                     }
-                    self.take(&mut batch);
+                    self.take_all(&mut batch).await;
                 }
                 Some(order) = inboxes.orders.recv() => {
                     if let Order::Close(done) = order {
                         while inboxes.news.try_recv().map(|news| batch.push(news)).is_ok() {}
-                        self.take(&mut batch);
+                        self.take_all(&mut batch).await;
                         let _ = done.send(());
                         return;
                     }
@@ -114,7 +126,15 @@ impl Worker {
                 Some(Ok(call)) = self.calls.join_next() => self.settle(call),
                 () = sleep_until(wake) => {}
             }
+            self.tell_held().await;
             self.do_due(inboxes.news.is_empty());
+        }
+    }
+
+    async fn take_all(&mut self, batch: &mut Vec<News>) {
+        match self.joint() {
+            Some(store) => self.take_jointly(store, batch).await,
+            None => self.take(batch),
         }
     }
 
@@ -144,6 +164,8 @@ impl Worker {
                             Err(Full) => drop(behind.insert(partition.index())),
                         }
                     }
+                    // Only nodes among several say that.
+                    News::View { .. } | News::Reaped(_) => {}
                 }
             }
             Ok((dropped, compared))
@@ -216,7 +238,7 @@ impl Worker {
             let (presence, news, flags) = (presence.clone(), news.clone(), Arc::clone(&self.flags));
             self.asking.spawn(async move {
                 let look = move |hub: &Hub| {
-                    if news.try_send(News::Present(partition, everybody_in(hub))).is_err() {
+                    if news.try_send(News::Present(partition, Present::in_hub(hub))).is_err() {
                         flags.has_dropped.store(true, Ordering::Relaxed);
                     }
                 };
@@ -324,6 +346,7 @@ impl Worker {
         }
         match verdict {
             Verdict::Taken => {
+                self.confirm_taken(&events);
                 let last = events.last().map_or(0, |event| event.number);
                 match self.spool.remove(lane, last) {
                     Ok(removed) => self.meters.delivered.inc_by(removed as u64),
@@ -403,7 +426,12 @@ impl Worker {
         let now = Instant::now();
         let times = waiting.chain(self.down_until).filter(|at| *at > now);
         // Those who may come back are waited for as long as news are behind; the comparison wakes for both.
-        let due = self.return_until.filter(|_| self.behind.is_empty()).into_iter().chain(self.compare_at);
+        let due = self
+            .return_until
+            .filter(|_| self.behind.is_empty())
+            .into_iter()
+            .chain(self.compare_at)
+            .chain(self.joint.next());
         times.chain(due).min()
     }
 
@@ -442,25 +470,11 @@ fn partition_of(notice: &Notice) -> usize {
     .index()
 }
 
-fn everybody_in(hub: &Hub) -> Present {
-    let mut present = Present { online: hub.online_users().cloned().collect(), ..Present::default() };
-    for room in hub.rooms() {
-        let Some(roster) = hub.roster(room).filter(|roster| !roster.is_empty()) else { continue };
-        let users = roster.viewers().map(|viewer| (viewer.profile.user.clone(), viewer.joined_at));
-        present.rooms.insert(room.clone(), users.collect());
-    }
-    present
-}
-
 async fn sleep_until(wake: Option<Instant>) {
     match wake {
         Some(wake) => tokio::time::sleep_until(wake.into()).await,
         None => std::future::pending().await,
     }
-}
-
-fn wall_clock() -> Time {
-    Time::from_millis(0) + SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// News that one transaction takes.

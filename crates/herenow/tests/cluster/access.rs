@@ -3,6 +3,7 @@ use crate::server::{Redis, place, put, room, route, section, write};
 use herenow::{
     cluster::redis::{
         address::RedisAddress,
+        announce::{IsNews, Noted, Noting, Turn},
         error::ConnectError,
         keyspace::Keyspace,
         link::{Link, Push, Route},
@@ -15,7 +16,8 @@ use herenow_core::{
         door::{Held, NodeId, Outcome},
         signs::Sign,
     },
-    id::{LockName, RoomId, SessionId},
+    id::{LockName, RoomId, SessionId, UserId},
+    time::Time,
 };
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -55,6 +57,13 @@ async fn use_all(address: RedisAddress, roots: Option<Vec<u8>>) {
         store.publish(at, b"passing").await.unwrap();
         assert!(matches!(inbox.next().await, Some(Push::Message { .. })));
         assert_eq!(store.index(Partition::of(&room), NodeId(1)).await.unwrap().len(), 1);
+        let (user, time) = (UserId::parse("alice").unwrap(), Time::from_millis(1));
+        let turn = Turn { user: user.clone(), is_here: true, joined_at: time, at: time };
+        let noted = store.announce(at, Noting::default(), std::slice::from_ref(&turn)).await.unwrap();
+        assert!(matches!(noted, Noted::Done(_, news) if news == [(IsNews::WithRoom, time)]));
+        assert_eq!(other.announced(at).await.unwrap()[&user].by, Some(NodeId(1)));
+        store.confirm(at, std::slice::from_ref(&turn)).await.unwrap();
+        assert_eq!(other.announced(at).await.unwrap()[&user].by, None);
         ear.unsubscribe(at).await.unwrap();
         for _ in 0..2 {
             assert!(matches!(inbox.next().await, Some(Push::Unsubscribed { .. })));
@@ -64,6 +73,13 @@ async fn use_all(address: RedisAddress, roots: Option<Vec<u8>>) {
     }
     let sign = Sign { inc: 1, counter: 1, is_leaving: false, is_resyncing: false, features: (1, 1) };
     store.renew(&sign).await.unwrap().unwrap();
+    assert_eq!(store.live_nodes().await.unwrap().len(), 1);
+    let last: RoomId = room("board-z");
+    assert_eq!(store.apply(place(&last), write(1, 2, 1), &[]).await.unwrap(), Outcome::Resync);
+    assert_eq!(store.sync(place(&last), write(1, 2, 1), &section(1)).await.unwrap(), Outcome::Done);
+    let other = Store::new(store.link(), Keyspace::default(), NodeId(2));
+    let rooms = other.rooms_elsewhere("board-", None, 10).await.unwrap();
+    assert_eq!(rooms.iter().map(RoomId::as_str).collect::<Vec<_>>(), ["board-z"]);
     assert!(store.claim(NodeId(1), Some(&sign), 1).await.unwrap());
     ear.ping().await.unwrap();
 }
@@ -190,7 +206,7 @@ fn free_port() -> u16 {
 }
 
 /// Three primaries that share the slots among them.
-async fn redis_cluster() -> Vec<Redis> {
+pub async fn redis_cluster() -> Vec<Redis> {
     let buses: Vec<String> = (0..3).map(|_| free_port().to_string()).collect();
     let start = |bus: &String| Redis::start(&["--cluster-enabled", "yes", "--cluster-port", bus]);
     let all: Vec<Redis> = buses.iter().map(start).collect();

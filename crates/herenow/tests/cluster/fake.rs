@@ -399,4 +399,69 @@ impl Fake {
         self.remove(&keys[0], &field);
         answer("OK", &[])
     }
+
+    pub fn announce(&mut self, keys: &[String], args: &[Bytes]) -> Reply {
+        let [told, stands, meta] = keys else { panic!() };
+        if !self.keys.contains_key(stands) {
+            self.keys.insert(stands.clone(), Kept::Text(args[3].clone()));
+        }
+        self.expire(stands);
+        let Some(Kept::Text(name)) = self.keys.get(stands).cloned() else { panic!() };
+        if !args[2].is_empty() && args[2] != name {
+            return Reply::List(vec![word("LOST"), Reply::Text(name)]);
+        }
+        if !args[6].is_empty() && self.get(meta, b"t").as_ref() != Some(&args[6]) {
+            return answer("CHANGED", &[]);
+        }
+        let (is_silent, is_forced) = (args[4] == b"1", args[5] == b"1");
+        let mut out = vec![word("OK"), Reply::Text(name)];
+        for turn in args[7..].chunks(4) {
+            let [user, state, joined, at] = turn else { panic!() };
+            let held = self.get(told, user);
+            let was = held.as_ref().map_or(b'l', |held| held[0]);
+            let since = held.as_ref().and_then(|held| held.split(|byte| *byte == b' ').nth(1).map(<[u8]>::to_vec));
+            let joined = if joined == b"0" { since.unwrap_or(b"0".to_vec()) } else { joined.clone() };
+            let news = |news: u8| Reply::Text([&[b'0' + news, b' '], joined.as_slice()].concat());
+            let (is_here, is_change) = (state == b"j", was != state[0]);
+            if !is_change && !is_forced {
+                out.push(news(0));
+                continue;
+            }
+            let count =
+                self.get(told, b"").map_or(0, |count| String::from_utf8(count).unwrap().parse::<i64>().unwrap());
+            let count = count + if !is_change { 0 } else { i64::from(is_here) * 2 - 1 };
+            self.set(told, b"", count.to_string().as_bytes());
+            if is_silent && !is_here {
+                self.remove(told, user);
+            } else {
+                let by = if is_silent { b"-".to_vec() } else { args[1].clone() };
+                self.set(told, user, &[state.clone(), joined.clone(), at.clone(), by].join(&b' '));
+            }
+            let is_edge = if is_here { count == 1 } else { count <= 0 };
+            out.push(news(if is_edge { 2 } else { 1 }));
+        }
+        self.expire(told);
+        Reply::List(out)
+    }
+
+    pub fn confirm(&mut self, keys: &[String], args: &[Bytes]) -> Reply {
+        let told = &keys[0];
+        for turn in args[1..].chunks(3) {
+            let held = self.get(told, &turn[0]).unwrap_or_default();
+            let parts: Vec<Bytes> = held.split(|byte| *byte == b' ').map(<[u8]>::to_vec).collect();
+            let [state, joined, at, by] = parts.as_slice() else { continue };
+            if (state, at, by) != (&turn[1], &turn[2], &args[0]) {
+                continue;
+            }
+            if state == b"l" {
+                self.remove(told, &turn[0]);
+            } else {
+                self.set(told, &turn[0], &[state, joined, at, b"-".as_slice()].map(<[u8]>::to_vec).join(&b' '));
+            }
+        }
+        if self.hash(told).len() == 1 && self.get(told, b"").as_deref() == Some(b"0") {
+            self.unlink(told);
+        }
+        answer("OK", &[])
+    }
 }

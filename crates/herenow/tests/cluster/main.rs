@@ -3,11 +3,16 @@
 #![expect(clippy::print_stdout, reason = "some tests print what they measured")]
 
 mod access;
+mod across;
 mod chaos;
 mod fake;
+mod lan;
 mod losses;
 mod nodes;
 mod process;
+mod reads;
 mod scripts;
 mod server;
 mod store;
+mod sweeping;
+mod telling;

@@ -1,32 +1,42 @@
 //! Real nodes: the binary as processes of their own, and clients of theirs.
-use crate::server::{LIMIT, Redis};
+use crate::{
+    lan::Wires,
+    server::{LIMIT, Redis},
+};
 use herenow::auth::{
+    api_key::{ApiKey, KeyRights},
     mint::{Signer, TokenRequest},
     rights::Rights,
     secret::Secret,
 };
 use herenow_client::{
-    client::{self, Client, Events},
+    client::{self, Client, Connector, Events},
     frame::ServerFrame,
     request::Join,
     roster::{Change, Outcome, RoomState},
 };
 use herenow_core::{id::UserId, pattern::Pattern};
 use std::{
-    io::{BufRead, BufReader},
+    fs::{self, File},
+    io::{BufRead, BufReader, Write},
+    net::Ipv4Addr,
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const SECRET: &str = "a secret that is only good for tests, 32 bytes";
+const PROGRAM: &str = env!("CARGO_BIN_EXE_herenow");
+/// Where a node logs, in its folder.
+const LOG: &str = "log";
 
 /// A node; killed where a test ends before it.
 pub struct Node {
     child: Child,
     address: String,
-    _folder: tempfile::TempDir,
+    wires: Option<Wires>,
+    folder: tempfile::TempDir,
 }
 
 impl Node {
@@ -36,37 +46,89 @@ impl Node {
     }
 
     pub fn start_with(address: &str) -> Self {
+        Self::start_configured(address, &[])
+    }
+
+    /// Starts one with more of its configuration, as variables of its environment.
+    pub fn start_configured(address: &str, variables: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(PROGRAM);
+        command.envs(variables.iter().copied());
+        Self::spawn(command, None, address)
+    }
+
+    /// Starts one in a network of its own, from which the wire to Redis can be cut.
+    pub fn start_apart(redis: &Redis) -> Self {
+        let wires = Wires::new();
+        let address = format!("redis://{}:{}", wires.store(), redis.port());
+        let mut command = Wires::starter();
+        command.arg(PROGRAM);
+        Self::spawn(command, Some(wires), &address)
+    }
+
+    fn spawn(mut command: Command, wires: Option<Wires>, store: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_herenow"));
+        let set: Vec<_> = command.get_envs().map(|(name, _)| name.to_owned()).collect();
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HERENOW_")) {
-            command.env_remove(name);
+            if !set.contains(&name) {
+                command.env_remove(name);
+            }
         }
-        command.args(["--listen", "127.0.0.1:0", "--redis", address]).current_dir(folder.path());
+        let front = wires.as_ref().map_or(Ipv4Addr::LOCALHOST.into(), Wires::front);
+        command.args(["--listen", &format!("{front}:0"), "--redis", store]).current_dir(folder.path());
         command.env("HERENOW_SECRET", SECRET).env("HERENOW_LOG__LEVEL", "warn");
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        command.env("HERENOW_AUTH__API_KEYS", &api_key().1);
+        let log = File::create(folder.path().join(LOG)).unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        if let Some(wires) = &wires {
+            assert_eq!(lines.next().unwrap().unwrap(), "apart");
+            wires.lay(child.id());
+            child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+        }
         let line = lines.find_map(|line| line.ok().filter(|line| line.contains("ws://")));
         let line = line.expect("a node says where it listens");
         let address = line.split("ws://").nth(1).unwrap().split('/').next().unwrap().to_owned();
         // What it prints later must not stop it.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address, _folder: folder }
+        Self { child, address, wires, folder }
+    }
+
+    /// Cuts the wire to Redis, or mends it. False where there is none to cut.
+    pub fn set_store(&self, is_up: bool) -> bool {
+        self.wires.as_ref().inspect(|wires| wires.set_store(is_up)).is_some()
+    }
+
+    /// The end of what it logged.
+    pub fn log(&self) -> String {
+        let log = fs::read_to_string(self.folder.path().join(LOG)).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().rev().take(20).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 
     /// Starts some on a Redis and waits until each hears all.
     pub async fn start_all(count: usize, redis: &Redis) -> Vec<Self> {
         let nodes: Vec<_> = (0..count).map(|_| Self::start(redis)).collect();
-        for node in &nodes {
-            node.until(|ready| ready["status"] == "ready" && ready["cluster"]["nodes"].as_u64() >= Some(count as u64))
-                .await;
-        }
+        Self::until_all_hear(&nodes).await;
         nodes
+    }
+
+    /// Waits until each hears all.
+    pub async fn until_all_hear(nodes: &[Self]) {
+        let count = Some(nodes.len() as u64);
+        for node in nodes {
+            node.until(|ready| ready["status"] == "ready" && ready["cluster"]["nodes"].as_u64() >= count).await;
+        }
     }
 
     /// Opens a connection for a user.
     pub async fn connect(&self, user: &str) -> (Client, Events) {
+        self.connector(user).open().await.unwrap()
+    }
+
+    /// How a user connects.
+    pub fn connector(&self, user: &str) -> Connector {
         let url = format!("ws://{}/ws", self.address);
-        client::connect(&url).token(&token(user)).limit(LIMIT).open().await.unwrap()
+        client::connect(&url).token(&token(user)).limit(LIMIT)
     }
 
     /// Has a user come into a room and look around.
@@ -80,14 +142,32 @@ impl Node {
         serde_json::from_str(&self.get("/readyz").await).unwrap()
     }
 
-    /// One of the numbers of `/metrics`, which an API key would be needed for: those that `/readyz` has not.
     async fn get(&self, path: &str) -> String {
-        let mut stream = tokio::net::TcpStream::connect(&self.address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);
-        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut stream = self.ask(&format!("GET {path}"), None).await;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+
+    /// A call of a backend, such as `GET /v1/rooms`, and the JSON of its answer.
+    pub async fn call(&self, line: &str, body: Option<serde_json::Value>) -> serde_json::Value {
+        let mut stream = self.ask(line, body).await;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 2"), "{line}: {answer}");
+        if body.is_empty() { serde_json::Value::Null } else { serde_json::from_str(body).unwrap() }
+    }
+
+    /// Begins a call of a backend; what is answered comes over the connection.
+    pub async fn ask(&self, line: &str, body: Option<serde_json::Value>) -> tokio::net::TcpStream {
+        let mut stream = tokio::net::TcpStream::connect(&self.address).await.unwrap();
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let (key, bytes) = (&api_key().0, body.len());
+        let head = format!("{line} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
+        let kind = format!("Authorization: Bearer {key}\r\nContent-Type: application/json\r\nContent-Length: {bytes}");
+        stream.write_all(format!("{head}{kind}\r\n\r\n{body}").as_bytes()).await.unwrap();
+        stream
     }
 
     /// Waits until `/readyz` says something.
@@ -121,6 +201,17 @@ impl Drop for Node {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A key that lets a backend do everything, and what is configured for it.
+fn api_key() -> &'static (String, String) {
+    static KEY: OnceLock<(String, String)> = OnceLock::new();
+    KEY.get_or_init(|| {
+        let all = ["read", "write", "admin"].map(|name| KeyRights::named(name).unwrap());
+        let rights = all.into_iter().fold(KeyRights::NONE, KeyRights::union);
+        let (key, configured) = ApiKey::generate("tests", rights).unwrap();
+        (key, configured.to_string())
+    })
 }
 
 fn token(user: &str) -> String {

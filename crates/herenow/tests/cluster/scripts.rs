@@ -97,7 +97,40 @@ fn draw(dice: &mut Dice, fake: &Fake, count: u64) -> Call {
     let (inc, seq) = next_stamp(dice, fake, &keys, &of);
     let (inc_text, seq_text, tag) = (inc.to_string(), seq.to_string(), format!("{of}.{count}"));
     let head = texts(&[channel, &room.to_string(), &of, &inc_text, &seq_text, &tag, "3600"]);
-    match dice.roll(20) {
+    match dice.roll(24) {
+        20..23 => {
+            let keys = vec![format!("{{ps:0}}:w:{room}"), "{ps:0}:w".to_owned(), keys[0].clone()];
+            let name = match fake.keys.get("{ps:0}:w") {
+                Some(Kept::Text(name)) if !dice.once_in(8) => name.clone(),
+                _ if dice.once_in(2) => b"another".to_vec(),
+                _ => Vec::new(),
+            };
+            let written = fake.get(&keys[2], b"t").filter(|_| dice.once_in(2)).unwrap_or_else(|| b"9.9".to_vec());
+            let written = if dice.once_in(4) { written } else { Vec::new() };
+            let flag = |dice: &mut Dice| texts(&[if dice.once_in(6) { "1" } else { "0" }]);
+            let head = [texts(&["3600", &of]), vec![name], texts(&[&tag]), flag(dice), flag(dice), vec![written]];
+            let turns = (0..1 + dice.roll(3)).flat_map(|_| {
+                let user = ["ann", "ben", "cleo"][dice.roll(3) as usize];
+                texts(&[
+                    user,
+                    ["j", "l"][dice.roll(2) as usize],
+                    ["5", "0"][dice.roll(2) as usize],
+                    &dice.roll(2).to_string(),
+                ])
+            });
+            let args = [head.concat(), turns.collect()].concat();
+            Call { script: Script::Announce, keys, args }
+        }
+        23 => {
+            let key = format!("{{ps:0}}:w:{room}");
+            let held = fake.hash(&key).into_iter().filter(|(user, _)| !user.is_empty());
+            let turns = held.flat_map(|(user, held)| {
+                let parts: Vec<Vec<u8>> = held.split(|byte| *byte == b' ').map(<[u8]>::to_vec).collect();
+                [user, parts[0].clone(), if dice.once_in(6) { b"7".to_vec() } else { parts[2].clone() }]
+            });
+            let args = texts(&[&of]).into_iter().chain(turns).collect();
+            Call { script: Script::Confirm, keys: vec![key], args }
+        }
         0..6 => {
             let (puts, count) = puts(dice, 4);
             let args = [head, texts(&[&count.to_string()]), puts, gone(dice)].concat();
@@ -207,6 +240,8 @@ fn play(fake: &mut Fake, call: &Call) -> Reply {
         Script::Sweep => fake.sweep(keys, args),
         Script::Lock => fake.lock(keys, args),
         Script::Free => fake.free(keys, args),
+        Script::Announce => fake.announce(keys, args),
+        Script::Confirm => fake.confirm(keys, args),
     }
 }
 
@@ -359,6 +394,8 @@ async fn compare(calls: u64, seed: u64) -> Fit {
         ("Sweep", &["OK", "CHANGED"]),
         ("Lock", &["GIVEN", "HELD", "WHOSE"]),
         ("Free", &["OK", "NONE"]),
+        ("Announce", &["OK", "LOST", "CHANGED"]),
+        ("Confirm", &["OK"]),
     ] {
         for word in words {
             assert!(met.contains_key(&(script.to_owned(), (*word).to_owned())), "{script} never answered {word}");

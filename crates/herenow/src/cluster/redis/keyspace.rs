@@ -51,6 +51,16 @@ impl Keyspace {
         self.key(partition, 'k', room.as_str())
     }
 
+    /// Hash: what an app was told of the users of a room.
+    pub fn told(&self, partition: Partition, room: &RoomId) -> String {
+        self.key(partition, 'w', room.as_str())
+    }
+
+    /// Text: drawn anew where all that was told of the rooms of a partition is lost.
+    pub fn told_name(&self, partition: Partition) -> String {
+        format!("{{{}:{}}}:w", self.name, partition.index())
+    }
+
     /// Channel: what is written to a room.
     pub fn news(&self, partition: Partition, room: &RoomId) -> String {
         self.key(partition, 'r', room.as_str())
@@ -103,6 +113,7 @@ mod tests {
             keys.stage(at, &room, node),
             keys.index(at, node),
             keys.locks(at, &room),
+            keys.told(at, &room),
             keys.news(at, &room),
             keys.passing(at, &room),
         ] {

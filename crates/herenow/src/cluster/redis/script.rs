@@ -27,11 +27,15 @@ pub enum Script {
     Lock,
     /// Takes a lock back.
     Free,
+    /// Notes what an app is told.
+    Announce,
+    /// Notes that the app has taken it.
+    Confirm,
 }
 
 impl Script {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Apply,
         Self::Sync,
         Self::Reap,
@@ -43,6 +47,8 @@ impl Script {
         Self::Sweep,
         Self::Lock,
         Self::Free,
+        Self::Announce,
+        Self::Confirm,
     ];
 
     /// Its text.
@@ -59,6 +65,8 @@ impl Script {
             Self::Sweep => include_str!("scripts/sweep.lua"),
             Self::Lock => include_str!("scripts/lock.lua"),
             Self::Free => include_str!("scripts/free.lua"),
+            Self::Announce => include_str!("scripts/announce.lua"),
+            Self::Confirm => include_str!("scripts/confirm.lua"),
         }
     }
 
@@ -78,7 +86,7 @@ impl Script {
     }
 }
 
-static HASHES: LazyLock<[String; 11]> = LazyLock::new(|| {
+static HASHES: LazyLock<[String; 13]> = LazyLock::new(|| {
     Script::ALL.map(|script| Sha1::digest(script.text()).iter().map(|byte| format!("{byte:02x}")).collect())
 });
 
