@@ -8,10 +8,10 @@ import { drawPointers } from "./cursors.js";
 import { Feed } from "./feed.js";
 import { Alone, Badge, Faces, TypingLine } from "./header.js";
 import { openLab } from "./lab.js";
-import { openMe } from "./me.js";
+import { openMe, unseen } from "./me.js";
 import { Menu } from "./menu.js";
 import { openPanels } from "./panels.js";
-import { addressOf, identityFrom, setting } from "./person.js";
+import { addressOf, COLORS, followColors, identityFrom, setting } from "./person.js";
 import { boardFrom, changed, emptyBoard, taskOf } from "./tasks.js";
 import { speak, t } from "./text.js";
 import { change, Updates } from "./updates.js";
@@ -25,10 +25,17 @@ const asked = new URLSearchParams(location.search);
 await speak(asked.get("lang") ?? setting(me.id, "language") ?? "en");
 
 const transport = asked.get("transport");
-const client = connect({ user: { id: me.id, name: me.name }, ...(transport && { transports: [transport] }) });
+const settings = { showCursors: "yes", shareCursor: "yes", calm: "no", invisible: "no" };
+const is = (name) => (setting(me.id, name) ?? settings[name]) === "yes";
+const client = connect({
+  user: { id: me.id, name: me.name },
+  ...(is("invisible") && { auth: () => unseen(me) }),
+  ...(transport && { transports: [transport] }),
+});
 new Wire(client);
 // A page that was loaded again goes on with its session, but not with what was half written.
-const room = client.room(me.board, { state: { focus: null, editing: null, draft: null, draftText: null } });
+const room = client.room(me.board, { state: { focus: null, editing: null, draft: null, draftText: null, color: color() } });
+followColors(room);
 const updates = new Updates({ board: me.board, pollOnly: asked.get("updates") === "poll" });
 const menu = new Menu(document.getElementById("menu"));
 const feed = new Feed();
@@ -101,8 +108,12 @@ function show(next, fresh) {
 
 // What somebody chose for this page.
 
-const settings = { showCursors: "yes", shareCursor: "yes", calm: "no" };
-const is = (name) => (setting(me.id, name) ?? settings[name]) === "yes";
+/** The place of the chosen colour in the list. */
+function color() {
+  const at = Number(setting(me.id, "color") || NaN);
+  return COLORS[at] ? at : null;
+}
+
 const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 const isCalm = () => reduced.matches || document.documentElement.hasAttribute("data-calm");
 let endPointers = () => {};
@@ -123,7 +134,14 @@ openMe(menu, {
   turn(name, on) {
     setting(me.id, name, on ? "yes" : "no");
     settings[name] = on ? "yes" : "no";
+    // A token says who is not seen, and this page goes on with another.
+    if (name === "invisible") return location.reload();
     follow();
+  },
+  color,
+  dye(at) {
+    setting(me.id, "color", at ?? "");
+    room.set({ color: at });
   },
   speak(language) {
     setting(me.id, "language", language);

@@ -1,6 +1,7 @@
 // Others' pointers, gliding. Decoration: what matters about who is where is also said in words on the cards.
 
 import { make } from "./dom.js";
+import { paint } from "./person.js";
 
 const STILL_MS = 3_000;
 /** How often pointers jump for those who want little motion. */
@@ -37,7 +38,7 @@ export function drawPointers(cursors, layer, isCalm) {
   const add = ({ session, user }) => {
     const name = make("span", { className: "pointer-name" }, user.name);
     const element = make("div", { className: "pointer", dataset: { user: user.id } }, make("i"), name);
-    element.style.setProperty("--person", user.color);
+    paint(element, user);
     layer.append(element);
     const pointer = { element };
     drawn.set(session, pointer);

@@ -1,6 +1,6 @@
 // Small helpers for elements.
 
-import { avatar } from "./person.js";
+import { avatar, paint } from "./person.js";
 
 /** An element with properties and children; `dataset` entries go to `data-`, unknown properties become attributes. */
 export function make(tag, { dataset, ...properties } = {}, ...children) {
@@ -43,13 +43,13 @@ export function placeBefore(parent, element, before) {
 
 /** Shows at the upper edge of an element, where it moves nothing, who is at work in it; no sentence takes it away. */
 export function setChip(element, users, sentence, isTyping) {
-  const key = sentence && `${sentence}|${isTyping}|${users[0].color}`;
+  const key = sentence && `${sentence}|${isTyping}|${users[0].id}`;
   if ((element.dataset.chip ?? "") === key) return;
   element.dataset.chip = key;
   element.querySelector(":scope > .chip")?.remove();
   element.classList.toggle("typed", sentence !== "");
   if (sentence === "") return void delete element.dataset.chip;
-  element.style.setProperty("--person", users[0].color);
+  paint(element, users[0]);
   const chip = make("span", { className: "chip", dataset: { testid: "chip" } }, avatar(users[0], "tiny"), make("span", {}, sentence));
   if (isTyping) chip.append(dots());
   element.append(chip);

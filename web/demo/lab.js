@@ -71,11 +71,19 @@ export function openLab(place, { client, address, board, reset }) {
     reset().catch((error) => { row.hint.textContent = error.message; });
   });
 
+  experiment("restart", async (row) => {
+    row.button.disabled = true;
+    const headers = { "Content-Type": "application/json" };
+    const response = await fetch("/dev/restart", { method: "POST", headers }).catch(() => null);
+    row.button.disabled = false;
+    if (!response?.ok) row.hint.textContent = t("failed");
+  });
+
   const asked = new URLSearchParams(location.search);
   const ways = Object.entries(message("ways")).map(([value, label]) => make("option", { value }, label));
   const way = make("select", { onchange: () => go(asked, way.value) }, ...ways);
   way.value = asked.get("transport") ?? "auto";
-  place.append(make("label", { className: "experiment" }, t("way"), way), make("p", { className: "soft" }, t("restart")));
+  place.append(make("label", { className: "experiment" }, t("way"), way));
 }
 
 /** Loads the page again with another way to connect. */

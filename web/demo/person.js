@@ -1,13 +1,38 @@
 // How a person looks: colour, initials, and who this page is.
 
 // The server's colours in its order. White letters are readable on each.
-const COLORS = "c8102e b84a00 806000 4d7400 00803a 007a78 0b4f6c 0a6fd1 252a8f 8a3fe0 c4128f 6b4235".split(" ");
+export const COLORS = "c8102e b84a00 806000 4d7400 00803a 007a78 0b4f6c 0a6fd1 252a8f 8a3fe0 c4128f 6b4235".split(" ");
 
-/** The colour of a user who is not here to be asked: FNV-1a over the id's UTF-8, as the server computes it. */
-export function colorOf(userId) {
+/** FNV-1a over the UTF-8 of an id. */
+function hashOf(userId) {
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(userId)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  return `#${COLORS[hash % COLORS.length]}`;
+  return hash;
+}
+
+/** The colour of a user who is not here to be asked, as the server computes it. */
+export const colorOf = (userId) => `#${COLORS[hashOf(userId) % COLORS.length]}`;
+
+/** The property of the page that holds what colour a user has chosen. */
+const chosenBy = (userId) => `--of-${hashOf(userId).toString(36)}`;
+
+/** Gives an element the colour of a user: the one they have chosen, as soon as they have, else the one they were given. */
+export function paint(element, { id, color = colorOf(id) }) {
+  element.style.setProperty("--person", `var(${chosenBy(id)}, ${color})`);
+}
+
+/** Follows which colours people choose. Each says theirs in their state, as a place in the list. */
+export function followColors(room) {
+  const known = new Map();
+  room.viewers.subscribe((viewers) => {
+    const wanted = new Map(viewers.map(({ user, state }) => [user.id, COLORS[state.color]]));
+    for (const id of known.keys()) if (!wanted.has(id)) wanted.set(id);
+    for (const [id, color] of wanted) {
+      if (known.get(id) === color) continue;
+      known.set(id, color);
+      document.documentElement.style.setProperty(chosenBy(id), color ? `#${color}` : "");
+    }
+  });
 }
 
 /** At most two letters that stand for a name, cut where readers see characters end. */
@@ -23,11 +48,11 @@ export function initials(name) {
 }
 
 /** A round picture of a user. */
-export function avatar({ id, name, color = colorOf(id) }, size = "") {
+export function avatar(user, size = "") {
   const element = document.createElement("span");
   element.className = `avatar ${size}`.trim();
-  element.style.setProperty("--person", color);
-  element.textContent = initials(name);
+  paint(element, user);
+  element.textContent = initials(user.name);
   element.setAttribute("aria-hidden", "true");
   return element;
 }

@@ -76,6 +76,11 @@ for (const colorScheme of ["light", "dark"]) {
     await alice.getByTestId("me").click();
     await look(alice, "menu");
     await alice.keyboard.press("Escape");
+    await alice.getByTestId("me").click();
+    await alice.locator("#menu button").nth(4).click();
+    await alice.getByTestId("colors").waitFor();
+    await look(alice, "colours");
+    await alice.keyboard.press("Escape");
     await alice.getByTestId("more").click();
     await look(alice, "everyone");
     await alice.keyboard.press("Escape");

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { pathToFileURL } from "node:url";
-import { badge, card, composer, face, faces, see } from "./demo-helpers.js";
+import { badge, card, composer, face, faces, see, startRenaming } from "./demo-helpers.js";
 import { launch, People, Server } from "./harness.js";
 
 let server;
@@ -183,4 +183,58 @@ test("the menu of oneself: another user, another name, another language", async 
   await alice.getByRole("menuitem", { name: "Carol" }).click();
   await face(bob, "carol").waitFor();
   await face(alice, "carol").waitFor();
+});
+
+test("a colour that somebody chooses is theirs on every screen, and again after a reload", async () => {
+  const alice = await people.board("alice");
+  const bob = await people.board("bob");
+  for (const page of [alice, bob]) await see(page, "alice", "bob");
+  const colorOf = (page) => face(page, "alice").locator(".avatar").evaluate((element) => getComputedStyle(element).backgroundColor);
+  const given = await colorOf(bob);
+  await alice.getByTestId("me").click();
+  await alice.getByRole("menuitem", { name: "Change my colour…" }).click();
+  await alice.getByTestId("colors").getByRole("radio", { name: "Green" }).check();
+  const green = "rgb(0, 128, 58)";
+  assert.notEqual(given, green);
+  await alice.getByTestId("colors").getByRole("button", { name: "OK" }).click();
+  const turns = (page, color) => page.waitForFunction((wanted) =>
+    getComputedStyle(document.querySelector('[data-user="alice"] .avatar')).backgroundColor === wanted, color);
+  await turns(bob, green);
+  await turns(alice, green);
+  await startRenaming(alice, "Write the announcement");
+  await alice.getByTestId("card-edit").pressSequentially("x");
+  await bob.waitForFunction((wanted) => {
+    const chip = document.querySelector('[data-testid="chip"]');
+    return chip && getComputedStyle(chip).backgroundColor === wanted;
+  }, green);
+  await alice.reload();
+  await see(alice, "alice", "bob");
+  await turns(alice, green);
+  // What is no place in the list is no colour.
+  await alice.evaluate(() => herenow.room.set({ color: "red; background: url(x)" }));
+  await turns(bob, given);
+});
+
+test("who looks on unseen sees the others, is seen by nobody, and may be seen again", async () => {
+  const alice = await people.board("alice");
+  const bob = await people.board("bob");
+  for (const page of [alice, bob]) await see(page, "alice", "bob");
+  const turn = async () => {
+    await alice.getByTestId("me").click();
+    await alice.getByRole("menuitemcheckbox", { name: "Look on unseen" }).click();
+  };
+  await turn();
+  await see(bob, "bob");
+  await see(alice, "bob");
+  await alice.getByTestId("me").getByText("unseen").waitFor();
+  // What an unseen person does is seen: on the board, not of them.
+  await startRenaming(alice, "Write the announcement");
+  await alice.getByTestId("card-edit").fill("Written by a ghost");
+  await alice.getByTestId("card-edit").press("Enter");
+  await card(bob, "Written by a ghost").waitFor();
+  assert.equal(await bob.getByTestId("chip").count(), 0);
+  assert.equal(await alice.getByTestId("notice").isVisible(), false);
+  await see(bob, "bob");
+  await turn();
+  for (const page of [alice, bob]) await see(page, "alice", "bob");
 });

@@ -62,6 +62,30 @@ test("a killed server is waited for: faces turn grey after 5 s, stay, and are to
   await bob.getByTestId("chip").filter({ hasText: ALICE_TYPES }).waitFor();
 });
 
+test("a restart from the lab is told as one, and nobody is told that anybody left", async () => {
+  people.expect(/ERR_/);
+  const alice = await people.board("alice");
+  const bob = await people.board("bob");
+  for (const page of [alice, bob]) await see(page, "alice", "bob");
+  for (const page of [alice, bob]) await listen(page);
+  const sessions = [alice, bob].map((page) => page.evaluate(() => new Promise((done) => {
+    const names = new Set();
+    herenow.client.state.subscribe((state) => {
+      names.add(state.draining ? "draining" : state.name);
+      if (state.name === "online" && names.has("reconnecting")) done([...names]);
+    });
+  })));
+  await alice.locator("#open-lab, #tab-lab").and(alice.locator(":visible")).first().click();
+  await alice.getByTestId("lab-restart").click();
+  for (const states of await Promise.all(sessions)) assert.ok(states.includes("draining"), states.join());
+  for (const page of [alice, bob]) await see(page, "alice", "bob");
+  assert.deepEqual([await told(alice), await told(bob)], [[], []]);
+  assert.equal(server.lines.filter((line) => line.includes("/demo")).length, 2, server.lines.join("\n"));
+  await composer(alice, "list-todo").fill("After the restart");
+  await composer(alice, "list-todo").press("Enter");
+  await card(bob, "After the restart").waitFor();
+});
+
 test("a blip of less than a second is not told", async () => {
   const alice = await people.board("alice");
   const bob = await people.board("bob");

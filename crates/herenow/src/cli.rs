@@ -89,11 +89,14 @@ pub struct TokenArgs {
     /// Rights in those rooms: join, observe, type, message, update [default: all but observe]
     #[arg(long, value_name = "RIGHTS", value_delimiter = ',', requires = "rooms", value_parser = right)]
     can: Vec<Rights>,
+    /// Sees who is there without being seen
+    #[arg(long)]
+    invisible: bool,
     /// How long it lasts, such as 30m, 12h or 7d
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = ttl)]
     ttl: Duration,
     /// Show the claims of this token and whether it is valid
-    #[arg(long, value_name = "TOKEN", conflicts_with_all = ["user", "name", "avatar", "rooms", "can", "ttl"])]
+    #[arg(long, value_name = "TOKEN", conflicts_with_all = ["user", "name", "avatar", "rooms", "can", "invisible", "ttl"])]
     inspect: Option<String>,
     /// Secret to use in place of the configured one; other users of this machine can see it, HERENOW_SECRET they cannot
     #[arg(long)]
@@ -178,6 +181,7 @@ impl TokenArgs {
             name: self.name.clone(),
             avatar: self.avatar.clone(),
             rooms: (!lists_none).then_some(rooms),
+            is_invisible: self.invisible,
             now_unix_s,
             ttl: self.ttl,
         });

@@ -19,6 +19,7 @@ use herenow::{
 use herenow_core::{event::Notice, time::Time};
 use std::{
     io::{IsTerminal, Write},
+    net::SocketAddr,
     process::ExitCode,
     sync::{Arc, mpsc},
     time::{SystemTime, UNIX_EPOCH},
@@ -71,29 +72,51 @@ fn fail(failure: &Failure) -> ExitCode {
 }
 
 fn serve(arguments: &ServeArgs, variables: Vec<(String, String)>) -> Result<(), Failure> {
-    let (loaded, mode) = arguments.prepare(variables.clone())?;
+    let (mut loaded, mut mode) = arguments.prepare(variables.clone())?;
     let level = log_to_stderr(&loaded.config.log);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let start = Start { arguments, variables, loaded: &loaded, mode: &mode, level };
-    let served = runtime.context("cannot start the runtime").and_then(|runtime| runtime.block_on(run(start)));
-    served.map_err(|error| Failure { message: format!("{error:#}"), code: FAILURE })
+    let served = |error| Failure { message: format!("{error:#}"), code: FAILURE };
+    let mut listen = loaded.config.server.listen;
+    loop {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.context("cannot start the runtime").map_err(served)?;
+        let sources = Sources { variables: variables.clone(), level: level.clone() };
+        let start = Start { arguments, loaded: &loaded, mode: &mode, listen };
+        match runtime.block_on(run(start, sources)).map_err(served)? {
+            Next::End => return Ok(()),
+            Next::Again(address) => listen = address,
+        }
+        match arguments.prepare(variables.clone()) {
+            Ok(prepared) => (loaded, mode) = prepared,
+            Err(failure) => {
+                tracing::error!(problem = failure.message, "the new configuration is wrong; the old one goes on")
+            }
+        }
+    }
 }
 
 /// What a server is started with.
 struct Start<'a> {
     arguments: &'a ServeArgs,
-    variables: Vec<(String, String)>,
     loaded: &'a Loaded,
     mode: &'a Mode,
-    level: LevelHandle,
+    listen: SocketAddr,
 }
 
-async fn run(start: Start<'_>) -> anyhow::Result<()> {
-    let Start { arguments, variables, loaded, mode, level } = start;
-    let config = &loaded.config;
+/// What comes after a server has ended.
+enum Next {
+    /// Nothing.
+    End,
+    /// It is started anew, where it was.
+    Again(SocketAddr),
+}
+
+async fn run(start: Start<'_>, sources: Sources) -> anyhow::Result<Next> {
+    let Start { arguments, loaded, mode, listen } = start;
+    let mut config = loaded.config.clone();
+    config.server.listen = listen;
     let is_watched = mode.is_dev() && std::io::stdout().is_terminal();
     let notices = if is_watched { terminal_notices() } else { Arc::new(|_: Time, _: &Notice| {}) as NoticeSink };
-    let mut server = Server::bind(config, mode, notices).await?;
+    let mut server = Server::bind(&config, mode, notices).await?;
     let has_demo = config.demo_enabled(mode.is_dev());
     if has_demo {
         server = server.with_demo(config.demo.database.as_deref()).context("cannot open the demo's database")?;
@@ -102,12 +125,12 @@ async fn run(start: Start<'_>) -> anyhow::Result<()> {
     let setup = LiveSetup {
         webhooks: server.webhooks().clone(),
         around: server.around().clone(),
-        config: config.clone(),
+        config: loaded.config.clone(),
         mode: mode.clone(),
         forced: arguments.forced(),
     };
     let live = Live::new(server.presence().clone(), setup);
-    tokio::spawn(reload(reload_signal()?, live, arguments.clone(), Sources { variables, level }));
+    tokio::spawn(reload(reload_signal()?, live, arguments.clone(), sources));
     let file = loaded.file.as_ref().map(|file| file.display().to_string());
     let facts = BannerFacts {
         address: server.address(),
@@ -119,8 +142,9 @@ async fn run(start: Start<'_>) -> anyhow::Result<()> {
         file: file.as_deref(),
     };
     print_line(&banner(facts));
+    let (restart, address) = (server.restart(), server.address());
     server.run(stop).await;
-    Ok(())
+    Ok(if restart.is_asked() { Next::Again(address) } else { Next::End })
 }
 
 /// What a configuration is read from anew, and where its log level goes.

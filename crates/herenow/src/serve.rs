@@ -10,6 +10,7 @@ use crate::{
     embed::{Embedded, StartError},
     presence::Presence,
     problem::Problem,
+    restart_route::{self, Restart},
     server::{self, Entrance},
     shard::NoticeSink,
     tls::Certified,
@@ -50,6 +51,7 @@ pub struct Server {
     router: Router,
     demo: Option<Demo>,
     doors: Arc<Doors>,
+    restart: Restart,
     /// What opens the operators' page once.
     code: Option<String>,
 }
@@ -77,7 +79,7 @@ impl Server {
             router = router.merge(admin_route::router(api.clone()));
         }
         let doors = Doors::new(config.limits.half_open_per_address, config.server.trusted_proxies.clone());
-        Ok(Self { listener, address, embedded, router, demo: None, doors, code })
+        Ok(Self { listener, address, embedded, router, demo: None, doors, restart: Restart::default(), code })
     }
 
     /// Where it listens: the port is the real one where 0 was asked for.
@@ -88,6 +90,11 @@ impl Server {
     /// What opens the operators' page once, where no configured key does; for whoever starts the server.
     pub fn admin_code(&self) -> Option<&str> {
         self.code.as_deref()
+    }
+
+    /// Whether it is to be started anew when it has ended: a page of the demo may ask for it in dev mode.
+    pub fn restart(&self) -> Restart {
+        self.restart.clone()
     }
 
     /// Its presence.
@@ -134,6 +141,7 @@ impl Server {
         });
         let mut routes = demo::router(demo.clone());
         if self.presence().origins().is_dev {
+            routes = routes.merge(restart_route::router(self.restart.clone()));
             // A name that an attacker points at this machine must not reach the boards either.
             routes = routes.layer(middleware::from_fn_with_state(self.presence().clone(), guard_dev));
         }
@@ -142,11 +150,14 @@ impl Server {
         Ok(self)
     }
 
-    /// Serves until `stop` is done, then drains: clients are told to come back, and given time to say goodbye.
+    /// Serves until `stop` is done or a restart is asked for, then drains: clients are told to come back, and given time to say goodbye.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let (demo, embedded) = (self.demo, self.embedded.clone());
+        let (demo, embedded, restart) = (self.demo, self.embedded.clone(), self.restart);
         let stop = async move {
-            stop.await;
+            tokio::select! {
+                () = stop => {}
+                () = restart.asked() => tracing::info!("starting anew, as a page of the demo asked"),
+            }
             embedded.end_requests();
             if let Some(demo) = demo {
                 demo.close();

@@ -161,6 +161,9 @@ fn a_token_can_be_made_and_looked_at() {
         "rooms": { "board-*": rights, "lobby": rights }, "iat": NOW, "exp": NOW + 7200,
     });
     assert_eq!(claims, expected);
+    let unseen = token(&["--user", "alice", "--invisible"], secret()).unwrap();
+    let seen = token(&["--inspect", &unseen.stdout], secret()).unwrap();
+    assert!(seen.stdout.contains("\"invisible\": true"), "{}", seen.stdout);
 }
 
 #[test]

@@ -356,6 +356,7 @@ fn what_the_signer_mints_the_verifier_takes() {
         name: Some("Alice".into()),
         avatar: Some("https://cdn.example/a.png".into()),
         rooms: Some(rooms.clone()),
+        is_invisible: false,
         now_unix_s: NOW,
         ttl: Duration::from_secs(3600),
     };
@@ -365,6 +366,9 @@ fn what_the_signer_mints_the_verifier_takes() {
     assert_eq!(identity.profile.avatar.as_deref(), Some("https://cdn.example/a.png"));
     assert_eq!(*identity.grants, Grants::new(rooms));
     assert_eq!(identity.expires_at.as_millis(), (NOW + 3600) * 1000);
+    assert!(!identity.grants.is_invisible());
+    let unseen = TokenRequest { is_invisible: true, ..request.clone() };
+    assert!(verifier().verify(&signer.mint(&unseen), NOW).unwrap().grants.is_invisible());
     let plain = TokenRequest { name: None, avatar: None, rooms: None, ..request };
     let identity = verifier().verify(&signer.mint(&plain), NOW).unwrap();
     assert_eq!(&*identity.profile.name, "alice");

@@ -1,6 +1,7 @@
 //! Reads what a call says: path, query and body, each with what is wrong about it in words.
 use crate::{
     api::refusal::{refused, refused_as, refused_for},
+    content_type::is_json,
     problem::Problem,
 };
 use axum::{
@@ -17,7 +18,7 @@ use herenow_wire::{
     native,
     request::{NESTING_MAX, Request as Asked},
 };
-use http::{HeaderMap, HeaderValue, Uri, header};
+use http::{HeaderMap, Uri};
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error as _},
@@ -192,11 +193,6 @@ pub fn place<T>(cursor: Option<&str>, read: impl FnOnce(&str) -> Option<T>) -> R
     place
         .map(Some)
         .ok_or_else(|| refused_for(Code::HttpBadQuery, "cursor must be one that an answer of this call gave as next"))
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let text = headers.get(header::CONTENT_TYPE).map(HeaderValue::to_str).and_then(Result::ok).unwrap_or_default();
-    text.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
 }
 
 /// How deep objects and arrays are nested; counted outside strings, without reading anything.

@@ -207,7 +207,7 @@ pub async fn token(asked: Asked) -> Result<Response, Problem> {
     let now_unix_s = asked.api.presence().clock().now().as_millis() / 1000;
     let name = wanted.name.map(|name| shown_name(&name, user.as_str()));
     let ttl = Duration::from_millis(ttl_ms);
-    let request = TokenRequest { user, name, avatar: wanted.avatar, rooms, now_unix_s, ttl };
+    let request = TokenRequest { user, name, avatar: wanted.avatar, rooms, is_invisible: false, now_unix_s, ttl };
     let token = asked.api.signer().mint(&request);
     if token.len() > Verifier::TOKEN_BYTES_MAX {
         let (bytes, bytes_max) = (token.len(), Verifier::TOKEN_BYTES_MAX);

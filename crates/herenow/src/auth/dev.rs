@@ -5,7 +5,7 @@ use super::{
     mint::{Signer, TokenRequest},
     origin::OriginPolicy,
 };
-use crate::problem::Problem;
+use crate::{content_type::is_json, problem::Problem};
 use axum::{
     Json, Router,
     body::Bytes,
@@ -41,6 +41,8 @@ struct Request {
     #[serde(rename = "userId", default)]
     user_id: Value,
     name: Option<String>,
+    #[serde(default)]
+    invisible: bool,
 }
 
 #[derive(Serialize)]
@@ -50,7 +52,7 @@ struct Answer {
 
 /// The route `/dev/token`. To be merged into the server's router in dev mode only.
 ///
-/// `POST {"userId","name"?}` with `Content-Type: application/json` answers `{"token"}`; `OPTIONS` is the preflight of a
+/// `POST {"userId","name"?,"invisible"?}` with `Content-Type: application/json` answers `{"token"}`; `OPTIONS` is the preflight of a
 /// loopback or `file:` page. Anything else is a [`Problem`].
 pub fn router(tokens: DevTokens) -> Router {
     let wrong_method = || async {
@@ -93,7 +95,15 @@ async fn dev_token(
     let request: Request = serde_json::from_slice(&body).map_err(|error| wrong("dev.body", error.to_string()))?;
     let user = user_id(&request.user_id).map_err(|problem| wrong("dev.user", format!("`userId` {problem}")))?;
     let now_unix_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let request = TokenRequest { user, name: request.name, avatar: None, rooms: None, now_unix_s, ttl: DEV_TOKEN_TTL };
+    let request = TokenRequest {
+        user,
+        name: request.name,
+        avatar: None,
+        rooms: None,
+        is_invisible: request.invisible,
+        now_unix_s,
+        ttl: DEV_TOKEN_TTL,
+    };
     let answer = Answer { token: tokens.signer.mint(&request) };
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
@@ -122,13 +132,6 @@ async fn guard(State(tokens): State<DevTokens>, request: axum::extract::Request,
     };
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("Origin"));
     response
-}
-
-/// Whether the body is said to be `application/json`, with whatever parameters.
-fn is_json(headers: &HeaderMap) -> bool {
-    let Some(Ok(text)) = headers.get(header::CONTENT_TYPE).map(HeaderValue::to_str) else { return false };
-    let essence = text.split(';').next().unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case("application/json")
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ pub struct TokenRequest {
     pub avatar: Option<String>,
     /// What it gives where; `None`: what the server's `auth.default_rooms` says.
     pub rooms: Option<Vec<(Pattern, Rights)>>,
+    /// Whether the user sees without being seen.
+    pub is_invisible: bool,
     /// Seconds since the Unix epoch at which it is made.
     pub now_unix_s: u64,
     /// How long it lasts; part of a second is cut off.
@@ -37,6 +39,8 @@ struct Claims<'a> {
     avatar: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rooms: Option<BTreeMap<String, Vec<&'static str>>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    invisible: bool,
     iat: u64,
     exp: u64,
 }
@@ -58,6 +62,7 @@ impl Signer {
             name: request.name.as_deref(),
             avatar: request.avatar.as_deref(),
             rooms: request.rooms.as_deref().map(named),
+            invisible: request.is_invisible,
             iat: request.now_unix_s,
             exp: request.now_unix_s.saturating_add(request.ttl.as_secs()),
         };

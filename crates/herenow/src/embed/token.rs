@@ -22,6 +22,7 @@ pub struct NewToken {
     name: Option<String>,
     avatar: Option<String>,
     rooms: Vec<(String, Rights)>,
+    is_invisible: bool,
     ttl: Duration,
 }
 
@@ -37,7 +38,15 @@ pub enum TokenError {
 
 impl NewToken {
     pub(super) fn new(signer: Arc<Signer>, user: &str) -> Self {
-        Self { signer, user: user.to_owned(), name: None, avatar: None, rooms: Vec::new(), ttl: TTL_DEFAULT }
+        Self {
+            signer,
+            user: user.to_owned(),
+            name: None,
+            avatar: None,
+            rooms: Vec::new(),
+            is_invisible: false,
+            ttl: TTL_DEFAULT,
+        }
     }
 
     /// What others see; by default the user's id.
@@ -63,6 +72,12 @@ impl NewToken {
         self
     }
 
+    /// Lets the user see who is there without being seen: in no roster, count, dot or event.
+    pub fn invisible(mut self) -> Self {
+        self.is_invisible = true;
+        self
+    }
+
     /// How long it is good for, in whole seconds; by default 1 hour. The SDK asks for the next one in time.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl;
@@ -74,12 +89,12 @@ impl NewToken {
     /// # Errors
     /// See [`TokenError`].
     pub fn mint(self) -> Result<String, TokenError> {
-        let Self { signer, user, name, avatar, rooms, ttl } = self;
+        let Self { signer, user, name, avatar, rooms, is_invisible, ttl } = self;
         let user = UserId::parse(&user).map_err(TokenError::User)?;
         let rooms = rooms.into_iter().map(|(text, rights)| Ok((Pattern::parse(&text)?, rights)));
         let rooms = Some(rooms.collect::<Result<Vec<_>, _>>().map_err(TokenError::Room)?);
         let now_unix_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        Ok(signer.mint(&TokenRequest { user, name, avatar, rooms, now_unix_s, ttl }))
+        Ok(signer.mint(&TokenRequest { user, name, avatar, rooms, is_invisible, now_unix_s, ttl }))
     }
 }
 

@@ -283,7 +283,15 @@ pub fn token_for(user: &str, rooms: &[(&str, Rights)], ttl: Duration) -> String 
     let rooms = rooms.iter().map(|(pattern, rights)| (Pattern::parse(pattern).unwrap(), *rights)).collect();
     let now_unix_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let user = UserId::parse(user).unwrap();
-    Signer::new(&secret()).mint(&TokenRequest { user, name: None, avatar: None, rooms: Some(rooms), now_unix_s, ttl })
+    Signer::new(&secret()).mint(&TokenRequest {
+        user,
+        name: None,
+        avatar: None,
+        rooms: Some(rooms),
+        is_invisible: false,
+        now_unix_s,
+        ttl,
+    })
 }
 
 /// A good token of a user, for all rooms.

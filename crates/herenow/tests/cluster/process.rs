@@ -220,6 +220,7 @@ fn token(user: &str) -> String {
         name: None,
         avatar: None,
         rooms: Some(vec![(Pattern::parse("*").unwrap(), Rights::DEFAULT)]),
+        is_invisible: false,
         now_unix_s: SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs(),
         ttl: Duration::from_secs(3600),
     })

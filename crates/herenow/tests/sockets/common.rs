@@ -270,6 +270,7 @@ impl Claims {
             name: Some(self.name),
             avatar: None,
             rooms: Some(rooms),
+            is_invisible: false,
             now_unix_s: self.now_unix_s,
             ttl: self.ttl,
         })

@@ -84,6 +84,7 @@ mod tests {
             name: None,
             avatar: None,
             rooms: None,
+            is_invisible: false,
             now_unix_s: 4_000_000_000,
             ttl: Duration::from_secs(60),
         });
