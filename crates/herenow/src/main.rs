@@ -11,6 +11,7 @@ use herenow::{
         mode::Mode,
         settings::{LogConfig, LogFormat, LogLevel},
     },
+    open_files,
     outcome::{FAILURE, Failure, Outcome, USAGE},
     reload::{Live, LiveSetup},
     serve::{Server, reload_signal, stop_signal},
@@ -74,6 +75,14 @@ fn fail(failure: &Failure) -> ExitCode {
 fn serve(arguments: &ServeArgs, variables: Vec<(String, String)>) -> Result<(), Failure> {
     let (mut loaded, mut mode) = arguments.prepare(variables.clone())?;
     let level = log_to_stderr(&loaded.config.log);
+    let files = open_files::raise();
+    if files < open_files::WANTED {
+        tracing::warn!(
+            files,
+            "few files may be open at once, and each connection is one; raise the hard limit (ulimit -Hn, or LimitNOFILE= of \
+             systemd)"
+        );
+    }
     let served = |error| Failure { message: format!("{error:#}"), code: FAILURE };
     let mut listen = loaded.config.server.listen;
     loop {

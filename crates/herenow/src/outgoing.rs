@@ -186,19 +186,19 @@ impl Outgoing {
         self.ask(Method::POST, headers, body).await
     }
 
-    /// As [`Self::post_json`], where only the status of the answer matters: a body that is too large, or breaks off, is left
-    /// unread.
+    /// As [`Self::post_json`], where only the head of the answer matters: a body that is too large, or breaks off, is left
+    /// unread, and is not in the answer.
     ///
     /// # Errors
     /// As [`Self::get`].
-    pub async fn deliver_json(&self, mut headers: HeaderMap, body: Bytes) -> Result<StatusCode, OutgoingError> {
+    pub async fn deliver_json(&self, mut headers: HeaderMap, body: Bytes) -> Result<Answer, OutgoingError> {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let request = self.request(Method::POST, headers, body)?;
         let call = async {
             let (parts, body) = self.send(request).await?;
             // The connection can be used again once the body is read.
             let _ = tokio::time::timeout(UNREAD_TIMEOUT, self.read(body)).await;
-            Ok(parts.status)
+            Ok(Answer { status: parts.status, headers: parts.headers, body: Bytes::new() })
         };
         self.in_time(call).await
     }

@@ -18,6 +18,7 @@ use crate::{
         NoticeSink, Shard, ShardLoad, ShardSetup, ToShard,
         sight::{Look, Sight},
     },
+    tallies::Tallies,
 };
 use herenow_core::{
     cluster::door::NodeId,
@@ -78,6 +79,7 @@ struct Inner {
     cluster: Option<ClusterNode>,
     resumes: Resumes,
     handshakes: Handshakes,
+    tallies: Tallies,
     connections: AtomicUsize,
 }
 
@@ -169,6 +171,7 @@ impl Presence {
             cluster,
             resumes,
             handshakes,
+            tallies: Tallies::default(),
             connections,
         };
         let presence = Self(Arc::new(inner));
@@ -335,6 +338,11 @@ impl Presence {
     /// What makes this node one of several; `None`: it is alone.
     pub fn cluster(&self) -> Option<&ClusterNode> {
         self.0.cluster.as_ref()
+    }
+
+    /// What is counted of connections.
+    pub fn tallies(&self) -> &Tallies {
+        &self.0.tallies
     }
 
     /// Who opens connections how often.

@@ -14,6 +14,7 @@ mod modules;
 mod named;
 mod plant;
 mod plants;
+mod props;
 mod readme;
 mod references;
 mod report;
@@ -61,6 +62,12 @@ enum Command {
         #[arg(long, default_value = "")]
         only: String,
     },
+    /// Tries each property on many more cases than the tests do. Takes minutes.
+    Props {
+        /// How many.
+        #[arg(long, default_value_t = 20_000)]
+        cases: u32,
+    },
     /// Checks that the commands in README.md exist.
     Readme,
 }
@@ -93,6 +100,10 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Plant { only } => {
             let caught = plant::run(&workspace.root, &workspace.target, &only)?;
             return Ok(if caught { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Props { cases } => {
+            let hold = props::run(&workspace.root, &workspace.files, cases)?;
+            return Ok(if hold { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Readme => vec![readme::check(&workspace)],
     };

@@ -225,8 +225,8 @@ pub(crate) const PLANTS: &[Plant] = &[
     Plant {
         rule: "Events for a webhook are forgotten when its receiver fails",
         file: "crates/herenow/src/webhooks/worker.rs",
-        find: "                self.rest(problem);\n                self.give_up_old();\n",
-        replace: "                self.rest(problem);\n                let _ = self.spool.remove(lane, i64::MAX);\n",
+        find: "                self.rest_for(problem, retry_after);\n                self.give_up_old();\n",
+        replace: "                self.rest_for(problem, retry_after);\n                let _ = self.spool.remove(lane, i64::MAX);\n",
         build: WEBHOOKS,
         test: "failures_of_each_kind_cost_repeats_with_the_same_key_and_nothing_else",
     },

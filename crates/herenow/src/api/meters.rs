@@ -1,6 +1,7 @@
 //! Numbers for Prometheus. Sums only: nothing is labelled by user or room, so that a scrape tells nobody who is where.
 use crate::{
     cluster::status::{ClusterStatus, LinkState},
+    tallies::Tallies,
     webhooks::meters::WebhookMeters,
 };
 use herenow_core::{cluster::replicas::Counters, command::Reason, event::Notice};
@@ -44,6 +45,19 @@ pub struct Levels {
     pub readers: usize,
     /// Viewers without a connection.
     pub hosted: usize,
+    /// Files that the process has open; `None` where the system does not say.
+    pub open_files: Option<u64>,
+    /// Files that it may have open.
+    pub open_files_max: u64,
+}
+
+/// What others count, beside what is counted here.
+#[derive(Clone, Copy, Debug)]
+pub struct Others<'a> {
+    /// Of connections.
+    pub tallies: &'a Tallies,
+    /// Of the cluster, where the node is one of several.
+    pub cluster: Option<(&'a ClusterStatus, Counters)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -77,27 +91,31 @@ impl Meters {
         self.leaves.get_or_create(&LeaveLabels { reason: words::reason(reason) }).clone()
     }
 
-    /// All numbers in the text form of OpenMetrics; those of the cluster where the node is one of several.
-    pub fn text(&self, levels: Levels, cluster: Option<(&ClusterStatus, Counters)>) -> String {
+    /// All numbers in the text form of OpenMetrics.
+    pub fn text(&self, levels: Levels, others: Others<'_>) -> String {
         let mut registry = Registry::with_prefix("herenow");
         registry.register("http_calls", "Calls of the HTTP API that were answered", self.calls.clone());
         registry.register("joins", "Users who came into a room", self.joins.clone());
         registry.register("leaves", "Users who left a room", self.leaves.clone());
         registry.register("typing_starts", "Times that a user began to type", self.typing.clone());
         for (name, help, level) in [
-            ("connections", "Connections that are open", levels.connections),
-            ("rooms", "Rooms that somebody is in or hears", levels.rooms),
-            ("sessions", "Sessions with a place in a room, once a partition", levels.sessions),
-            ("people", "Users who are online or watched", levels.people),
-            ("deadlines", "Timers that are set", levels.deadlines),
-            ("readers", "Streams and long polls that are open", levels.readers),
-            ("hosted_viewers", "Viewers without a connection", levels.hosted),
+            ("connections", "Connections that are open", Some(levels.connections as u64)),
+            ("rooms", "Rooms that somebody is in or hears", Some(levels.rooms as u64)),
+            ("sessions", "Sessions with a place in a room, once a partition", Some(levels.sessions as u64)),
+            ("people", "Users who are online or watched", Some(levels.people as u64)),
+            ("deadlines", "Timers that are set", Some(levels.deadlines as u64)),
+            ("readers", "Streams and long polls that are open", Some(levels.readers as u64)),
+            ("hosted_viewers", "Viewers without a connection", Some(levels.hosted as u64)),
+            ("open_files", "Files that the process has open; each connection is one", levels.open_files),
+            ("open_files_max", "Files that the process may have open", Some(levels.open_files_max)),
         ] {
+            let Some(level) = level else { continue };
             let gauge: Gauge = Gauge::default();
             gauge.set(i64::try_from(level).unwrap_or(i64::MAX));
             registry.register(name, help, gauge);
         }
-        if let Some((status, counters)) = cluster {
+        others.tallies.register(&mut registry);
+        if let Some((status, counters)) = others.cluster {
             register_cluster(&mut registry, status, counters);
         }
         self.webhooks.register(&mut registry);
@@ -137,22 +155,84 @@ fn register_cluster(registry: &mut Registry, status: &ClusterStatus, counters: C
 
 #[cfg(test)]
 mod tests {
-    use super::{Levels, Meters};
+    use super::{Levels, Meters, Others};
+    use crate::{clock::Clock, cluster::status::ClusterStatus, connection::Way, tallies::Tallies};
+    use herenow_core::{
+        cluster::{door::NodeId, replicas::Counters},
+        command::{Ending, Reason},
+    };
     use http::StatusCode;
+    use std::{fmt::Write as _, fs};
 
-    #[test]
-    fn numbers_have_names_and_no_labels_of_people() {
+    /// All numbers, each of which has been counted once.
+    fn text() -> String {
         let meters = Meters::default();
         meters.note_call("room", StatusCode::OK);
         meters.note_call("room", StatusCode::OK);
+        meters.leave(Reason::Closed).inc();
         let (connections, rooms, sessions, people, deadlines, readers, hosted) = (1, 2, 3, 4, 5, 6, 7);
-        let text = meters.text(Levels { connections, rooms, sessions, people, deadlines, readers, hosted }, None);
+        let (open_files, open_files_max) = (Some(8), 9);
+        let levels =
+            Levels { connections, rooms, sessions, people, deadlines, readers, hosted, open_files, open_files_max };
+        let tallies = Tallies::default();
+        tallies.note_opened(Way::Stream);
+        tallies.note_refused("rate.handshakes");
+        tallies.note_ended(Ending::TimedOut);
+        tallies.note_caught_up();
+        let cluster = ClusterStatus::new(NodeId(1), "redis://127.0.0.1".to_owned(), Clock::start());
+        meters.text(levels, Others { tallies: &tallies, cluster: Some((&cluster, Counters::default())) })
+    }
+
+    /// A row for each number: its name as it is scraped, its labels, what it counts.
+    fn table(text: &str) -> String {
+        let mut table = String::from("| number | labels | what it is |\n|---|---|---|\n");
+        let helps: Vec<(&str, &str)> =
+            text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split_once(' ')).collect();
+        for (name, help) in helps {
+            let is_sample = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['_', '{', ' ']));
+            let sample = text.lines().find(is_sample).expect("each number has a value");
+            let end = sample.find(['{', ' ']).unwrap();
+            let labels: Vec<String> = sample[end..]
+                .trim_start_matches('{')
+                .split_once('}')
+                .map(|(labels, _)| {
+                    labels.split(',').map(|label| format!("`{}`", label.split('=').next().unwrap())).collect()
+                })
+                .unwrap_or_default();
+            let help = help.trim_end_matches('.');
+            writeln!(table, "| `{}` | {} | {help} |", &sample[..end], labels.join(", ")).unwrap();
+        }
+        table
+    }
+
+    #[test]
+    fn the_guide_names_each_number() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
+        let guide = fs::read_to_string(path).unwrap();
+        let (before, after) = guide.split_once("| number |").unwrap();
+        let (_, after) = after.split_once("\n\n").unwrap();
+        let wanted = format!("{before}{}\n{after}", table(&text()));
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(path, &wanted).unwrap();
+        }
+        assert!(guide == wanted, "docs/metrics.md is not up to date: UPDATE=1 cargo test -p herenow the_guide_names");
+    }
+
+    #[test]
+    fn numbers_have_names_and_no_labels_of_people() {
+        let text = text();
         for line in [
             r#"herenow_http_calls_total{call="room",status="200"} 2"#,
             "herenow_connections 1",
             "herenow_rooms 2",
             "herenow_hosted_viewers 7",
             "herenow_joins_total 0",
+            "herenow_open_files 8",
+            "herenow_open_files_max 9",
+            r#"herenow_connections_opened_total{way="stream"} 1"#,
+            r#"herenow_connections_refused_total{code="rate.handshakes"} 1"#,
+            r#"herenow_connections_ended_total{how="timeout"} 1"#,
+            "herenow_slow_readers_caught_up_total 1",
             "herenow_webhook_notices_dropped_total 0",
             "herenow_webhook_events_pending 0",
             "# EOF",

@@ -1,8 +1,14 @@
 //! How the server itself is: alive, ready, which version, and its numbers.
 use crate::{
-    api::{calls::Asked, json, meters::Levels, refusal::refused},
+    api::{
+        calls::Asked,
+        json,
+        meters::{Levels, Others},
+        refusal::refused,
+    },
     auth::hook::HookHealth,
     cluster::status::{ClusterStatus, LinkState},
+    open_files,
     presence::Presence,
     problem::Problem,
 };
@@ -88,12 +94,14 @@ pub async fn metrics(asked: Asked) -> Result<Response, Problem> {
         deadlines: load.deadlines,
         readers: api.readers().count(),
         hosted: api.hosts().count(),
+        open_files: open_files::open(),
+        open_files_max: open_files::allowed(),
     };
     let cluster = match presence.cluster() {
         Some(node) => Some((node.status(), counters(presence).await)),
         None => None,
     };
-    let text = api.meters().text(levels, cluster);
+    let text = api.meters().text(levels, Others { tallies: presence.tallies(), cluster });
     let kind = HeaderValue::from_static(METRICS_TYPE);
     Ok(([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], text)
         .into_response())

@@ -121,6 +121,7 @@ impl Conversation {
     /// The beginning of a talk.
     pub fn new(presence: Presence, connection: Arc<Connection>) -> Self {
         let decoder = Decoder::new(presence.settings().frame_bytes_max);
+        presence.tallies().note_opened(connection.way());
         Self {
             presence,
             connection,
@@ -212,12 +213,14 @@ impl Conversation {
 
     /// Tells the shards that the peer reads again and may have missed something.
     pub fn catch_up(&self, inputs: &mut Inputs) {
+        self.presence.tallies().note_caught_up();
         let session = self.connection.session();
         inputs.extend(bits(self.shards).map(|shard| (shard, ToShard::CaughtUp { session })));
     }
 
     /// Tells the shards that it is over.
     pub async fn end(&mut self, how: Ending) {
+        self.presence.tallies().note_ended(how);
         let mut last = Inputs::new();
         // Acknowledged already, so the end of the connection must not lose it; a newer connection knows better.
         if self.presence.resumes().is_held_by(&self.connection) {
@@ -423,6 +426,7 @@ impl Conversation {
 
     /// Says what is wrong, and ends the connection.
     pub(super) fn refuse(&self, problem: &Problem) {
+        self.presence.tallies().note_refused(problem.code.as_str());
         refuse_with(&self.connection, problem, Ending::Lost, self.now());
     }
 

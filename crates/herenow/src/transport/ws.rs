@@ -53,10 +53,10 @@ pub async fn upgrade(State(presence): State<Presence>, mut request: Request<Body
     let (parts, _body) = request.into_parts();
     let (choice, key) = match offer(&parts) {
         Ok(offer) => offer,
-        Err(problem) => return refused(problem),
+        Err(problem) => return refused(&presence, problem),
     };
     if let Err(problem) = presence.handshakes().count(&parts, presence.clock().now()) {
-        return refused(problem);
+        return refused(&presence, problem);
     }
     let session = match getrandom::u64() {
         Ok(number) => SessionId(number),
@@ -204,7 +204,8 @@ pub fn accepted(key: &str, choice: Choice) -> Response {
     response
 }
 
-fn refused(problem: Problem) -> Response {
+fn refused(presence: &Presence, problem: Problem) -> Response {
+    presence.tallies().note_refused(problem.code);
     let is_upgrade = problem.status == StatusCode::UPGRADE_REQUIRED;
     let mut response = problem.into_response();
     if is_upgrade {

@@ -3,7 +3,7 @@ use crate::{
     partition::Partition,
     presence::WeakPresence,
     webhooks::{
-        delivery::{Verdict, backoff, deliver},
+        delivery::{Down, Verdict, backoff, deliver},
         ledger::{Full, Ledger, News as Change, Present, Taken},
         meters::WebhookMeters,
         orders::{Flags, Health, Inboxes, News, Order},
@@ -360,8 +360,8 @@ impl Worker {
                 (self.failures, self.down_until) = (0, None);
                 self.refuse(lane, events.len(), problem);
             }
-            Verdict::Down(problem) => {
-                self.rest(problem);
+            Verdict::Down(Down { problem, retry_after }) => {
+                self.rest_for(problem, retry_after);
                 self.give_up_old();
             }
         }
@@ -369,11 +369,17 @@ impl Worker {
 
     /// Leaves the receiver alone for a while.
     fn rest(&mut self, problem: String) {
+        self.rest_for(problem, None);
+    }
+
+    /// As [`Self::rest`], and not less long than it asks for, as long as that is not longer than may be.
+    fn rest_for(&mut self, problem: String, asked: Option<Duration>) {
         if self.failures == 0 {
             tracing::warn!(problem, "the receiver of webhooks does not take events; they wait");
         }
         self.failures = self.failures.saturating_add(1);
-        self.down_until = Some(Instant::now() + self.wait_after(self.failures));
+        let asked = asked.unwrap_or_default().min(self.longest_wait());
+        self.down_until = Some(Instant::now() + self.wait_after(self.failures).max(asked));
         self.problem = Some(problem);
     }
 
@@ -414,10 +420,13 @@ impl Worker {
         }
     }
 
+    fn longest_wait(&self) -> Duration {
+        self.settings.as_ref().map_or(COMPARE_WAIT, |settings| settings.retry_max)
+    }
+
     fn wait_after(&self, failures: u32) -> Duration {
-        let longest = self.settings.as_ref().map_or(COMPARE_WAIT, |settings| settings.retry_max);
         // Without random bytes all wait as long.
-        backoff(failures, longest, getrandom::u32().unwrap_or(u32::MAX))
+        backoff(failures, self.longest_wait(), getrandom::u32().unwrap_or(u32::MAX))
     }
 
     fn next_wake(&self) -> Option<Instant> {

@@ -2,6 +2,7 @@
 use crate::common::{TestServer, bearing, token, token_with};
 use herenow::auth::{origin::Origin, rights::Rights};
 use serde_json::json;
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_call_needs_a_known_key_with_its_right() {
@@ -145,4 +146,27 @@ async fn the_one_time_link_gives_a_key_once() {
     let server = TestServer::start(|config| config.api.admin_page = false).await;
     server.raw("GET /admin", "", "").await.said(404, "http.not_found");
     server.raw("POST /admin/key", json, &body(&code)).await.said(404, "http.not_found");
+}
+
+#[tokio::test]
+async fn connections_are_counted_as_they_come_are_refused_and_end() {
+    let server = TestServer::start(|_| {}).await;
+    let (client, _events) = server.client_in("alice", "board-1").await;
+    let text = server.get("/metrics").await.text;
+    assert!(text.contains("\nherenow_connections_opened_total{way=\"websocket\"} 1\n"), "{text}");
+    client.close(Some(1000)).await;
+    server.get("/ws").await.said(426, "ws.not_an_upgrade");
+    server.raw("GET /stream", "", "").await.said(401, "auth.missing");
+    let wanted = [
+        r#"herenow_connections_ended_total{how="left"} 1"#,
+        r#"herenow_connections_refused_total{code="ws.not_an_upgrade"} 1"#,
+        r#"herenow_connections_refused_total{code="auth.missing"} 1"#,
+    ];
+    loop {
+        let text = server.get("/metrics").await.text;
+        if wanted.iter().all(|line| text.lines().any(|said| said == *line)) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

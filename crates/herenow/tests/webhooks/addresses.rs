@@ -7,7 +7,7 @@ use herenow::{
     config::settings::Config,
     outgoing::WebAddress,
     webhooks::{
-        delivery::{Verdict, deliver},
+        delivery::{Down, Verdict, deliver},
         spool::Stored,
     },
 };
@@ -83,7 +83,9 @@ async fn a_webhook_reaches_nothing_that_is_private() {
     ];
     let mut count = 0;
     for host in hosts {
-        let Verdict::Down(problem) = send(&format!("http://{host}:{port}/"), false).await else { panic!("{host}") };
+        let Verdict::Down(Down { problem, .. }) = send(&format!("http://{host}:{port}/"), false).await else {
+            panic!("{host}")
+        };
         // Some systems know no such name.
         let is_kept_out = problem.contains("which is not asked") || problem.contains("dns error");
         count += usize::from(!is_kept_out);
@@ -101,7 +103,9 @@ async fn a_webhook_reaches_nothing_that_is_private() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, Router::new().route("/", post(answer))).await.unwrap() });
-        let Verdict::Down(problem) = send(&format!("http://{address}/"), true).await else { panic!("{status}") };
+        let Verdict::Down(Down { problem, .. }) = send(&format!("http://{address}/"), true).await else {
+            panic!("{status}")
+        };
         assert!(problem.contains("not followed"), "{problem}");
     }
     count += reached.load(Ordering::Relaxed);

@@ -24,6 +24,8 @@ pub enum Mood {
     Takes,
     /// Answers this, and forgets the call.
     Answers(u16),
+    /// Is busy, and asks to be left alone for so many seconds.
+    IsBusyFor(u16),
     /// Takes it, and says that it failed.
     TakesAndFails,
     /// Takes it, and answers with so many bytes.
@@ -173,23 +175,27 @@ fn serve(address: SocketAddr, book: Arc<Book>) -> (Runtime, SocketAddr) {
     (runtime, address)
 }
 
-async fn take(State(book): State<Arc<Book>>, headers: HeaderMap, body: Bytes) -> (StatusCode, Body) {
+async fn take(State(book): State<Arc<Book>>, headers: HeaderMap, body: Bytes) -> (StatusCode, HeaderMap, Body) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let secret = Secret::parse(&book.secret.lock().unwrap()).unwrap();
     let signed = headers.get(signature::HEADER).map(|value| value.to_str().unwrap()).unwrap_or_default();
     book.taken.lock().unwrap().calls += 1;
     if signature::verify(signed, &body, &secret, now).is_err() {
-        return (StatusCode::UNAUTHORIZED, Body::empty());
+        return (StatusCode::UNAUTHORIZED, HeaderMap::new(), Body::empty());
     }
     assert_eq!(headers[header::CONTENT_TYPE], "application/json");
     let mood = book.mood.lock().unwrap().clone();
     let status = match &mood {
         Mood::Takes | Mood::TakesWithBody(_) | Mood::TakesWithoutEnd => StatusCode::OK,
         Mood::TakesAndFails => StatusCode::SERVICE_UNAVAILABLE,
-        Mood::Answers(status) => return (StatusCode::from_u16(*status).unwrap(), Body::empty()),
+        Mood::Answers(status) => return (StatusCode::from_u16(*status).unwrap(), HeaderMap::new(), Body::empty()),
+        Mood::IsBusyFor(seconds) => {
+            let headers = [(header::RETRY_AFTER, (*seconds).into())].into_iter().collect();
+            return (StatusCode::SERVICE_UNAVAILABLE, headers, Body::empty());
+        }
         Mood::Hangs => return std::future::pending().await,
         Mood::Refuses(text) if String::from_utf8_lossy(&body).contains(*text) => {
-            return (StatusCode::BAD_REQUEST, Body::empty());
+            return (StatusCode::BAD_REQUEST, HeaderMap::new(), Body::empty());
         }
         Mood::Refuses(_) => StatusCode::OK,
     };
@@ -204,5 +210,5 @@ async fn take(State(book): State<Arc<Book>>, headers: HeaderMap, body: Bytes) ->
         Mood::TakesWithoutEnd => Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>()),
         _ => Body::empty(),
     };
-    (status, body)
+    (status, HeaderMap::new(), body)
 }

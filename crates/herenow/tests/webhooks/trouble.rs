@@ -92,6 +92,22 @@ async fn failures_of_each_kind_cost_repeats_with_the_same_key_and_nothing_else()
 }
 
 #[tokio::test]
+async fn a_receiver_that_says_when_to_come_again_is_left_alone_until_then() {
+    let (folder, receiver) = (tempfile::tempdir().unwrap(), Receiver::start());
+    let retry = |config: &mut herenow::config::settings::Config| config.webhooks.retry_max = Duration::from_secs(60);
+    let server = TestServer::start(&folder, &receiver, retry).await;
+    receiver.feel(Mood::IsBusyFor(4));
+    server.put("board-1", "alice").await;
+    server.until("busy", |health| health["failures"] == 1).await;
+    receiver.feel(Mood::Takes);
+    // By itself it would have come again after a second at the latest.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(receiver.calls(), 1);
+    receiver.wait_for(2).await;
+    assert_eq!(receiver.calls(), 2);
+}
+
+#[tokio::test]
 async fn an_event_that_is_refused_is_given_up_alone_and_can_be_sent_again() {
     let (folder, receiver) = (tempfile::tempdir().unwrap(), Receiver::start());
     let server = TestServer::start(&folder, &receiver, |_| {}).await;

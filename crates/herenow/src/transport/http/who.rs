@@ -18,6 +18,11 @@ use std::sync::Arc;
 /// # Errors
 /// 401 without a good token, 403 where the page may not use it, 429 where its address opens connections too often.
 pub(super) async fn identify(presence: &Presence, parts: &Parts) -> Result<(Identity, Option<KnownCookie>), Problem> {
+    let identified = identity_of(presence, parts).await;
+    identified.inspect_err(|problem| presence.tallies().note_refused(problem.code))
+}
+
+async fn identity_of(presence: &Presence, parts: &Parts) -> Result<(Identity, Option<KnownCookie>), Problem> {
     presence.handshakes().count(parts, presence.clock().now())?;
     let (credential, source) = presence.authority().credential(parts, &presence.settings().cookie_name);
     if matches!(credential, Credential::Nothing) {
