@@ -72,9 +72,12 @@ impl Set {
     }
 
     /// Sets the wall clock, and waits until the process shows that it sees it. Another user comes and goes for that, since
-    /// the end of each connection is logged with the time; more than once where the file was read while it was written.
+    /// the end of each connection is logged with the time; more than once where it saw it late.
     async fn step(&self, by_s: i64) {
-        fs::write(&self.offset, format!("{by_s:+}")).unwrap();
+        // In one go, so that nobody reads half of it.
+        let next = self.offset.with_extension("next");
+        fs::write(&next, format!("{by_s:+}")).unwrap();
+        fs::rename(&next, &self.offset).unwrap();
         let began = Instant::now();
         loop {
             while self.logged.try_recv().is_ok() {}
