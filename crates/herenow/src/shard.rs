@@ -260,13 +260,14 @@ impl Shard {
         for at in std::mem::take(&mut self.touched) {
             let hub = &mut self.hubs[at];
             hub.settle(now);
+            let is_told_jointly = self.cluster.as_ref().is_some_and(|seat| seat.webhooks.is_on());
             let mut noticed = Vec::new();
             while let Some(output) = hub.poll_output() {
                 match output {
                     Output::Deliver { to, event } => self.fanout.deliver(hub, &mut self.seats, &to, &event),
                     Output::Notice(notice) => {
                         (self.notices)(now, &notice);
-                        if self.cluster.is_some() {
+                        if is_told_jointly {
                             noticed.push(notice);
                         }
                     }

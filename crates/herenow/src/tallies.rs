@@ -43,7 +43,7 @@ impl Tallies {
         self.opened.get_or_create(&WayLabels { way }).inc();
     }
 
-    /// Counts a connection that was not opened, or was ended before it said anything that counts, by the code of the error.
+    /// Counts a connection that was not opened, or was ended because of what its client said, by the code of the error.
     pub fn note_refused(&self, code: &'static str) {
         self.refused.get_or_create(&CodeLabels { code }).inc();
     }
@@ -61,7 +61,7 @@ impl Tallies {
     /// Puts all numbers into a registry.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("connections_opened", "Connections that were opened, by their way", self.opened.clone());
-        let refused = "Connections that were refused or ended at once, by the code of the error";
+        let refused = "Connections that were refused, or ended for what their client said, by the code of the error";
         registry.register("connections_refused", refused, self.refused.clone());
         registry.register("connections_ended", "Connections that ended, by how", self.ended.clone());
         let caught_up = "Times that a slow reader had missed something and was told the whole anew";

@@ -20,10 +20,15 @@ impl Inlet {
         (Self { news, flags: Arc::default(), dropped }, inbox)
     }
 
+    /// Whether it takes news: not so while webhooks are off.
+    pub fn is_on(&self) -> bool {
+        self.flags.is_on.load(Ordering::Relaxed)
+    }
+
     /// Takes what a hub noticed; never waits.
     pub fn note(&self, now: Time, notice: &Notice) {
         let is_news = !matches!(notice, Notice::Typing { .. });
-        if is_news && self.flags.is_on.load(Ordering::Relaxed) {
+        if is_news && self.is_on() {
             self.put(News::Notice(now, notice.clone()));
         }
     }
@@ -31,7 +36,7 @@ impl Inlet {
     /// Takes what a hub among several noticed, as far as this node tells the app of it, and who is where this node has begun
     /// to tell; never waits.
     pub fn note_jointly(&self, now: Time, hub: &Hub, notices: Vec<Notice>, taken_over: Vec<RoomId>) {
-        if !self.flags.is_on.load(Ordering::Relaxed) {
+        if !self.is_on() {
             return;
         }
         for notice in notices {
@@ -55,7 +60,7 @@ impl Inlet {
 
     /// Takes that the section of a node that died was ended in a room; never waits.
     pub fn note_reaped(&self, room: RoomId) {
-        if self.flags.is_on.load(Ordering::Relaxed) {
+        if self.is_on() {
             self.put(News::Reaped(room));
         }
     }
