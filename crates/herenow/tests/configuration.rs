@@ -441,7 +441,7 @@ fn a_room_that_is_wrong_says_in_which_line_and_what_to_write() {
         ),
         (
             "\n[[room]]\nmode = \"counts\"",
-            format!("the value of room.match is not allowed, it must be {pattern} (from herenow.toml, line 2)"),
+            format!("room.match is not set, and has to be: {pattern} (for the section at herenow.toml, line 2)"),
         ),
         (
             "[[room]]\nmatch = \"a\"\n[[room]]\nmatch = \"a\"",

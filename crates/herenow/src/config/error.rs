@@ -82,6 +82,15 @@ pub enum ConfigError {
         /// Where it was written.
         at: Source,
     },
+    /// A section does not have a key that it has to have.
+    Missing {
+        /// Which key.
+        key: &'static str,
+        /// What may be written.
+        allowed: String,
+        /// Where the section begins.
+        at: Source,
+    },
 }
 
 impl fmt::Display for ConfigError {
@@ -101,6 +110,9 @@ impl fmt::Display for ConfigError {
             Self::Twice { names: [one, two] } => write!(f, "{one} and {two} set the same; keep one of them"),
             Self::Value { key, value: Some(value), allowed, at } => {
                 write!(f, "{key} = {value} is not allowed, it must be {allowed} (from {at})")
+            }
+            Self::Missing { key, allowed, at } => {
+                write!(f, "{key} is not set, and has to be: {allowed} (for the section at {at})")
             }
             Self::Value { key, value: None, allowed, at } => {
                 write!(f, "the value of {key} is not allowed, it must be {allowed} (from {at})")
@@ -125,7 +137,8 @@ impl std::error::Error for ConfigError {
             | Self::UnknownVariable { .. }
             | Self::NotUnicode { .. }
             | Self::Twice { .. }
-            | Self::Value { .. } => None,
+            | Self::Value { .. }
+            | Self::Missing { .. } => None,
         }
     }
 }

@@ -171,9 +171,9 @@ impl Loaded {
 
     fn read_room(&mut self, file: &FileText<'_>, table: &DeTable<'_>, at: Source) -> Result<(), ConfigError> {
         let (mut draft, mut sources) = (Draft::default(), BTreeMap::new());
-        let wrong = |key: &RoomKey, raw: Option<&Raw>, at: Source| ConfigError::Value {
+        let wrong = |key: &RoomKey, raw: &Raw, at: Source| ConfigError::Value {
             key: key.name,
-            value: raw.map(ToString::to_string),
+            value: Some(raw.to_string()),
             allowed: key.allowed().into_owned(),
             at,
         };
@@ -183,15 +183,19 @@ impl Loaded {
                 return Err(ConfigError::UnknownKey { suggestion: nearest_room_key(&name), key: name, at });
             };
             let raw = file.raw(value);
-            key.set(&mut draft, &raw).map_err(|_| wrong(key, Some(&raw), at.clone()))?;
+            key.set(&mut draft, &raw).map_err(|_| wrong(key, &raw, at.clone()))?;
             sources.insert(key.name, at);
         }
         let names = &ROOM_KEYS[0];
-        let rule = draft.finish().ok_or_else(|| wrong(names, None, at.clone()))?;
+        let rule = draft.finish().ok_or_else(|| ConfigError::Missing {
+            key: names.name,
+            allowed: names.allowed().into_owned(),
+            at: at.clone(),
+        })?;
         if self.config.rooms.iter().any(|other| other.names == rule.names) {
             // The second would never hold.
             let raw = Raw::Text(rule.names.as_str().to_owned());
-            return Err(wrong(names, Some(&raw), sources.remove(names.name).unwrap_or(at)));
+            return Err(wrong(names, &raw, sources.remove(names.name).unwrap_or(at)));
         }
         self.config.rooms.push(rule);
         self.room_sources.push(sources);
