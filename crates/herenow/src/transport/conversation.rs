@@ -397,19 +397,20 @@ impl Conversation {
         }
     }
 
-    /// Says that a request was not done because there are too many; where no answer is owed, once a minute. Asking too
-    /// often does not end a connection: what is dropped is made good by the next of its kind.
+    /// Says that a request was not done because there are too many; where no answer is owed, once a minute. To type or
+    /// point too often, or to join many rooms in one go, does not end a connection: the next of its kind makes good what
+    /// was dropped. What is refused for good and asked all the same counts as abuse.
     fn say_too_often(&mut self, request: &Request, re: Option<RequestId>, retry_after: Duration) {
         let answer_is_owed = re.is_some() || matches!(request, Request::Send { .. });
         if !answer_is_owed && !self.rates.may_warn(self.now()) {
             return;
         }
-        let problem = Problem { re, retry_after: Some(retry_after), ..Problem::new(Code::RateLimited) };
-        let text = match self.connection.dialect() {
-            Dialect::Native => native::error(&problem),
-            Dialect::Board => board::error(&problem),
+        let counts = match request {
+            Request::Join { .. } | Request::StartTyping { .. } | Request::Point { .. } => false,
+            _ => answer_is_owed,
         };
-        self.say(&text);
+        let problem = Problem { re, retry_after: Some(retry_after), ..Problem::new(Code::RateLimited) };
+        if counts { self.complain(&problem) } else { self.say_problem(&problem) }
     }
 
     /// Says what is wrong; the connection goes on, unless that goes on too.
@@ -417,6 +418,10 @@ impl Conversation {
         if self.connection.note_refused(self.now()) {
             return self.refuse(&Problem::new(Code::RateFlood));
         }
+        self.say_problem(problem);
+    }
+
+    fn say_problem(&self, problem: &Problem) {
         let text = match self.connection.dialect() {
             Dialect::Native => native::error(problem),
             Dialect::Board => board::error(problem),

@@ -1,4 +1,5 @@
-//! Clients that ask too often: what is merged, dropped or refused, and that none of it ends a connection.
+//! Clients that ask too often: what is merged, dropped or refused, and that only what was refused 100 times ends a
+//! connection.
 use crate::common::{Peer, TestServer, token};
 use herenow::rate::RateLimits;
 use herenow_client::raw;
@@ -46,6 +47,16 @@ async fn synced(peer: &mut Peer, id: u64) -> (Vec<Value>, Value) {
     }
 }
 
+/// The next that a peer hears, markers aside.
+async fn heard_but_markers(peer: &mut Peer) -> Value {
+    loop {
+        let frame = peer.hear().await;
+        if frame["event"] != "marker" {
+            return frame;
+        }
+    }
+}
+
 fn limited(frames: &[Value]) -> Vec<&Value> {
     frames.iter().filter(|frame| frame["code"] == "rate.limited").collect()
 }
@@ -75,13 +86,30 @@ async fn messages_over_the_rate_are_refused_with_a_time_and_those_within_are_han
     // By the time that was said, there is room again.
     tokio::time::sleep(Duration::from_millis(retry_after(refused.last().unwrap()))).await;
     alice.say(json!({"type":"message","room":ROOM,"event":"hello","data":"again","id":3})).await;
-    let answer = loop {
-        let frame = alice.hear().await;
-        if frame["event"] != "marker" {
-            break frame;
-        }
-    };
+    let answer = heard_but_markers(&mut alice).await;
     assert_eq!((&answer["type"], &answer["re"], &answer["sessions"]), (&json!("ack"), &json!(3), &json!(1)));
+}
+
+#[tokio::test]
+async fn messages_that_go_on_while_they_are_refused_end_the_connection_with_4429() {
+    let server = TestServer::start(|config| config.limits.rates.message = 1).await;
+    let (mut alice, mut bob) = alice_and_bob(&server).await;
+    // A client that reads each answer: nothing waits, and the size of no buffer matters.
+    let mut answers = Vec::new();
+    while answers.last() != Some(&json!("rate.flood")) {
+        assert!(answers.len() < 1000, "never told");
+        alice.say(json!({"type":"message","room":ROOM,"event":"hello","data":1,"id":1})).await;
+        let answer = heard_but_markers(&mut alice).await;
+        answers.push(answer["code"].clone());
+    }
+    assert_eq!(alice.close_code().await, Some(4429));
+    let of = |code: &Value| answers.iter().filter(|answer| *answer == code).count();
+    // Ten seconds begin again with the first that is refused after them.
+    let refused = of(&json!("rate.limited"));
+    assert!((100..200).contains(&refused), "{refused} refused");
+    let handed_on = of(&Value::Null);
+    let heard = until_marker(&server, &mut bob, 1).await;
+    assert_eq!(heard.iter().filter(|frame| frame["data"] == 1).count(), handed_on);
 }
 
 #[tokio::test]
