@@ -397,20 +397,16 @@ impl Conversation {
         }
     }
 
-    /// Says that a request was not done because there are too many; where no answer is owed, once a minute. To type or
-    /// point too often, or to join many rooms in one go, does not end a connection: the next of its kind makes good what
-    /// was dropped. What is refused for good and asked all the same counts as abuse.
+    /// Says that a request was not done because there are too many; where no answer is owed, once a minute. To ask too often
+    /// does not end a connection, because the next of its kind makes good what was dropped. A message that is refused is lost,
+    /// though, and who goes on sending them all the same does not heed the answers.
     fn say_too_often(&mut self, request: &Request, re: Option<RequestId>, retry_after: Duration) {
-        let answer_is_owed = re.is_some() || matches!(request, Request::Send { .. });
-        if !answer_is_owed && !self.rates.may_warn(self.now()) {
+        let is_message = matches!(request, Request::Send { .. });
+        if re.is_none() && !is_message && !self.rates.may_warn(self.now()) {
             return;
         }
-        let counts = match request {
-            Request::Join { .. } | Request::StartTyping { .. } | Request::Point { .. } => false,
-            _ => answer_is_owed,
-        };
         let problem = Problem { re, retry_after: Some(retry_after), ..Problem::new(Code::RateLimited) };
-        if counts { self.complain(&problem) } else { self.say_problem(&problem) }
+        if is_message { self.complain(&problem) } else { self.say_problem(&problem) }
     }
 
     /// Says what is wrong; the connection goes on, unless that goes on too.
