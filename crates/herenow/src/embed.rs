@@ -30,7 +30,10 @@ use crate::{
         mint::Signer,
         secret::{Secret, SecretError},
     },
-    config::{mode::Mode, settings::Config},
+    config::{
+        mode::Mode,
+        settings::{Config, MEMORY_MAX},
+    },
     embed::{
         event::{Event, Events},
         token::NewToken,
@@ -72,7 +75,7 @@ pub struct Embedded {
 }
 
 /// What an [`Embedded`] is started with: see [`Embedded::builder`].
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Builder {
     config: Config,
     secret: Option<String>,
@@ -115,7 +118,9 @@ impl Builder {
         self
     }
 
-    /// Changes settings; those of `server.listen`, `tls`, `demo`, `log.level`, `log.format` and `api.admin_page` are the program's own affair and are not looked at.
+    /// Changes settings. `limits.memory` is at [`MEMORY_MAX`], which is no limit, since the memory is the app's. Those of
+    /// `server.listen`, `tls`, `demo`, `log.level`, `log.format` and `api.admin_page` are the program's own affair and are not
+    /// looked at.
     #[must_use]
     pub fn config(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(&mut self.config);
@@ -138,7 +143,9 @@ impl Builder {
 impl Embedded {
     /// A server in production mode: who has no token is not let in.
     pub fn builder() -> Builder {
-        Builder::default()
+        let mut config = Config::default();
+        config.limits.memory = MEMORY_MAX;
+        Builder { config, secret: None }
     }
 
     /// Starts one as a configuration says; `notices` hears of joins, leaves and typing, and must not wait.
@@ -336,6 +343,7 @@ fn settings(config: &Config) -> Settings {
         cookie_name: config.auth.cookie_name.clone(),
         resume_window: config.presence.resume_window,
         handshakes_per_address: config.limits.handshakes_per_address,
+        memory_bytes: config.limits.memory,
         trusted_proxies: config.server.trusted_proxies.clone(),
     }
 }

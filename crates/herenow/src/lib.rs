@@ -29,6 +29,7 @@ pub mod heartbeat;
 pub mod intake;
 pub mod key_command;
 pub mod log_ids;
+pub mod memory;
 pub mod open_files;
 pub mod outbox;
 pub mod outcome;

@@ -9,7 +9,9 @@ use crate::{
     connection::{Connection, Way},
     handshakes::Handshakes,
     heartbeat::{Heartbeat, Rhythm},
+    memory::Memory,
     partition::Partition,
+    problem::Problem as HttpProblem,
     rate::RateLimits,
     rechecks::Rechecks,
     resume::Resumes,
@@ -30,6 +32,7 @@ use herenow_core::{
     version::Epoch,
 };
 use herenow_wire::{dialect::Dialect, message, native, problem::Problem, websocket::encoder};
+use http::request::Parts;
 use std::{
     collections::BTreeSet,
     io,
@@ -79,6 +82,7 @@ struct Inner {
     cluster: Option<ClusterNode>,
     resumes: Resumes,
     handshakes: Handshakes,
+    memory: Memory,
     tallies: Tallies,
     connections: AtomicUsize,
 }
@@ -104,6 +108,8 @@ pub struct Settings {
     pub resume_window: Duration,
     /// Connections that one address may open in [`Handshakes::WINDOW`]; 0 is no limit.
     pub handshakes_per_address: usize,
+    /// Memory that the process may have, as [`Memory::of_process`] takes it.
+    pub memory_bytes: usize,
     /// Proxies that are believed to say from where a request came.
     pub trusted_proxies: Vec<Network>,
 }
@@ -156,6 +162,7 @@ impl Presence {
         let (connections, resumes) = (AtomicUsize::new(0), Resumes::new(settings.resume_window));
         let rates = settings.rates;
         let handshakes = Handshakes::new(settings.handshakes_per_address, settings.trusted_proxies.clone());
+        let memory = Memory::of_process(settings.memory_bytes);
         authority.start(None);
         let rules = RwLock::new(Rules { authority: Arc::new(authority), origins: Arc::new(origins), rates });
         let rechecks = Rechecks::new(clock);
@@ -171,6 +178,7 @@ impl Presence {
             cluster,
             resumes,
             handshakes,
+            memory,
             tallies: Tallies::default(),
             connections,
         };
@@ -345,9 +353,19 @@ impl Presence {
         &self.0.tallies
     }
 
-    /// Who opens connections how often.
-    pub fn handshakes(&self) -> &Handshakes {
-        &self.0.handshakes
+    /// The memory of the process.
+    pub fn memory(&self) -> &Memory {
+        &self.0.memory
+    }
+
+    /// Counts a connection that a request asks for, and lets it in where there is room for one more.
+    ///
+    /// # Errors
+    /// As [`Handshakes::count`] and [`Memory::admit`].
+    pub fn let_in(&self, parts: &Parts) -> Result<(), HttpProblem> {
+        let now = self.clock().now();
+        self.0.handshakes.count(parts, now)?;
+        self.0.memory.admit(now)
     }
 
     /// The name of this node, new at each start.

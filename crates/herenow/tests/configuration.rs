@@ -138,6 +138,7 @@ fn each_key_can_be_set_in_a_file() {
         viewers_per_room = 8
         half_open_per_address = 9
         handshakes_per_address = 10
+        memory = "200MiB"
         message_rate = 1
         typing_rate = 2
         cursor_rate = 3

@@ -49,6 +49,10 @@ pub struct Levels {
     pub open_files: Option<u64>,
     /// Files that it may have open.
     pub open_files_max: u64,
+    /// Bytes of memory that the process has; `None` where the system does not say.
+    pub memory: Option<u64>,
+    /// Bytes that it may have; `None`: there is no limit.
+    pub memory_max: Option<u64>,
 }
 
 /// What others count, beside what is counted here.
@@ -108,6 +112,12 @@ impl Meters {
             ("hosted_viewers", "Viewers without a connection", Some(levels.hosted as u64)),
             ("open_files", "Files that the process has open; each connection is one", levels.open_files),
             ("open_files_max", "Files that the process may have open", Some(levels.open_files_max)),
+            ("memory_bytes", "Memory that the process has", levels.memory),
+            (
+                "memory_max_bytes",
+                "Memory near which new connections are refused; not there without a limit",
+                levels.memory_max,
+            ),
         ] {
             let Some(level) = level else { continue };
             let gauge: Gauge = Gauge::default();
@@ -172,8 +182,20 @@ mod tests {
         meters.leave(Reason::Closed).inc();
         let (connections, rooms, sessions, people, deadlines, readers, hosted) = (1, 2, 3, 4, 5, 6, 7);
         let (open_files, open_files_max) = (Some(8), 9);
-        let levels =
-            Levels { connections, rooms, sessions, people, deadlines, readers, hosted, open_files, open_files_max };
+        let (memory, memory_max) = (Some(10), Some(11));
+        let levels = Levels {
+            connections,
+            rooms,
+            sessions,
+            people,
+            deadlines,
+            readers,
+            hosted,
+            open_files,
+            open_files_max,
+            memory,
+            memory_max,
+        };
         let tallies = Tallies::default();
         tallies.note_opened(Way::Stream);
         tallies.note_refused("rate.handshakes");
@@ -226,6 +248,8 @@ mod tests {
             "herenow_connections 1",
             "herenow_rooms 2",
             "herenow_hosted_viewers 7",
+            "herenow_memory_bytes 10",
+            "herenow_memory_max_bytes 11",
             "herenow_joins_total 0",
             "herenow_open_files 8",
             "herenow_open_files_max 9",

@@ -96,6 +96,8 @@ pub async fn metrics(asked: Asked) -> Result<Response, Problem> {
         hosted: api.hosts().count(),
         open_files: open_files::open(),
         open_files_max: open_files::allowed(),
+        memory: presence.memory().used_bytes(),
+        memory_max: presence.memory().limit_bytes(),
     };
     let cluster = match presence.cluster() {
         Some(node) => Some((node.status(), counters(presence).await)),

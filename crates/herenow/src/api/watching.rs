@@ -123,6 +123,8 @@ fn is_known(since: Option<&Version>, version: Option<&(String, u64)>) -> bool {
 }
 
 fn seat(asked: &Asked) -> Result<Seat, Problem> {
+    let presence = asked.api.presence();
+    presence.memory().admit(presence.clock().now())?;
     asked.api.readers().seat(asked.address).ok_or_else(|| refused(Code::RateStreams))
 }
 

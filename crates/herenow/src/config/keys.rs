@@ -1,6 +1,6 @@
 //! Every key there is: its name, where its value goes, what may be written, and what it is for.
 use super::{
-    settings::{Config, KeyFile, LogFormat, LogLevel, PrivateAddresses},
+    settings::{Config, KeyFile, LogFormat, LogLevel, MEMORY_MAX, PrivateAddresses},
     values::{Raw, choices, format_duration, format_size, name_of, named, parse_duration, parse_size},
 };
 use crate::{
@@ -476,7 +476,7 @@ const LIVE: [&str; 39] = [
 const TEXT_BYTES_MAX: usize = 512;
 
 /// All keys, section by section.
-pub static KEYS: [Key; 80] = [
+pub static KEYS: [Key; 81] = [
     Key {
         name: "server.listen",
         doc: "Where the server listens; port 0 takes a free one. An address that others can reach needs `auth.secret`.",
@@ -902,6 +902,12 @@ pub static KEYS: [Key; 80] = [
         doc: "Connections (WebSocket, `/stream`, `/session-poll`) that one address may open in 10s; 0 is no limit. More are refused with `rate.handshakes`. Addresses of this machine are not counted. Behind a proxy, set `server.trusted_proxies`, or all count as one.",
         unset: "",
         slot: Slot::Count { at: |c| &mut c.limits.handshakes_per_address, min: 0, max: 1_000_000 },
+    },
+    Key {
+        name: "limits.memory",
+        doc: "Memory that the process may have. From nine tenths of it on, new connections are refused with `server.busy` (503) until it is less than 85 %; who is connected is served on. 0 takes the limit of the control group (of the container), if there is one; all that runs there counts then.",
+        unset: "",
+        slot: Slot::Size { at: |c| &mut c.limits.memory, min: 0, max: MEMORY_MAX },
     },
     Key {
         name: "limits.message_rate",

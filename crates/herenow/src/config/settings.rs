@@ -217,6 +217,8 @@ pub struct LimitsConfig {
     pub half_open_per_address: usize,
     /// Connections that one address may open in 10 s; 0 is no limit. Default 1,000.
     pub handshakes_per_address: usize,
+    /// Memory of the process, in bytes, near which new connections are refused; 0: the limit of the container. Default 0.
+    pub memory: usize,
     /// How often one connection may ask.
     pub rates: RateLimits,
 }
@@ -408,6 +410,9 @@ impl Default for PresenceConfig {
     }
 }
 
+/// The most that `limits.memory` may be, which no machine has: no limit.
+pub const MEMORY_MAX: usize = 1 << 46;
+
 impl Default for LimitsConfig {
     fn default() -> Self {
         let core = Limits::default();
@@ -420,6 +425,7 @@ impl Default for LimitsConfig {
             viewers_per_room: 0,
             half_open_per_address: 500,
             handshakes_per_address: 1_000,
+            memory: 0,
             rates: RateLimits::default(),
         }
     }

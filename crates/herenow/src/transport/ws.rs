@@ -55,7 +55,7 @@ pub async fn upgrade(State(presence): State<Presence>, mut request: Request<Body
         Ok(offer) => offer,
         Err(problem) => return refused(&presence, problem),
     };
-    if let Err(problem) = presence.handshakes().count(&parts, presence.clock().now()) {
+    if let Err(problem) = presence.let_in(&parts) {
         return refused(&presence, problem);
     }
     let session = match getrandom::u64() {

@@ -16,6 +16,7 @@ mod gears;
 mod leaving;
 mod long;
 mod luggage;
+mod memory;
 mod native;
 mod noise;
 mod open_streams;

@@ -16,14 +16,15 @@ use std::sync::Arc;
 /// The bearer of the token in a request that opens a connection.
 ///
 /// # Errors
-/// 401 without a good token, 403 where the page may not use it, 429 where its address opens connections too often.
+/// 401 without a good token, 403 where the page may not use it, 429 where its address opens connections too
+/// often, 503 where little memory is left.
 pub(super) async fn identify(presence: &Presence, parts: &Parts) -> Result<(Identity, Option<KnownCookie>), Problem> {
     let identified = identity_of(presence, parts).await;
     identified.inspect_err(|problem| presence.tallies().note_refused(problem.code))
 }
 
 async fn identity_of(presence: &Presence, parts: &Parts) -> Result<(Identity, Option<KnownCookie>), Problem> {
-    presence.handshakes().count(parts, presence.clock().now())?;
+    presence.let_in(parts)?;
     let (credential, source) = presence.authority().credential(parts, &presence.settings().cookie_name);
     if matches!(credential, Credential::Nothing) {
         return Err(AuthError::Missing.into());
