@@ -7,6 +7,7 @@ use crate::{
         refusal::{refused, refused_for},
         state::Api,
     },
+    cut::Cut,
     problem::Problem,
 };
 use axum::{
@@ -105,6 +106,8 @@ pub struct Asked {
     pub body_bytes_max: usize,
     /// Where the request came from.
     pub address: IpAddr,
+    /// Ends the connection that the answer goes out over, where that is this server's.
+    pub cut: Option<Cut>,
 }
 
 impl Call {
@@ -137,7 +140,8 @@ impl Call {
         let address = peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ConnectInfo(peer)| peer.ip());
         let body_bytes_max = self.body.map_or(0, |body| body.bytes_max);
         let headers = std::mem::take(&mut parts.headers);
-        (self.handle)(Asked { api: api.clone(), caller, path, query, headers, body, body_bytes_max, address }).await
+        let (api, cut) = (api.clone(), parts.extensions.get::<Cut>().cloned());
+        (self.handle)(Asked { api, caller, path, query, headers, body, body_bytes_max, address, cut }).await
     }
 }
 

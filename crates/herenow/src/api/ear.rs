@@ -14,7 +14,10 @@ use herenow_core::{
     profile::{Profile, Status},
     time::Time,
 };
-use herenow_wire::dialect::Dialect;
+use herenow_wire::{
+    dialect::Dialect,
+    websocket::{encoder, frame::Opcode},
+};
 use std::{future::poll_fn, sync::Arc, task::Poll};
 
 /// A session that hears rooms, until it is dropped.
@@ -72,6 +75,11 @@ impl Ear {
         Ok(ear)
     }
 
+    /// Its connection.
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
     /// Which session it is.
     pub fn session(&self) -> SessionId {
         self.connection.session()
@@ -118,32 +126,49 @@ impl Ear {
     pub async fn next(&self) -> Option<Frame> {
         loop {
             match poll_fn(|cx| self.poll(cx)).await {
-                Heard::Frame(bytes, more) => {
+                Event::Frame(bytes, more) => {
                     // A sign of life is for who takes frames over a network; that it was taken is what counts.
-                    if let Some(frame) = unframed(bytes, more).filter(|frame| !frame.is_ping()) {
+                    if let Some(frame) = Frame::of_text(bytes, more).filter(|frame| !frame.is_ping()) {
                         return Some(frame);
                     }
                 }
-                Heard::CaughtUp => {
-                    let session = self.session();
-                    for shard in bits(self.shards) {
-                        self.presence.tell(shard, ToShard::CaughtUp { session }).await;
-                    }
-                }
-                Heard::Over => return None,
+                Event::CaughtUp => self.catch_up().await,
+                Event::Over => return None,
             }
         }
     }
 
-    /// Waits until this side has ended the connection.
-    pub async fn ended(&self) {
-        poll_fn(|cx| {
-            self.connection.poll_outbox(cx, |outbox, _| match outbox.farewell() {
-                Some(_) => Poll::Ready(()),
-                None => Poll::Pending,
-            })
-        })
-        .await;
+    /// Sees to the session until it has ended, for somebody else who takes its frames away: `wake` is called whenever there
+    /// is something to take.
+    pub async fn attend(&self, wake: impl Fn()) {
+        loop {
+            let event = poll_fn(|cx| {
+                let mut is_news = false;
+                let event = self.connection.poll_outbox(cx, |outbox, _| {
+                    is_news = !outbox.is_empty();
+                    match outbox.farewell() {
+                        Some(_) => Poll::Ready(Event::Over),
+                        None if outbox.take_caught_up() => Poll::Ready(Event::CaughtUp),
+                        None => Poll::Pending,
+                    }
+                });
+                if is_news {
+                    wake();
+                }
+                event
+            });
+            match event.await {
+                Event::CaughtUp => self.catch_up().await,
+                Event::Over | Event::Frame(..) => return,
+            }
+        }
+    }
+
+    async fn catch_up(&self) {
+        let session = self.session();
+        for shard in bits(self.shards) {
+            self.presence.tell(shard, ToShard::CaughtUp { session }).await;
+        }
     }
 
     /// Says how it ends when it is dropped; [`Ending::Lost`] otherwise.
@@ -151,16 +176,16 @@ impl Ear {
         self.how = how;
     }
 
-    fn poll(&self, cx: &mut std::task::Context<'_>) -> Poll<Heard> {
+    fn poll(&self, cx: &mut std::task::Context<'_>) -> Poll<Event> {
         let now = self.presence.clock().now();
         self.connection.poll_outbox(cx, |outbox, _| {
             if let Some((bytes, more)) = outbox.take_frame(now) {
-                return Poll::Ready(Heard::Frame(bytes, more));
+                return Poll::Ready(Event::Frame(bytes, more));
             }
             if outbox.farewell().is_some() {
-                return Poll::Ready(Heard::Over);
+                return Poll::Ready(Event::Over);
             }
-            if outbox.take_caught_up() { Poll::Ready(Heard::CaughtUp) } else { Poll::Pending }
+            if outbox.take_caught_up() { Poll::Ready(Event::CaughtUp) } else { Poll::Pending }
         })
     }
 
@@ -205,13 +230,20 @@ impl Drop for Ear {
 }
 
 /// What there is to do.
-enum Heard {
+enum Event {
     Frame(Bytes, Bytes),
     CaughtUp,
     Over,
 }
 
 impl Frame {
+    /// That of a frame of WebSocket, as it is shared; `None` where that is no text.
+    pub fn of_text(mut first: Bytes, more: Bytes) -> Option<Self> {
+        let (Opcode::Text, header) = encoder::opened(&first)? else { return None };
+        first.advance(header);
+        Some(Self([first, more].into_iter().filter(|piece| !piece.is_empty()).collect()))
+    }
+
     /// The pieces, which make the frame one after the other.
     pub fn into_pieces(self) -> Vec<Bytes> {
         self.0
@@ -222,7 +254,8 @@ impl Frame {
         self.0.iter().map(|piece| String::from_utf8_lossy(piece)).collect()
     }
 
-    fn is_ping(&self) -> bool {
+    /// Whether it asks for a sign of life, which is for who takes frames over a network of their own.
+    pub fn is_ping(&self) -> bool {
         self.0.first().is_some_and(|piece| piece.starts_with(PING))
     }
 
@@ -261,28 +294,11 @@ pub struct Label {
     pub version: Option<(String, u64)>,
 }
 
-/// The text of a frame of the server; `None` where it is no text.
-fn unframed(mut first: Bytes, more: Bytes) -> Option<Frame> {
-    let (kind, length) = (*first.first()?, *first.get(1)?);
-    if kind & 0x0f != TEXT {
-        return None;
-    }
-    let head = match length & 0x7f {
-        126 => 4,
-        127 => 10,
-        _ => 2,
-    };
-    first.advance(head.min(first.len()));
-    Some(Frame([first, more].into_iter().filter(|piece| !piece.is_empty()).collect()))
-}
-
 fn bits(mask: u64) -> impl Iterator<Item = usize> {
     (0..64).filter(move |bit| mask & (1 << bit) != 0)
 }
 
 const PING: &[u8] = br#"{"type":"ping""#;
-/// The kind of a text frame, RFC 6455.
-const TEXT: u8 = 1;
 /// A room's name takes at most six times its bytes as JSON; what stands before it and after is short.
 const HEAD_BYTES: usize = RoomId::BYTES_MAX * 6 + 200;
 /// When a session ends that has no end: in the year 5138.
@@ -290,12 +306,12 @@ const FOREVER: Time = Time::from_millis(100_000_000_000_000);
 
 #[cfg(test)]
 mod tests {
-    use super::{Frame, unframed};
+    use super::Frame;
     use bytes::Bytes;
     use herenow_wire::websocket::encoder;
 
     fn frame(text: &str) -> Frame {
-        unframed(encoder::text(text.as_bytes()), Bytes::new()).unwrap()
+        Frame::of_text(encoder::text(text.as_bytes()), Bytes::new()).unwrap()
     }
 
     #[test]
@@ -305,9 +321,9 @@ mod tests {
             assert_eq!(frame(&text).text(), text);
         }
         let head = encoder::text_before_body(b"{\"a\":1", 9);
-        let two = unframed(head, Bytes::from_static(b",\"b\":222}")).unwrap();
+        let two = Frame::of_text(head, Bytes::from_static(b",\"b\":222}")).unwrap();
         assert_eq!(two.text(), r#"{"a":1,"b":222}"#);
-        assert_eq!(unframed(Bytes::from_static(&[0x89, 0]), Bytes::new()), None, "a ping");
+        assert_eq!(Frame::of_text(Bytes::from_static(&[0x89, 0]), Bytes::new()), None, "a ping");
     }
 
     #[test]

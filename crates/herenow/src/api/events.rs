@@ -1,11 +1,13 @@
-//! Rooms as server-sent events. A task of each reader takes frames from its session when the reader has taken the one
-//! before; what waits meanwhile is bounded there, and made good by one roster.
+//! Rooms as server-sent events. Each is taken from the session of its reader when the one before has been written; what waits
+//! meanwhile is bounded there, and made good by one roster.
 use crate::{
     api::{
         ear::{Ear, Frame},
+        hearing::{Heard, Hearing},
         readers::Seat,
         state::Api,
     },
+    cut::Cut,
     handover::StaysOpen,
 };
 use axum::{
@@ -13,17 +15,19 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use futures_util::stream;
 use herenow_core::{
     command::Ending,
     id::RoomId,
     version::{Epoch, Version},
 };
 use http::{HeaderValue, header};
-use std::{collections::VecDeque, convert::Infallible, time::Duration};
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep_until},
+use http_body_util::BodyExt;
+use hyper::body::{Body as HttpBody, Frame as HttpFrame};
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
 };
 
 /// What a reader was last told of each of its rooms, as the `id` of an event: a version where there is one room, and
@@ -83,18 +87,20 @@ pub struct Follow {
     pub seat: Seat,
 }
 
-/// Answers with a stream that ends when the reader goes, its right ends, it is put out, or the server stops.
-pub fn respond(api: &Api, follow: Follow) -> Response {
-    let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
-    tokio::spawn(tell(api.clone(), follow, sender));
-    let stream = stream::unfold((chunks, VecDeque::new()), |(mut chunks, mut pieces)| async move {
-        while pieces.is_empty() {
-            pieces = chunks.recv().await?;
-        }
-        let piece: Bytes = pieces.pop_front()?;
-        Some((Ok::<_, Infallible>(piece), (chunks, pieces)))
-    });
-    let mut response = Body::from_stream(stream).into_response();
+/// Answers with a stream that ends when the reader goes, its right ends, it is put out, or the server stops. `cut` is for a
+/// reader who does not take the last of it.
+pub fn respond(api: &Api, follow: Follow, cut: Option<Cut>) -> Response {
+    let Follow { ear, heard, cursor, seat } = follow;
+    let first = Bytes::from(format!("retry: {RETRY_MS}\n\n"));
+    let events = Events {
+        hearing: Hearing::begin(api, ear, cut),
+        heard: heard.into(),
+        cursor,
+        pieces: [first].into(),
+        is_over: false,
+        _seat: seat,
+    };
+    let mut response = Body::new(events.boxed_unsync()).into_response();
     response.extensions_mut().insert(StaysOpen);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -104,71 +110,81 @@ pub fn respond(api: &Api, follow: Follow) -> Response {
     response
 }
 
-/// Tells a reader until it is over.
-async fn tell(api: Api, follow: Follow, sender: mpsc::Sender<VecDeque<Bytes>>) {
-    let Follow { mut ear, heard, mut cursor, seat: _seat } = follow;
-    let mut heard = VecDeque::from(heard);
-    let mut first = Some(Bytes::from(format!("retry: {RETRY_MS}\n\n")));
-    loop {
-        // What is taken from the session has to be taken by the reader: so first there must be room for it.
-        let permit = tokio::select! {
-            biased;
-            permit = sender.reserve() => match permit {
-                Ok(permit) => permit,
-                Err(_gone) => return,
-            },
-            () = ear.ended() => return,
-        };
-        if let Some(first) = first.take() {
-            permit.send([first].into());
-            continue;
+/// The events of one reader, each made when the one before has been taken.
+struct Events {
+    hearing: Hearing,
+    /// What was heard before the answer began.
+    heard: VecDeque<Frame>,
+    cursor: Cursor,
+    /// What is left of an event.
+    pieces: VecDeque<Bytes>,
+    is_over: bool,
+    _seat: Seat,
+}
+
+impl Events {
+    /// Takes away what is next; whether there was anything, the end included.
+    fn take(&mut self) -> bool {
+        let next = self.heard.pop_front().map_or_else(|| self.hearing.next(), Heard::Frame);
+        match next {
+            Heard::Frame(frame) => self.put(frame),
+            Heard::Pulse => self.pieces.push_back(COMMENT),
+            Heard::Nothing => return false,
+            Heard::Over => self.is_over = true,
         }
-        let quiet_until = Instant::now() + COMMENT_EVERY;
-        let frame = tokio::select! {
-            // First of all what was said before the end.
-            biased;
-            frame = next(&mut heard, &ear) => frame,
-            () = sleep_until(quiet_until) => {
-                permit.send([COMMENT].into());
-                continue;
-            }
-            () = sender.closed() => return,
-            () = api.stopped() => {
-                ear.end_as(Ending::Drained);
-                return;
-            }
-        };
-        let Some(frame) = frame else { return };
+        true
+    }
+
+    fn put(&mut self, frame: Frame) {
         let label = frame.label();
         let version = label.version.as_ref().map(|(epoch, number)| (epoch.as_str(), *number));
-        let id = label.room.as_ref().zip(version).and_then(|(room, version)| cursor.note(room, version));
-        permit.send(event(&label.kind, id.as_deref(), frame));
+        let id = label.room.as_ref().zip(version).and_then(|(room, version)| self.cursor.note(room, version));
+        self.pieces = event(&label.kind, id.as_deref(), frame);
         // What follows the end of the only room would be silence.
-        if label.kind == "removed" && cursor.rooms.len() == 1 {
-            ear.end_as(Ending::Kicked);
-            return;
+        if label.kind == "removed" && self.cursor.rooms.len() == 1 {
+            self.hearing.end(Ending::Kicked);
+            self.is_over = true;
         }
     }
 }
 
-async fn next(heard: &mut VecDeque<Frame>, ear: &Ear) -> Option<Frame> {
-    match heard.pop_front() {
-        Some(frame) => Some(frame),
-        None => ear.next().await,
+impl HttpBody for Events {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<HttpFrame<Bytes>, Infallible>>> {
+        let events = self.get_mut();
+        if events.pieces.is_empty() && !events.is_over && !events.take() {
+            // Without the room for what they held.
+            (events.pieces, events.heard) = (VecDeque::new(), VecDeque::new());
+            events.hearing.listen(cx.waker());
+            // Something may have come before it was known whom to wake.
+            events.take();
+        }
+        match events.pieces.pop_front() {
+            Some(piece) => Poll::Ready(Some(Ok(HttpFrame::data(piece)))),
+            None if events.is_over => Poll::Ready(None),
+            None => Poll::Pending,
+        }
     }
 }
 
-/// An event in the pieces in which its frame is shared. A frame is one line: control characters in it are escaped.
+/// An event, in one piece or in those in which its frame is shared. A frame is one line: control characters in it are escaped.
 fn event(kind: &str, id: Option<&str>, frame: Frame) -> VecDeque<Bytes> {
     let id = id.map_or_else(String::new, |id| format!("id: {id}\n"));
     let head = Bytes::from(format!("{id}event: {kind}\ndata: "));
-    [head].into_iter().chain(frame.into_pieces()).chain([Bytes::from_static(b"\n\n")]).collect()
+    let pieces: Vec<Bytes> =
+        [head].into_iter().chain(frame.into_pieces()).chain([Bytes::from_static(b"\n\n")]).collect();
+    if pieces.iter().map(Bytes::len).sum::<usize>() > FLAT_BYTES_MAX {
+        pieces.into()
+    } else {
+        [pieces.concat().into()].into()
+    }
 }
 
-/// Frames that wait for the reader, besides those in the outbox of its session.
-const CHUNKS_MAX: usize = 1;
-/// Shorter than the 60 s after which common proxies cut an idle connection.
-const COMMENT_EVERY: Duration = Duration::from_secs(15);
+/// Up to here, what makes an event is copied together before it is written.
+const FLAT_BYTES_MAX: usize = 16 * 1024;
+/// Said at each of the pulses by which connections are looked after.
 const COMMENT: Bytes = Bytes::from_static(b": still here\n\n");
 /// How long a browser waits before it connects again.
 const RETRY_MS: u64 = 1000;

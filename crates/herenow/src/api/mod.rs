@@ -10,6 +10,7 @@ pub mod cors;
 pub mod debug;
 pub mod ear;
 pub mod events;
+pub mod hearing;
 pub mod help;
 pub mod hosts;
 pub mod input;

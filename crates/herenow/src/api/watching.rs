@@ -58,7 +58,7 @@ async fn follow(asked: Asked, rooms: Vec<RoomId>) -> Result<Response, Problem> {
     }
     let reading = Reading { caller: asked.caller, is_present, rooms: cursor.rooms() };
     let (ear, heard) = reading.begin(&asked.api).await?;
-    Ok(events::respond(&asked.api, Follow { ear, heard, cursor, seat }))
+    Ok(events::respond(&asked.api, Follow { ear, heard, cursor, seat }, asked.cut))
 }
 
 /// Waits until a room is at another version than the caller knows.
