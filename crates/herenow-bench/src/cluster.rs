@@ -106,7 +106,7 @@ pub fn run(plan: ClusterPlan, setup: &Setup) -> Result<ClusterFigures> {
     ensure!(plan.nodes >= 1 && plan.stage.members >= 2, "a cluster needs a node, and a room two viewers");
     let redis = Redis::start()?;
     let address = format!("redis://127.0.0.1:{}", redis.port);
-    let start = |_| Server::start_with(&Target::Herenow, setup, &["--redis", &address]);
+    let start = |_| Server::start_with_arguments(&Target::Herenow, setup, &["--redis", &address]);
     let nodes = (0..plan.nodes).map(start).collect::<Result<Vec<_>>>()?;
     let mut hall = Hall::open(plan, (&nodes, redis.child.id()), setup)?;
     let measured = hall.measure();

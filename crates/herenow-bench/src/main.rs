@@ -7,7 +7,7 @@ use herenow_bench::{
     fanout::{self, FanoutPlan},
     flight::{Pace, Stage},
     growth::{self, Growth},
-    idle::{self, IdlePlan},
+    idle::{self, IdlePlan, IdleWay},
     limits, naive, plots, proc,
     server::{Setup, Target, default_secret},
     soak::{self, SoakPlan},
@@ -44,6 +44,9 @@ enum Task {
         /// Rooms that they are spread over.
         #[arg(long, default_value_t = 1000, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
         rooms: usize,
+        /// How they connect.
+        #[arg(long, value_enum, default_value_t)]
+        by: IdleWay,
     },
     /// W2 and W3: server CPU per delivery, rate and latency, for messages to rooms.
     Fanout {
@@ -267,8 +270,8 @@ struct Common {
 fn main() -> Result<()> {
     match Arguments::parse().task {
         Task::Load(arguments) => load(&arguments),
-        Task::Idle { server, connections, rooms } => {
-            server.report(|server, setup| idle::run(server, IdlePlan { connections, rooms }, setup))
+        Task::Idle { server, connections, rooms, by } => {
+            server.report(|server, setup| idle::run(server, IdlePlan { connections, rooms, way: by }, setup))
         }
         Task::Fanout { server, fanout } => server.report(|server, setup| fanout::run(server, &fanout.plan(), setup)),
         Task::Join { server, members, interest } => {

@@ -113,14 +113,26 @@ impl Server {
     /// # Errors
     /// Where it does not start, or says nothing in time.
     pub fn start(target: &Target, setup: &Setup) -> Result<Self> {
-        Self::start_with(target, setup, &[])
+        Self::start_with(target, setup, &[], &[])
     }
 
-    /// The same, with more arguments for one that is started here.
+    /// The same, with more in the environment of one that is started here.
     ///
     /// # Errors
     /// Where it does not start, or says nothing in time.
-    pub fn start_with(target: &Target, setup: &Setup, more: &[&str]) -> Result<Self> {
+    pub fn start_with_env(target: &Target, setup: &Setup, variables: &[(&str, &str)]) -> Result<Self> {
+        Self::start_with(target, setup, &[], variables)
+    }
+
+    /// The same, with more arguments.
+    ///
+    /// # Errors
+    /// Where it does not start, or says nothing in time.
+    pub fn start_with_arguments(target: &Target, setup: &Setup, more: &[&str]) -> Result<Self> {
+        Self::start_with(target, setup, more, &[])
+    }
+
+    fn start_with(target: &Target, setup: &Setup, more: &[&str], variables: &[(&str, &str)]) -> Result<Self> {
         if let Target::Running(address) = target {
             let pid = setup.pid.context("a server that runs already needs --pid")?;
             proc::memory(pid)?;
@@ -132,6 +144,7 @@ impl Server {
         command
             .args(arguments)
             .args(more)
+            .envs(variables.iter().copied())
             .env("HERENOW_SECRET", &setup.secret)
             .env("HERENOW_LIMITS__MESSAGE_RATE", "0");
         if let Some(shards) = setup.shards {

@@ -3,7 +3,7 @@ use crate::{
     dialect::Interest,
     fanout::{Audience, FanoutFigures},
     flight::{Pace, Stage},
-    idle::{self, IdlePlan},
+    idle::{self, IdlePlan, IdleWay},
     limits,
     server::{Server, Setup, Target},
     sheet::{Goal, Kind, Sheet},
@@ -99,7 +99,11 @@ impl Suite<'_> {
 
     fn idle(&mut self, target: &Target) -> Result<()> {
         let connections = self.plan.sizes.connections;
-        let figures = idle::run(target, IdlePlan { connections, rooms: connections / ROOM_SIZE }, self.setup)?;
+        let figures = idle::run(
+            target,
+            IdlePlan { connections, rooms: connections / ROOM_SIZE, way: IdleWay::Websocket },
+            self.setup,
+        )?;
         self.note("w1", target, figures.rss_bytes_per_connection / 1024.0);
         Ok(())
     }
