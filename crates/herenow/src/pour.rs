@@ -6,7 +6,6 @@ use http::{HeaderMap, header};
 use hyper::body::Body as _;
 use std::{
     collections::VecDeque,
-    future::poll_fn,
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
@@ -14,20 +13,12 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Writes a response to its end, or until its reader is gone.
+/// A response that is being written, to its end or until its reader is gone. A future, and not made by an `async fn`, which
+/// would keep room for what it was given besides what it has made of it.
 ///
 /// # Errors
 /// Where the stream breaks, or the reader says more than it may where it has nothing to say.
-pub async fn pour<S: AsyncRead + AsyncWrite + Unpin>(stream: S, response: Response) -> io::Result<()> {
-    let (parts, body) = response.into_parts();
-    let head = head(parts.status, &parts.headers);
-    let mut pouring = Pouring { stream, body, waiting: VecDeque::from([head]), unheard_bytes: 0, is_over: false };
-    drop(parts);
-    poll_fn(|cx| pouring.poll(cx)).await
-}
-
-/// A response that is being written.
-struct Pouring<S> {
+pub struct Pouring<S> {
     stream: S,
     body: Body,
     /// What was taken from the body and not written.
@@ -37,8 +28,23 @@ struct Pouring<S> {
     is_over: bool,
 }
 
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Pouring<S> {
+    type Output = io::Result<()>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_pour(cx)
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Pouring<S> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Writes a response to a stream.
+    pub fn new(stream: S, response: Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let waiting = VecDeque::from([head(parts.status, &parts.headers)]);
+        Self { stream, body, waiting, unheard_bytes: 0, is_over: false }
+    }
+
+    fn poll_pour(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.poll_gone(cx)?.is_ready() {
             return Poll::Ready(Ok(()));
         }
@@ -150,7 +156,7 @@ const SLICES: usize = 4;
 
 #[cfg(test)]
 mod tests {
-    use super::{COPIED_BYTES_MAX, UNHEARD_BYTES_MAX, pour};
+    use super::{COPIED_BYTES_MAX, Pouring, UNHEARD_BYTES_MAX};
     use axum::{body::Body, response::Response};
     use bytes::Bytes;
     use futures_util::stream;
@@ -179,7 +185,7 @@ mod tests {
         for takes in [1, 7, 1 << 20] {
             let (stream, reader) = duplex(takes);
             let pieces = vec![Bytes::from_static(b"data: 1\n\n"), Bytes::new(), large.clone()];
-            let (ended, (head, body)) = tokio::join!(pour(stream, response(pieces)), poured(reader));
+            let (ended, (head, body)) = tokio::join!(Pouring::new(stream, response(pieces)), poured(reader));
             ended.unwrap();
             assert!(head.starts_with("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"), "{head}");
             assert!(head.contains("\r\ntransfer-encoding: chunked\r\nconnection: close\r\ndate: "), "{head}");
@@ -200,15 +206,15 @@ mod tests {
     async fn a_reader_who_goes_ends_it_and_one_who_speaks_on_has_a_limit() {
         let (stream, reader) = duplex(1 << 20);
         drop(reader);
-        pour(stream, silent()).await.unwrap();
+        Pouring::new(stream, silent()).await.unwrap();
 
         let (stream, mut reader) = duplex(1 << 20);
         reader.write_all(&vec![b' '; UNHEARD_BYTES_MAX]).await.unwrap();
         reader.shutdown().await.unwrap();
-        pour(stream, silent()).await.unwrap();
+        Pouring::new(stream, silent()).await.unwrap();
 
         let (stream, mut reader) = duplex(1 << 20);
         reader.write_all(&vec![b' '; UNHEARD_BYTES_MAX + 1]).await.unwrap();
-        assert_eq!(pour(stream, silent()).await.unwrap_err().kind(), io::ErrorKind::Other);
+        assert_eq!(Pouring::new(stream, silent()).await.unwrap_err().kind(), io::ErrorKind::Other);
     }
 }

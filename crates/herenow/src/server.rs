@@ -3,13 +3,14 @@ use crate::{
     cut::Cut,
     doors::{Doors, Knock},
     handover::{Handover, Lent, StaysOpen},
-    patience, pour,
+    patience,
+    pour::Pouring,
     presence::Presence,
     problem::Problem,
     tls::Tls,
     transport::{http as without_ws, ws},
 };
-use axum::{Router, body::Body, extract::ConnectInfo, response::Response, routing::any};
+use axum::{Router, body::Body, extract::ConnectInfo, routing::any};
 use http::{Method, Request, StatusCode, Version};
 use hyper::{
     body::{Body as _, Incoming},
@@ -182,24 +183,20 @@ impl Visit {
             }
         }
         if let Some((stream, response)) = handover.take() {
+            let mut pouring = Pouring::new(stream, response);
             // A task of its own, so that what hyper needed is not kept for as long as the reader stays.
-            tokio::spawn(stay_open((stream, response), cutting, stopped));
+            tokio::spawn(async move {
+                // Who stops the server waits until this is gone.
+                let _stopped = &stopped;
+                let poured = tokio::select! {
+                    poured = &mut pouring => poured,
+                    () = cutting.is_wanted() => return,
+                };
+                if let Err(error) = poured {
+                    tracing::debug!(%error, "a response that stays open has broken");
+                }
+            });
         }
-    }
-}
-
-/// Writes a response until it ends or is cut off; who stops the server waits until then, by `_stopped`.
-async fn stay_open<S: AsyncRead + AsyncWrite + Unpin>(
-    (stream, response): (S, Response),
-    cutting: Cut,
-    _stopped: watch::Receiver<()>,
-) {
-    let poured = tokio::select! {
-        poured = pour::pour(stream, response) => poured,
-        () = cutting.is_wanted() => return,
-    };
-    if let Err(error) = poured {
-        tracing::debug!(%error, "a response that stays open has broken");
     }
 }
 

@@ -158,7 +158,8 @@ impl Ear {
                 event
             });
             match event.await {
-                Event::CaughtUp => self.catch_up().await,
+                // In a box, because it is seldom needed and would count for as long as the session lasts.
+                Event::CaughtUp => Box::pin(self.catch_up()).await,
                 Event::Over | Event::Frame(..) => return,
             }
         }

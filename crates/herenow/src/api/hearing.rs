@@ -18,7 +18,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Poll, Waker},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -54,7 +54,25 @@ impl Hearing {
         let connection = Arc::clone(ear.connection());
         let (clock, listener, is_gone) = (api.presence().clock(), AtomicWaker::new(), AtomicBool::new(false));
         let shared = Arc::new(Shared { connection, clock, listener, is_gone });
-        tokio::spawn(attend(api.clone(), ear, Arc::clone(&shared), cut));
+        let (api, attended) = (api.clone(), Arc::clone(&shared));
+        // No `async fn`, which would keep room for what it was given twice; and what is seldom needed is in a box, because it
+        // would count for as long as the reader is there.
+        tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                () = ear.attend(|| attended.listener.wake()) => {}
+                () = api.stopped() => attended.connection.abort(Ending::Drained, clock.now()),
+            }
+            // From here on it is in no room, whether or not its listener takes what was said before.
+            drop(ear);
+            attended.listener.wake();
+            let gone = Box::pin(tokio::time::timeout(LINGER, attended.gone()));
+            if gone.await.is_err()
+                && let Some(cut) = &cut
+            {
+                cut.cut();
+            }
+        });
         Self(shared)
     }
 
@@ -97,25 +115,15 @@ impl Drop for Hearing {
     }
 }
 
-async fn attend(api: Api, ear: Ear, shared: Arc<Shared>, cut: Option<Cut>) {
-    let wake = || shared.listener.wake();
-    tokio::select! {
-        biased;
-        () = ear.attend(wake) => {}
-        () = api.stopped() => shared.connection.abort(Ending::Drained, shared.clock.now()),
-    }
-    // From here on it is in no room, whether or not its listener takes what was said before.
-    drop(ear);
-    let gone = poll_fn(|cx| {
-        shared.connection.poll_outbox(cx, |_, _| {
-            if shared.is_gone.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
-        })
-    });
-    wake();
-    if tokio::time::timeout(LINGER, gone).await.is_err()
-        && let Some(cut) = cut
-    {
-        cut.cut();
+impl Shared {
+    /// Waits until the listener is gone.
+    async fn gone(&self) {
+        let look = |cx: &mut Context<'_>| {
+            self.connection.poll_outbox(cx, |_, _| {
+                if self.is_gone.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+            })
+        };
+        poll_fn(look).await;
     }
 }
 

@@ -201,6 +201,38 @@ async fn a_slow_reader_gets_one_roster_for_what_it_missed() {
 }
 
 #[tokio::test]
+async fn who_does_not_read_at_all_is_gone_and_then_cut_off() {
+    let server = TestServer::start(|config| {
+        config.limits.drain_timeout = Duration::from_secs(1);
+        config.presence.request_lease = Duration::from_secs(1);
+        config.presence.drop_grace = Duration::ZERO;
+    })
+    .await;
+    let alice = token("alice");
+    let _unread = server.events("/v1/rooms/board-1/events?present=1", &bearing(&alice)).await.unwrap();
+    let viewers = async || ids(&server.get("/v1/rooms/board-1").await.json(200)["viewers"]);
+    assert_eq!(viewers().await, ["alice"]);
+    let began = Instant::now();
+    let mut at = 0;
+    // More than the buffers of both sockets take. Bots have no connection, and stay.
+    while viewers().await != ["bot"] {
+        let body = json!({"ttl_ms":600_000,"state":{"n":at,"pad":"x".repeat(3500)}});
+        server.call("PUT /v1/rooms/board-1/viewers/bot", &server.write, Some(body)).await.done(204);
+        at += 1;
+        assert!(began.elapsed() < Duration::from_secs(60), "still a viewer after {at} changes");
+    }
+    let readers = async || {
+        let text = server.get("/metrics").await.text;
+        text.lines().find_map(|line| line.strip_prefix("herenow_readers ")?.parse::<usize>().ok())
+    };
+    // It was not read, so its connection is there until it is cut.
+    while readers().await != Some(0) {
+        assert!(began.elapsed() < Duration::from_secs(60), "never cut off");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
 async fn an_observer_hears_what_a_client_of_its_rights_hears() {
     let server = TestServer::start(|_| {}).await;
     let (_alice, mut events) = server.client_in("alice", "board-1").await;
