@@ -125,3 +125,31 @@ async fn lists_name_the_rooms_of_all_nodes_and_users_are_found_on_any() {
     there.remove(0).leave().await;
     read_until(&nodes[2], "GET /v1/rooms", |answer| names(answer).len() == 13).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t_64_a_node_that_stands_still_holds_up_no_read_on_another() {
+    let redis = Redis::start(&[]);
+    let nodes = Node::start_all(3, &redis).await;
+    let alice = nodes[0].watcher("alice", "board-1").await;
+    let bob = nodes[1].watcher("bob", "board-1").await;
+    for watcher in [&alice, &bob] {
+        watcher.until_sees(&["alice", "bob"].map(str::to_owned)).await;
+    }
+    nodes[0].signal("-STOP");
+    let began = Instant::now();
+    // Not longer than it may be silent: then its viewers would be given up, rightly.
+    let mut reads = 0;
+    while began.elapsed() < Duration::from_secs(5) {
+        for node in &nodes[1..] {
+            let room = node.call("GET /v1/rooms/board-1", None).await;
+            assert_eq!(users(&room), ["alice", "bob"]);
+            let rooms = node.call("GET /v1/rooms", None).await;
+            assert_eq!(rooms["rooms"][0]["room"], "board-1", "{rooms}");
+            reads += 2;
+        }
+    }
+    nodes[0].signal("-CONT");
+    println!("a node stood still for 5 s: {reads} reads on two others meanwhile, each whole");
+    // What would wait for that node would have been one or two.
+    assert!(reads >= 20, "{reads}");
+}
