@@ -5,6 +5,7 @@
 mod access;
 mod across;
 mod chaos;
+mod costs;
 mod fake;
 mod lan;
 mod losses;
@@ -12,6 +13,7 @@ mod measures;
 mod nodes;
 mod process;
 mod reads;
+mod rolling;
 mod scripts;
 mod server;
 mod store;

@@ -127,8 +127,12 @@ impl Node {
 
     /// How a user connects.
     pub fn connector(&self, user: &str) -> Connector {
-        let url = format!("ws://{}/ws", self.address);
-        client::connect(&url).token(&token(user)).limit(LIMIT)
+        connector_to(&self.address, user)
+    }
+
+    /// Where it is reached.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// Has a user come into a room and look around.
@@ -189,6 +193,15 @@ impl Node {
         self.child.wait().unwrap();
     }
 
+    /// Waits until it has ended by itself.
+    pub async fn until_ended(&mut self) {
+        let began = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(began.elapsed() < 2 * LIMIT, "it does not end:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Has it stand still, go on, or stop.
     pub fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
@@ -201,6 +214,11 @@ impl Drop for Node {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// How a user connects to the node at an address.
+pub fn connector_to(address: &str, user: &str) -> Connector {
+    client::connect(&format!("ws://{address}/ws")).token(&token(user)).limit(LIMIT)
 }
 
 /// A key that lets a backend do everything, and what is configured for it.
