@@ -8,6 +8,7 @@ use futures_util::{StreamExt, stream};
 use herenow_client::frame::ServerFrame;
 use serde_json::json;
 use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
 
 /// A number out of what the store says of itself: the first after `name` and what stands between them.
 fn figure(redis: &Redis, section: &str, name: &str) -> u64 {
@@ -123,4 +124,71 @@ async fn t_61_what_passes_is_as_little_as_before_30_s_after_a_node_was_started_a
     );
     assert!(later <= idle * 1.2, "{idle} before, {later} after");
     drop(watchers);
+}
+
+/// Has some come, change something and go on two nodes at once, again and again; nothing of it may be left.
+async fn churn(times: usize) {
+    const ROOM: &str = "board-1";
+    const CLIENTS: usize = 8;
+    let redis = Redis::start(&[]);
+    let (store, unlimited) = (
+        format!("redis://127.0.0.1:{}", redis.port()),
+        [("HERENOW_LIMITS__UPDATE_RATE", "0"), ("HERENOW_LIMITS__OTHER_RATE", "0")],
+    );
+    let nodes: Vec<Node> = (0..2).map(|_| Node::start_configured(&store, &unlimited)).collect();
+    Node::until_all_hear(&nodes).await;
+    let eye = nodes[0].watcher("eye", ROOM).await;
+    let began = Instant::now();
+    let mut clients = JoinSet::new();
+    for n in 0..CLIENTS {
+        // Each user is on both nodes.
+        let connector = nodes[n % 2].connector(&format!("user-{}", n / 2));
+        clients.spawn(async move {
+            let (client, mut events) = connector.open().await.unwrap();
+            let hearing = tokio::spawn(async move { while events.next().await.is_ok() {} });
+            for time in 0..times {
+                client.join(ROOM).await.unwrap();
+                let state = json!({ "time": time });
+                client.update(ROOM, state.as_object().unwrap()).await.unwrap();
+                client.leave(ROOM).await.unwrap();
+            }
+            client.close(Some(1000)).await;
+            hearing.await.unwrap();
+        });
+    }
+    while let Some(done) = clients.join_next().await {
+        done.unwrap();
+    }
+    let took = began.elapsed();
+    eye.until_sees(&["eye".to_owned()]).await;
+    eye.check();
+    let left = async |wanted: serde_json::Value| {
+        for node in &nodes {
+            let began = Instant::now();
+            loop {
+                let rooms = node.call("GET /v1/rooms", None).await["rooms"].clone();
+                let counts: Vec<_> = rooms.as_array().unwrap().iter().map(|room| room["count"].clone()).collect();
+                if json!(counts) == wanted {
+                    break;
+                }
+                assert!(began.elapsed() < LIMIT, "left: {rooms}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    };
+    left(json!([{ "users": 1, "sessions": 1 }])).await;
+    eye.leave().await;
+    left(json!([])).await;
+    println!("{} times joined, changed and left on 2 nodes in {took:.1?}: 0 left", CLIENTS * times);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t_08_who_comes_changes_and_goes_on_two_nodes_at_once_leaves_nothing() {
+    churn(250).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "minutes"]
+async fn t_08_the_same_a_hundred_thousand_times() {
+    churn(12_500).await;
 }
