@@ -53,16 +53,16 @@ async fn t_07_nodes_that_are_replaced_one_by_one_lose_nobody_and_are_no_news() {
     eye.until_sees(&all).await;
     let told = eye.told().len();
     let mut slowest = Duration::ZERO;
-    for at in 0..nodes.len() {
+    for node in &mut nodes {
         // As a balancer does: nobody new is sent there, and then it is told to stop.
-        homes.lock().unwrap().retain(|home| home != nodes[at].address());
+        homes.lock().unwrap().retain(|home| home != node.address());
         let began = Instant::now();
-        nodes[at].signal("-TERM");
-        nodes[at].until_ended().await;
+        node.signal("-TERM");
+        node.until_ended().await;
         slowest = slowest.max(began.elapsed());
-        nodes[at] = Node::start(&redis);
-        nodes[at].until(|ready| ready["status"] == "ready" && ready["cluster"]["nodes"].as_u64() >= Some(4)).await;
-        homes.lock().unwrap().push(nodes[at].address().to_owned());
+        *node = Node::start(&redis);
+        node.until(|ready| ready["status"] == "ready" && ready["cluster"]["nodes"].as_u64() >= Some(4)).await;
+        homes.lock().unwrap().push(node.address().to_owned());
     }
     // The sessions of a node that has left in good order are kept for as long as its users may take to come back.
     let replaced = Instant::now();
