@@ -1,6 +1,6 @@
 //! How much memory the process has, and that nobody new is let in where little of it is left: who is there is served on,
 //! instead of everybody being lost with a process that the system ends.
-use crate::{api::refusal::refused_for, problem::Problem};
+use crate::{api::refusal::refused_for, config::settings::MEMORY_MAX, problem::Problem};
 use herenow_core::time::Time;
 use herenow_wire::code::Code;
 use std::{
@@ -45,12 +45,13 @@ impl Memory {
     /// Where new connections were refused, they are taken again once less is used than this.
     pub const TAKEN_AGAIN_BELOW_PERCENT: u64 = 85;
 
-    /// Watches for a limit of so many bytes. 0 is that of the control group of this process (of its container); where that
-    /// has none, there is none.
+    /// Watches for a limit of so many bytes. 0 is that of the control group (version 2) of this process, or of its container;
+    /// where that has none, and at [`MEMORY_MAX`], there is none.
     pub fn of_process(limit_bytes: usize) -> Self {
-        let limit = match limit_bytes as u64 {
+        let limit = match limit_bytes {
             0 => Limit::of_group(Path::new("/sys/fs/cgroup"), &read("/proc/self/cgroup").unwrap_or_default()),
-            bytes => Some(Limit { bytes, of: Of::Process }),
+            MEMORY_MAX.. => None,
+            bytes => Some(Limit { bytes: bytes as u64, of: Of::Process }),
         };
         Self { limit, seen: Mutex::default() }
     }
@@ -136,8 +137,10 @@ impl Of {
             Self::Process => field(&read("/proc/self/status")?, "RssAnon:").map(|kibibytes| kibibytes << 10),
             Self::Group(folder) => {
                 let current: u64 = read(folder.join("memory.current"))?.trim().parse().ok()?;
-                let of_files = field(&read(folder.join("memory.stat"))?, "file ").unwrap_or(0);
-                Some(current.saturating_sub(of_files))
+                let stat = read(folder.join("memory.stat"))?;
+                // Not all that it calls `file`: shared memory is among that, and cannot be taken back.
+                let of_files = ["active_file ", "inactive_file "].map(|name| field(&stat, name).unwrap_or(0));
+                Some(current.saturating_sub(of_files.iter().sum()))
             }
         }
     }
@@ -159,7 +162,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
-    use super::{Limit, Memory, Of, Seen};
+    use super::{Limit, MEMORY_MAX, Memory, Of, Seen};
     use herenow_core::time::Time;
     use std::{fs, time::Duration};
 
@@ -185,7 +188,7 @@ mod tests {
             ("memory.max", "max\n"),
             ("pod/memory.max", "2000\n"),
             ("pod/memory.current", "1500\n"),
-            ("pod/memory.stat", "anon 900\nfile 600\nfile_mapped 7\n"),
+            ("pod/memory.stat", "anon 900\nfile 650\ninactive_file 400\nactive_file 200\nshmem 50\n"),
             ("pod/container/memory.max", "3000\n"),
         ] {
             fs::write(root.path().join(name), text).unwrap();
@@ -201,14 +204,15 @@ mod tests {
     // Others do not say how much is used.
     #[cfg(target_os = "linux")]
     #[test]
-    fn who_comes_is_refused_while_little_is_left_and_counted() {
+    fn who_comes_is_refused_while_little_is_left_and_let_in_without_a_limit() {
         let now = Time::from_millis(1_000);
         let memory = Memory::of_process(1);
         let problem = memory.admit(now).unwrap_err();
         assert_eq!((problem.status.as_u16(), problem.code), (503, "server.busy"));
         assert_eq!(problem.retry_after, Some(Duration::from_secs(5)));
         assert_eq!(memory.limit_bytes(), Some(1));
-        let memory = Memory::of_process(1 << 40);
-        assert!(memory.admit(now).is_ok());
+        assert!(Memory::of_process(1 << 40).admit(now).is_ok());
+        let memory = Memory::of_process(MEMORY_MAX);
+        assert!(memory.admit(now).is_ok() && memory.limit_bytes().is_none());
     }
 }

@@ -37,7 +37,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Pouring<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Pouring<S> {
-    /// Writes a response to a stream.
+    /// Writes a response to a stream, in chunks and with its head first.
     pub fn new(stream: S, response: Response) -> Self {
         let (parts, body) = response.into_parts();
         let waiting = VecDeque::from([head(parts.status, &parts.headers)]);

@@ -905,7 +905,7 @@ pub static KEYS: [Key; 81] = [
     },
     Key {
         name: "limits.memory",
-        doc: "Memory that the process may have. From nine tenths of it on, new connections are refused with `server.busy` (503) until it is less than 85 %; who is connected is served on. 0 takes the limit of the control group (of the container), if there is one; all that runs there counts then.",
+        doc: "Memory that the process may have. From nine tenths of it on, new connections are refused with `server.busy` (503) until it is less than 85 %; who is connected is served on. 0 takes the limit of the control group (version 2) or the container, if there is one; all that runs there counts then. The largest value is no limit.",
         unset: "",
         slot: Slot::Size { at: |c| &mut c.limits.memory, min: 0, max: MEMORY_MAX },
     },

@@ -94,7 +94,7 @@ async fn t_67_t_68_a_message_is_published_once_and_costs_the_store_the_same_whoe
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a minute and a half, of which most is waiting"]
+#[ignore = "takes a minute and a half; ./test --long runs it"]
 async fn t_61_what_passes_is_as_little_as_before_30_s_after_a_node_was_started_anew() {
     const ROOMS: usize = 30;
     const EACH: usize = 10;
@@ -189,7 +189,7 @@ async fn t_08_who_comes_changes_and_goes_on_two_nodes_at_once_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "minutes"]
+#[ignore = "takes minutes; ./test --long runs it"]
 async fn t_08_the_same_a_hundred_thousand_times() {
     churn(12_500).await;
 }
