@@ -64,6 +64,10 @@ impl History {
     /// Adds a change; it takes the next version.
     pub fn push(&mut self, change: Change) {
         self.number += 1;
+        // One more than is kept at rest must not double what is reserved for all.
+        if self.changes.len() == self.changes.capacity() {
+            self.changes.reserve_exact(self.changes.len() / 8 + RESERVED_MIN);
+        }
         self.changes.push_back(change);
     }
 
@@ -119,8 +123,47 @@ impl History {
         let kept = changes_max.max(untold.min(changes_max.saturating_mul(UNTOLD_TIMES)));
         let surplus = self.changes.len().saturating_sub(kept);
         self.changes.drain(..surplus);
+        // What a storm needed is given back.
+        if self.changes.capacity() > 2 * kept + RESERVED_MIN {
+            self.changes.shrink_to(self.changes.len() + RESERVED_MIN);
+        }
     }
 }
 
+/// Places for changes that are reserved at once, and may stand empty.
+const RESERVED_MIN: usize = 4;
+
 /// How many times more changes than usual are kept while they wait to be told.
 const UNTOLD_TIMES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::{Change, History, Kind};
+    use crate::{id::UserId, profile::Profile, time::Time};
+    use std::sync::Arc;
+
+    const KEPT: usize = 256;
+
+    fn push(history: &mut History, count: usize) {
+        let user = UserId::parse("ann").unwrap();
+        let profile = Arc::new(Profile { user, name: "Ann".into(), avatar: None });
+        for _ in 0..count {
+            history.push(Change { profile: Arc::clone(&profile), kind: Kind::Updated, at: Time::from_millis(0) });
+        }
+    }
+
+    #[test]
+    fn a_full_history_reserves_little_more_than_it_keeps_and_gives_back_what_a_storm_needed() {
+        let mut history = History::new(0);
+        for _ in 0..10 * KEPT {
+            push(&mut history, 1);
+            history.trim(KEPT, history.number());
+        }
+        assert_eq!(history.all().count(), KEPT);
+        assert!(history.changes.capacity() <= KEPT + KEPT / 4, "{}", history.changes.capacity());
+        push(&mut history, 10_000);
+        history.trim(KEPT, history.number());
+        assert_eq!(history.all().next().map(|(number, _)| number), Some(history.number() + 1 - KEPT as u64));
+        assert!(history.changes.capacity() <= KEPT + KEPT / 4, "{}", history.changes.capacity());
+    }
+}
