@@ -436,7 +436,8 @@ impl Connection {
     fn end(&mut self) {
         self.stage = Stage::Gone;
         self.stream = None;
-        self.unsent = Vec::new();
+        // Runs of an hour leave many of these behind.
+        (self.unsent, self.view, self.progress) = (Vec::new(), View::default(), Progress::default());
     }
 
     fn send(&mut self, opcode: u8, payload: &[u8]) -> Result<()> {

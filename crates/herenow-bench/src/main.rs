@@ -152,6 +152,10 @@ enum Task {
         /// Viewers of each who send messages; others come and go.
         #[arg(long, default_value_t = 10, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(2..))]
         members: usize,
+        /// What those who send no messages do in a second: of ten, four move a pointer, three are about typing, two let
+        /// somebody leave or join, one opens a connection anew.
+        #[arg(long, default_value_t = 200)]
+        acts: u32,
         /// Seconds between two readings.
         #[arg(long, default_value_t = 10)]
         sample: u64,
@@ -310,11 +314,12 @@ fn main() -> Result<()> {
             };
             print_json(&Report { server: "herenow", machine, pinning, figures })
         }
-        Task::Soak { minutes, share, rooms, members, sample, common } => {
+        Task::Soak { minutes, share, rooms, members, acts, sample, common } => {
             let (setup, machine, pinning) = prepare(&common)?;
             let stage = Stage { rooms, members, payload_bytes: 100 };
             let (duration, sample) = (Duration::from_secs_f64(minutes * 60.0), Duration::from_secs(sample));
-            let figures = soak::run(SoakPlan { stage, share, duration, sample }, &setup, &mut progress)?;
+            let plan = SoakPlan { stage, share, acts_per_second: acts, duration, sample };
+            let figures = soak::run(plan, &setup, &mut progress)?;
             print_json(&Report { server: "herenow", machine, pinning, figures })
         }
         Task::Plots { growth, soak, out } => draw(growth.as_deref(), soak.as_deref(), &out),

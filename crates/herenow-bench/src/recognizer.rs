@@ -18,8 +18,10 @@ use std::{
 #[derive(Debug)]
 pub struct Recognizer {
     dialect: Dialect,
-    by_length: HashMap<usize, Vec<Rc<Known>>>,
-    oldest_first: VecDeque<Rc<Known>>,
+    /// The oldest first.
+    by_length: HashMap<usize, VecDeque<Rc<Known>>>,
+    /// The length of each, the oldest first, about.
+    lengths: VecDeque<usize>,
     bytes: usize,
 }
 
@@ -58,7 +60,7 @@ enum Long {
 impl Recognizer {
     /// Knows nothing yet.
     pub fn new(dialect: Dialect) -> Self {
-        Self { dialect, by_length: HashMap::new(), oldest_first: VecDeque::new(), bytes: 0 }
+        Self { dialect, by_length: HashMap::new(), lengths: VecDeque::new(), bytes: 0 }
     }
 
     /// Takes bytes in and hands out each frame that they complete. Says how many those were.
@@ -158,14 +160,21 @@ impl Recognizer {
     fn learn(&mut self, text: Vec<u8>) -> Result<Rc<Known>> {
         let news = self.dialect.read(&text)?;
         let known = Rc::new(Known { text, news });
-        self.bytes += known.text.len();
-        self.by_length.entry(known.text.len()).or_default().push(Rc::clone(&known));
-        self.oldest_first.push_back(Rc::clone(&known));
-        while self.bytes > KNOWN_BYTES_MAX && self.oldest_first.len() > 1 {
-            let Some(oldest) = self.oldest_first.pop_front() else { break };
-            self.bytes -= oldest.text.len();
-            if let Some(same_length) = self.by_length.get_mut(&oldest.text.len()) {
-                same_length.retain(|other| !Rc::ptr_eq(other, &oldest));
+        let length = known.text.len();
+        let same_length = self.by_length.entry(length).or_default();
+        // Whoever compares with all that came in an hour does little else by its end.
+        if same_length.len() == SAME_LENGTH_MAX {
+            same_length.pop_front();
+        } else {
+            self.bytes += length;
+            self.lengths.push_back(length);
+        }
+        same_length.push_back(Rc::clone(&known));
+        while self.bytes > KNOWN_BYTES_MAX && self.lengths.len() > 1 {
+            let Some(length) = self.lengths.pop_front() else { break };
+            self.bytes -= length;
+            if let Some(same_length) = self.by_length.get_mut(&length) {
+                same_length.pop_front();
             }
         }
         Ok(known)
@@ -176,10 +185,12 @@ impl Recognizer {
 const LONG: usize = 1024;
 /// Bytes of known frames that are kept.
 const KNOWN_BYTES_MAX: usize = 256 << 20;
+/// Known frames of one length that are kept.
+const SAME_LENGTH_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use super::{Frame, LONG, Progress, Recognizer};
+    use super::{Frame, LONG, Progress, Recognizer, SAME_LENGTH_MAX};
     use crate::{
         dialect::{Dialect, News},
         frame::PING,
@@ -248,7 +259,21 @@ mod tests {
             assert_eq!(read(&mut fresh, &bytes, part), whole);
         }
         // 200 users twice and 5,000: the 5 are no long frame.
-        assert_eq!(fresh.oldest_first.len(), 3);
+        assert_eq!(fresh.lengths.len(), 3);
+    }
+
+    #[test]
+    fn of_frames_of_one_length_the_last_ones_are_kept() {
+        let mut recognizer = Recognizer::new(Dialect::Native);
+        for version in 100..100 + 3 * SAME_LENGTH_MAX as u64 {
+            read(&mut recognizer, &roster(version, 0..200), 4096);
+        }
+        let (all, bytes) = (&recognizer.by_length, recognizer.bytes);
+        assert_eq!((all.len(), recognizer.lengths.len()), (1, SAME_LENGTH_MAX));
+        let kept = all.values().next().unwrap();
+        assert_eq!((kept.len(), bytes), (SAME_LENGTH_MAX, SAME_LENGTH_MAX * kept[0].text.len()));
+        assert_eq!(read(&mut recognizer, &roster(99 + 3 * SAME_LENGTH_MAX as u64, 0..200), 4096).len(), 1);
+        assert_eq!(recognizer.bytes, bytes, "it was known");
     }
 
     #[test]
@@ -279,6 +304,6 @@ mod tests {
                 recognizer.feed(progress, part, &mut handle).unwrap();
             }
         }
-        assert_eq!((frames, recognizer.oldest_first.len()), (2, 1));
+        assert_eq!((frames, recognizer.lengths.len()), (2, 1));
     }
 }

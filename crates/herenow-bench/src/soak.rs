@@ -26,6 +26,9 @@ pub struct SoakPlan {
     pub stage: Stage,
     /// Share of the most that the server can do, above 0 and below 1.
     pub share: f64,
+    /// What others do in a second besides: of ten, four move a pointer, three are about typing, two let somebody leave or join,
+    /// one opens a connection anew.
+    pub acts_per_second: u32,
     /// How long.
     pub duration: Duration,
     /// How often figures are read.
@@ -82,7 +85,7 @@ fn soak(plan: SoakPlan, server: &Server, setup: &Setup, progress: &mut dyn FnMut
     let stage = plan.stage;
     let mut generator = Generator::new(server.address(setup))?;
     work::fill(&mut generator, stage, Interest::Auto, setup)?;
-    let mut bustle = Bustle::begin(&mut generator, stage, setup)?;
+    let mut bustle = Bustle::begin(&mut generator, plan, setup)?;
     let mut flight = Flight::new(stage);
     let trip = |pace, duration| Trip { pace, duration, limit: setup.limit };
     let most = trip(Pace::Outstanding(stage.connections()), Duration::from_secs(10));
@@ -145,13 +148,15 @@ struct Bustle {
     callers: Vec<usize>,
     sleepers: Vec<usize>,
     begun: Instant,
+    acts_per_second: f64,
     acts: u64,
     comings: u64,
     sleepers_ended: u64,
 }
 
 impl Bustle {
-    fn begin(generator: &mut Generator, stage: Stage, setup: &Setup) -> Result<Self> {
+    fn begin(generator: &mut Generator, plan: SoakPlan, setup: &Setup) -> Result<Self> {
+        let (stage, acts_per_second) = (plan.stage, f64::from(plan.acts_per_second));
         let rooms: Vec<Rc<str>> = (0..stage.rooms).map(|room| stage.room(room).into()).collect();
         let first = generator.len();
         let others = STROLLERS + CALLERS + SLEEPERS;
@@ -164,12 +169,12 @@ impl Bustle {
         let strollers = take(STROLLERS).into_iter().map(|connection| (connection, true)).collect();
         let (callers, sleepers) = (take(CALLERS), take(SLEEPERS));
         let (begun, acts, comings, sleepers_ended) = (Instant::now(), 0, 0, 0);
-        Ok(Self { stage, rooms, strollers, callers, sleepers, begun, acts, comings, sleepers_ended })
+        Ok(Self { stage, rooms, strollers, callers, sleepers, begun, acts_per_second, acts, comings, sleepers_ended })
     }
 
     /// Does what is due.
     fn act(&mut self, generator: &mut Generator) -> Result<()> {
-        let due = (self.begun.elapsed().as_secs_f64() * ACTS_PER_SECOND) as u64;
+        let due = (self.begun.elapsed().as_secs_f64() * self.acts_per_second) as u64;
         // Who was kept from it for long does not make up for all of it at once.
         self.acts = self.acts.max(due.saturating_sub(ACTS_AT_ONCE_MAX));
         while self.acts < due {
@@ -252,8 +257,6 @@ fn seat(rooms: &[Rc<str>], at: usize, interest: Interest) -> Seat {
 const STROLLERS: usize = 100;
 const CALLERS: usize = 50;
 const SLEEPERS: usize = 20;
-/// Of ten, four move a pointer, three are about typing, two let somebody leave or join, one opens a connection anew.
-const ACTS_PER_SECOND: f64 = 200.0;
 const ACTS_AT_ONCE_MAX: u64 = 100;
 /// Sleeping and waking together.
 const NAP: Duration = Duration::from_secs(25);
