@@ -10,7 +10,7 @@ use crate::{
         token::Verifier,
     },
     config::{
-        keys::Key,
+        key::Key,
         load::{Flag, Inputs, Loaded, load},
         mode::{ForcedMode, Mode},
         values::{format_duration, parse_duration},

@@ -3,7 +3,8 @@ use crate::{
     assemble::{self, Surroundings},
     config::{
         error::Source,
-        keys::{KEYS, Key, SECRET_KEY, SECRET_VARIABLE},
+        key::{Key, SECRET_KEY, SECRET_VARIABLE},
+        keys::KEYS,
         load::{Inputs, Loaded, load, nearest_key},
         mode::{Mode, ModeError},
         rooms::{ROOM_KEYS, RoomKey, SECTION, shadowed},

@@ -2,7 +2,8 @@
 use crate::{
     assemble::{self, AssembleError, Surroundings},
     config::{
-        keys::{KEYS, Key},
+        key::Key,
+        keys::KEYS,
         mode::{ForcedMode, Mode, ModeError},
         rooms::differences,
         settings::Config,

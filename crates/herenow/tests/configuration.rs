@@ -4,7 +4,8 @@
 use herenow::auth::rights::Rights;
 use herenow::config::{
     error::{ConfigError, Source},
-    keys::{KEYS, Key},
+    key::Key,
+    keys::KEYS,
     load::{File, Flag, Inputs, Loaded, load},
     reference::configuration_page,
     rooms::{ROOM_KEYS, ROOM_RULES_MAX, RoomKey},

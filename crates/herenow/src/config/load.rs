@@ -2,7 +2,8 @@
 //! is not known is an error, for a setting that silently does nothing is worse than a server that does not start.
 use super::{
     error::{ConfigError, Source},
-    keys::{KEYS, Key, SECRET_KEY, SECRET_VARIABLE, VARIABLE_PREFIX},
+    key::{Key, SECRET_KEY, SECRET_VARIABLE, VARIABLE_PREFIX},
+    keys::KEYS,
     rooms::{Draft, ROOM_KEYS, ROOM_RULES_MAX, RoomKey, SECTION},
     settings::Config,
     values::Raw,

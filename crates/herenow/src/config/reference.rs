@@ -1,6 +1,7 @@
 //! The page of the documentation that lists all keys, made from the keys themselves.
 use super::{
-    keys::{KEYS, SECRET_KEY, SECRET_VARIABLE},
+    key::{SECRET_KEY, SECRET_VARIABLE},
+    keys::KEYS,
     rooms::ROOM_KEYS,
     settings::Config,
 };
