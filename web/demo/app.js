@@ -6,7 +6,7 @@ import { BoardName } from "./board-name.js";
 import { BoardView } from "./board-view.js";
 import { drawPointers } from "./cursors.js";
 import { Feed } from "./feed.js";
-import { Alone, Badge, Faces, TypingLine } from "./header.js";
+import { Alone, Badge, Faces, NodeName, TypingLine } from "./header.js";
 import { openLab } from "./lab.js";
 import { openMe, unseen } from "./me.js";
 import { Menu } from "./menu.js";
@@ -33,6 +33,7 @@ const client = connect({
   ...(transport && { transports: [transport] }),
 });
 new Wire(client);
+new NodeName(client);
 // A page that was loaded again goes on with its session, but not with what was half written.
 const room = client.room(me.board, { state: { focus: null, editing: null, draft: null, draftText: null, color: color() } });
 followColors(room);

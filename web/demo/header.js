@@ -10,6 +10,7 @@ const SEARCH_FROM = 8;
 const BLIP_MS = 1_000;
 const LOST_MS = 5_000;
 const ANNOUNCE_MS = 10_000;
+const NODE_SHOWN = 4;
 
 const $ = (id) => document.getElementById(id);
 
@@ -198,6 +199,21 @@ export class Badge {
       $("say").textContent = t(`connection.${look}`);
       if (look !== "closed") this.#lost = setTimeout(() => { $("say-now").textContent = t("lost"); }, LOST_MS);
     }
+  }
+}
+
+/** Says which node a connection is on, where there are several. */
+export class NodeName {
+  /** @param {import("@herenow/client").Client} client */
+  constructor(client) {
+    client.on("frame", ({ direction, frame }) => direction === "in" && frame.type === "welcome" && this.#show(frame.node));
+  }
+
+  async #show(id) {
+    // Whichever node answers knows whether it is one of several.
+    const ready = await fetch("/readyz").then((answer) => answer.json()).catch(() => ({}));
+    const name = String(id).slice(0, NODE_SHOWN);
+    set($("node"), { hidden: !ready.cluster, textContent: t("node", { name }), title: t("nodeIs", { name: String(id) }) });
   }
 }
 

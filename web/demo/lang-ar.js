@@ -29,6 +29,8 @@ export default {
     connecting: "جارٍ الاتصال", live: "مباشر", sse: "مباشر عبر SSE", poll: "مباشر بالاستعلام", reconnecting: "إعادة الاتصال",
     offline: "غير متصل", draining: "الخادم يعيد التشغيل", closed: "مقطوع", signedOut: "تم تسجيل الخروج", denied: "غير مسموح",
   },
+  node: "العقدة {name}",
+  nodeIs: "هذه الصفحة متصلة بالعقدة {name}، وهي واحدة من عدة عقد تتشارك Redis.",
   retryIn: "إعادة المحاولة بعد {count} ث",
   retryInShort: "بعد {count} ث",
   tryNow: "حاول الآن",

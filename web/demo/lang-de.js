@@ -29,6 +29,8 @@ export default {
     connecting: "Verbinden", live: "Live", sse: "Live über SSE", poll: "Live durch Abfragen", reconnecting: "Neu verbinden",
     offline: "Offline", draining: "Server startet neu", closed: "Getrennt", signedOut: "Abgemeldet", denied: "Nicht erlaubt",
   },
+  node: "Knoten {name}",
+  nodeIs: "Diese Seite ist mit dem Knoten {name} verbunden, einem von mehreren, die sich ein Redis teilen.",
   retryIn: "Neuer Versuch in {count} s",
   retryInShort: "In {count} s",
   tryNow: "Jetzt",

@@ -33,6 +33,8 @@ const english = {
     connecting: "Connecting", live: "Live", sse: "Live via SSE", poll: "Live via polling", reconnecting: "Reconnecting",
     offline: "Offline", draining: "Server restarting", closed: "Disconnected", signedOut: "Signed out", denied: "Not allowed",
   },
+  node: "node {name}",
+  nodeIs: "This page is connected to node {name}, one of several that share a Redis.",
   retryIn: "Reconnecting, retry in {count} s",
   retryInShort: "Retry in {count} s",
   tryNow: "Try now",

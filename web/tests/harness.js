@@ -21,8 +21,8 @@ export class Server {
   lines = [];
   #process;
 
-  /** Starts one on any port, or on the one given; with a secret in production mode, and with these variables. */
-  static async start(port = 0, { secret, settings = {} } = {}) {
+  /** Starts one on any port, or on the one given; with a secret in production mode unless the options say otherwise, and with these variables. */
+  static async start(port = 0, { secret, settings = {}, options = [] } = {}) {
     const server = new Server();
     const binary = process.env.HERENOW_BIN;
     if (!binary) throw new Error("HERENOW_BIN has to name the herenow binary");
@@ -30,7 +30,7 @@ export class Server {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("HERENOW_")));
     if (secret) env.HERENOW_SECRET = secret;
     Object.assign(env, settings);
-    server.#process = spawn(binary, ["--listen", `127.0.0.1:${port}`], { env, stdio: ["ignore", "pipe", "pipe"] });
+    server.#process = spawn(binary, ["--listen", `127.0.0.1:${port}`, ...options], { env, stdio: ["ignore", "pipe", "pipe"] });
     server.origin = await new Promise((found, failed) => {
       server.#process.once("error", failed);
       server.#process.once("exit", (code) => failed(new Error(`the server ended with ${code}: ${server.lines.join("\n")}`)));

@@ -85,6 +85,7 @@ fn bodies() -> Value {
                 "additionalProperties": { "type": "array", "items": { "enum": rights } },
             },
             "ttl_ms": { "type": ["integer", "null"], "minimum": TOKEN_TTL_MIN_MS, "maximum": TOKEN_TTL_MAX_MS },
+            "invisible": { "type": "boolean", "description": "Whether the user sees without being seen." },
         })),
     })
 }

@@ -1,8 +1,13 @@
 //! Users over all rooms, and tokens.
-use crate::common::{LIMIT, TestServer, token};
+use crate::common::{LIMIT, TestServer, secret, token};
+use herenow::auth::{rights::Grants, token::Verifier};
 use herenow_client::error::Ended;
 use serde_json::json;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+fn now_unix_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
 
 #[tokio::test]
 async fn a_user_is_shown_where_they_are() {
@@ -63,6 +68,13 @@ async fn a_token_that_was_made_is_taken() {
     server.call("GET /v1/rooms/board-1", token, None).await.json(200);
     server.call("GET /v1/rooms/chat", token, None).await.refused(403, "room.forbidden");
     assert!(made["expires_at_ms"].as_u64().unwrap() > 1_000_000_000_000);
+    let verifier = Verifier::new(&secret(), Grants::default());
+    let is_invisible = async |asked: serde_json::Value| {
+        let token = make(asked).await.json(200)["token"].as_str().unwrap().to_owned();
+        verifier.verify(&token, now_unix_s()).unwrap().grants.is_invisible()
+    };
+    assert!(is_invisible(json!({"user":"a","invisible":true})).await);
+    assert!(!is_invisible(json!({"user":"a"})).await);
     server.call("POST /v1/tokens", &server.write, Some(json!({"user":"a"}))).await.refused(403, "key.forbidden");
     for bad in [
         json!({"user":"a","ttl_ms":0}),
@@ -70,6 +82,7 @@ async fn a_token_that_was_made_is_taken() {
         json!({"user":"a","rooms":{"":["join"]}}),
         json!({"user":"a","rooms":{"*":["fly"]}}),
         json!({"user":"a","avatar":"javascript:alert(1)"}),
+        json!({"user":"a","invisible":"yes"}),
         json!({"user":""}),
         json!({}),
     ] {
