@@ -130,6 +130,8 @@ pub enum HomeNews {
 pub enum Evictee {
     /// A user, with all their sessions.
     User(UserId),
+    /// The same, where other nodes are told by other means.
+    UserHere(UserId),
     /// One session, because its token no longer covers the room.
     Session(SessionId),
 }

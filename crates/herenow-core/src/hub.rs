@@ -319,7 +319,7 @@ impl Hub {
 
     pub(crate) fn put_out(&mut self, now: Time, id: &RoomId, whom: Evictee, why: (Reason, Option<Duration>)) {
         let (user, only) = match whom {
-            Evictee::User(user) => (user, None),
+            Evictee::User(user) | Evictee::UserHere(user) => (user, None),
             Evictee::Session(session) => match self.sessions.get(&session) {
                 Some(held) => (held.profile.user.clone(), Some(session)),
                 None => return,

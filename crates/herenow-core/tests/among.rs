@@ -340,6 +340,29 @@ fn who_is_kicked_at_one_node_is_out_at_all_and_stays_out() {
 }
 
 #[test]
+fn who_is_put_out_here_alone_stays_where_they_are_on_other_nodes() {
+    let mut pair = Pair::with_both();
+    let tab = 9;
+    pair.say(0, Input::Attached { session: SessionId(tab), profile: profile(BOB), connection: ConnectionKey(9) });
+    let (interest, state, since) = (Interest::Auto, None, None);
+    pair.ask(0, tab, Command::Join { room: room(), interest, observe: false, state, since, sessions: true });
+    pair.wait(50);
+    let evict = |whom| Input::Evicted { room: room(), whom, reason: Reason::Kicked, block: None };
+    pair.say(0, evict(Evictee::UserHere(user(BOB))));
+    assert!(pair.told[0].iter().any(|event| matches!(event, Event::Removed { .. })));
+    pair.wait(500);
+    assert!(!pair.told[1].iter().any(|event| matches!(event, Event::Removed { .. })));
+    for hub in &pair.hubs {
+        assert_eq!(users(hub), [user(ANN), user(BOB)]);
+    }
+    pair.say(0, evict(Evictee::User(user(BOB))));
+    pair.wait(500);
+    for hub in &pair.hubs {
+        assert_eq!(users(hub), [user(ANN)]);
+    }
+}
+
+#[test]
 fn a_lock_has_one_holder_on_all_nodes_and_passes_on_under_a_higher_number() {
     let mut pair = Pair::with_both();
     let name = LockName::parse("card").unwrap();

@@ -233,7 +233,7 @@ impl Model {
     fn evict(&mut self, now: Time, id: &RoomId, whom: &Evictee, (reason, block): (Reason, Option<Duration>)) {
         let attached = |session: &SessionId| self.sessions.get(session);
         let user = match whom {
-            Evictee::User(user) => user.clone(),
+            Evictee::User(user) | Evictee::UserHere(user) => user.clone(),
             Evictee::Session(session) => match attached(session) {
                 Some(guest) => guest.profile.user.clone(),
                 None => return,
@@ -249,7 +249,7 @@ impl Model {
         }
         let Some(room) = self.rooms.get_mut(id) else { return };
         let meant = |session: &SessionId, owner: &UserId| match whom {
-            Evictee::User(_) => *owner == user,
+            Evictee::User(_) | Evictee::UserHere(_) => *owner == user,
             Evictee::Session(whom) => session == whom,
         };
         let hears =

@@ -17,7 +17,7 @@ use std::{
     io::{self, IoSlice},
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -42,6 +42,8 @@ pub struct Connection {
     expires_at_ms: AtomicU64,
     /// Stands for the user; a number that no user has until the peer has said who it is.
     user: AtomicU64,
+    /// When the token was made, in seconds since the Unix epoch; 0 where nobody knows.
+    issued_at_s: AtomicU32,
 }
 
 /// Where a connection writes.
@@ -117,6 +119,7 @@ impl Connection {
             heard_at_ms: AtomicU64::new(now.as_millis()),
             expires_at_ms: AtomicU64::new(UNKNOWN),
             user: AtomicU64::new(UNKNOWN),
+            issued_at_s: AtomicU32::new(0),
         }
     }
 
@@ -177,6 +180,17 @@ impl Connection {
     pub fn note_known(&self, user: &UserId, expires_at: Time) {
         self.user.store(number_of(user), Ordering::Relaxed);
         self.note_expiry(expires_at);
+    }
+
+    /// Notes when what it is known by was made, in seconds since the Unix epoch; `None` where nobody knows.
+    pub fn note_issued(&self, issued_at_s: Option<u64>) {
+        let at_s = issued_at_s.map_or(0, |at_s| u32::try_from(at_s).unwrap_or(u32::MAX));
+        self.issued_at_s.store(at_s, Ordering::Relaxed);
+    }
+
+    /// Whether what it is known by is withdrawn where what was made up to this second is.
+    pub fn was_issued_by(&self, before_s: u64) -> bool {
+        u64::from(self.issued_at_s.load(Ordering::Relaxed)) <= before_s
     }
 
     /// Whether it is a user's.

@@ -3,7 +3,7 @@ use crate::{
     auth::{address::Network, authority::Authority, origin::OriginPolicy, revoked::Revocations},
     clock::Clock,
     cluster::{
-        node::{ClusterNode, ClusterSetup, Waiting},
+        node::{Carried, ClusterNode, ClusterSetup, Waiting},
         shards::Shards,
     },
     connection::{Connection, Way},
@@ -49,6 +49,7 @@ use tokio::sync::{
 };
 
 mod deciding;
+mod forgetting;
 
 /// The presence of one process.
 #[derive(Clone)]
@@ -158,7 +159,15 @@ impl Presence {
             .collect();
         let heartbeat = Arc::new(Heartbeat::new(settings.rhythm, clock));
         tokio::spawn(Heartbeat::run(Arc::downgrade(&heartbeat)));
-        let cluster = cluster.map(|waiting| waiting.start(Shards::new(&shards), &heartbeat, clock)).transpose()?;
+        let (withdrawn, others) = mpsc::channel(WITHDRAWN_MAX);
+        let carried = Carried {
+            shards: Shards::new(&shards),
+            heartbeat: &heartbeat,
+            clock,
+            revoked: Arc::clone(&revoked),
+            withdrawn,
+        };
+        let cluster = cluster.map(|waiting| waiting.start(carried)).transpose()?;
         let (connections, resumes) = (AtomicUsize::new(0), Resumes::new(settings.resume_window));
         let rates = settings.rates;
         let handshakes = Handshakes::new(settings.handshakes_per_address, settings.trusted_proxies.clone());
@@ -184,6 +193,7 @@ impl Presence {
         };
         let presence = Self(Arc::new(inner));
         tokio::spawn(Self::ask_again(Arc::downgrade(&presence.0)));
+        tokio::spawn(Self::obey_others(Arc::downgrade(&presence.0), others));
         Ok(presence)
     }
 
@@ -445,5 +455,7 @@ const INBOX_MAX: usize = 8192;
 const GOING_AWAY: u16 = 1001;
 /// How long a session that goes on over another connection has to claim its rooms.
 const CLAIM_TIME: Duration = Duration::from_secs(5);
+/// Lists of what other nodes withdrew that wait to be obeyed.
+const WITHDRAWN_MAX: usize = 16;
 /// How often a drain looks whether all are gone.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);

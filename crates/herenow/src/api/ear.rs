@@ -38,6 +38,8 @@ pub struct EarSetup {
     pub profile: Arc<Profile>,
     /// When the right to it ends.
     pub ends_at: Option<Time>,
+    /// When it was given, in seconds since the Unix epoch.
+    pub issued_at_s: Option<u64>,
     /// Whether its user counts as online by it.
     pub is_online: bool,
 }
@@ -52,13 +54,14 @@ impl Ear {
     /// # Errors
     /// Where the system gives no random bytes.
     pub async fn open(presence: &Presence, setup: EarSetup) -> Result<Self, getrandom::Error> {
-        let EarSetup { profile, ends_at, is_online } = setup;
+        let EarSetup { profile, ends_at, issued_at_s, is_online } = setup;
         let session = SessionId(getrandom::u64()?);
         let (now, outbox_bytes_max) = (presence.clock().now(), presence.settings().outbox_bytes_max);
         let setup =
             ConnectionSetup { session, dialect: Dialect::Native, socket: Socket::Stream, outbox_bytes_max, now };
         let connection = Arc::new(Connection::new(setup));
         connection.note_known(&profile.user, ends_at.unwrap_or(FOREVER));
+        connection.note_issued(issued_at_s);
         let admission = presence.admit(&connection);
         let ear = Self {
             presence: presence.clone(),

@@ -117,7 +117,8 @@ impl Hosts {
     }
 
     async fn hold(&self, presence: &Presence, place: &Place, profile: &Arc<Profile>) -> Result<Host, Problem> {
-        let setup = EarSetup { profile: Arc::clone(profile), ends_at: None, is_online: true };
+        let issued_at_s = Some(presence.clock().now().as_millis() / 1000);
+        let setup = EarSetup { profile: Arc::clone(profile), ends_at: None, issued_at_s, is_online: true };
         let ear = Ear::open(presence, setup).await.map_err(|_| refused(Code::ServerNoRandom))?;
         let (orders, ordered) = mpsc::channel(ORDERS_MAX);
         let host = Host { session: ear.session(), orders };

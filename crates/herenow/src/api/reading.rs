@@ -55,12 +55,15 @@ impl Reading {
                 caller.may(api.presence(), room, Rights::JOIN).await?;
             }
         }
-        let (profile, ends_at) = match &caller {
-            Caller::Client(identity) => (Arc::clone(&identity.profile), Some(identity.ends_at())),
-            Caller::Backend { name, .. } => (backend(name), None),
-            Caller::Anybody => (backend("anybody"), None),
+        let now_s = Some(api.presence().clock().now().as_millis() / 1000);
+        let (profile, ends_at, issued_at_s) = match &caller {
+            Caller::Client(identity) => {
+                (Arc::clone(&identity.profile), Some(identity.ends_at()), identity.issued_at_s)
+            }
+            Caller::Backend { name, .. } => (backend(name), None, now_s),
+            Caller::Anybody => (backend("anybody"), None, now_s),
         };
-        let setup = EarSetup { profile, ends_at, is_online: !observes };
+        let setup = EarSetup { profile, ends_at, issued_at_s, is_online: !observes };
         let mut ear = Ear::open(api.presence(), setup).await.map_err(|_| refused(Code::ServerNoRandom))?;
         let mut heard = Vec::new();
         for (room, since) in rooms {

@@ -221,7 +221,8 @@ fn people() -> Vec<Call> {
             answers: vec![Answer { status: 204, content: None, doc: "The user is out and forgotten." }],
             codes: vec![Code::HttpBadPath],
             doc: "Puts the user out of all rooms, closes their connections with 4403, and forgets their sessions and when they \
-                  were last seen. Tokens that they have stay good.",
+                  were last seen. Tokens that were made before are withdrawn. Other nodes of a cluster do the same within \
+                  about a second.",
             ..call(Method::DELETE, "/v1/users/{user}", "forget_user", |asked| Box::pin(users::forget(asked)))
                 .about("Users", "Disconnects a user and forgets them")
                 .needing(Needs::Key(KeyRights::ADMIN))

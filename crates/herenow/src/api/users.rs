@@ -16,14 +16,11 @@ use crate::{
         token::Verifier,
     },
     partition::Partition,
-    presence::Presence,
     problem::Problem,
-    shard::{ToShard, sight::Sight},
 };
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use herenow_core::{
-    command::{Ending, Evictee, HomeNews, Reason},
     hub::Hub,
     id::{RoomId, SessionId, UserId},
     pattern::Pattern,
@@ -34,10 +31,7 @@ use herenow_wire::{code::Code, words};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 /// Where a user is.
 ///
@@ -58,7 +52,7 @@ pub async fn show(asked: Asked) -> Result<Response, Problem> {
     if !is_followed {
         return Err(too_many_visited());
     }
-    let mut places = places_of(presence, &user, asked.caller.sees_private()).await;
+    let mut places = presence.places_of(&user, asked.caller.sees_private()).await;
     places.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     let entry = |fact: &EntryFact| json!({ "id": fact.session.to_string(), "status": words::status(fact.status), "connected": fact.grace.is_none() });
     let room = |(room, entries): &(RoomId, Vec<EntryFact>)| json!({ "room": room.as_str(), "sessions": entries.iter().map(entry).collect::<Vec<_>>() });
@@ -79,48 +73,12 @@ pub async fn forget(asked: Asked) -> Result<Response, Problem> {
     let (key, who) = (asked.caller.log_name(), api.logged(user.as_str()));
     tracing::info!(key, user = who, "a user was disconnected and forgotten");
     let presence = api.presence();
-    let now = presence.clock().now();
     for place in api.hosts().places_of(&user) {
         // One that has just ended by itself is what is wanted.
         let _ = api.hosts().tell(&place, Order::Leave).await;
     }
-    let of = user.clone();
-    let sessions = presence.look(Partition::of_user(&user), move |hub: &Hub| hub.online_sessions(&of)).await;
-    let sessions: BTreeSet<SessionId> = sessions.unwrap_or_default().into_iter().collect();
-    let of = user.clone();
-    let seated = presence.look_everywhere(move |sight: Sight<'_>| sight.connections_of(&of)).await;
-    let mut connections = presence.resumes().forget_user(&user);
-    connections.extend(seated.into_iter().flatten());
-    connections.extend(presence.connections_serving(&sessions));
-    for (room, _) in places_of(presence, &user, true).await {
-        let (shard, whom) = (presence.shard_of(&room), Evictee::User(user.clone()));
-        presence.tell(shard, ToShard::Evict { room, whom, reason: Reason::Kicked, block: None }).await;
-    }
-    for connection in connections {
-        connection.close(FORBIDDEN, "disconnected by the operator", Ending::Kicked, now);
-    }
-    let home = presence.shard_owning(Partition::of_user(&user));
-    for session in sessions {
-        // Their connections will say so as well, when they have ended.
-        let (user, news) = (user.clone(), HomeNews::Departed(Ending::Kicked));
-        presence.tell(home, ToShard::Home { user, session, news }).await;
-    }
-    presence.tell(home, ToShard::Forget { user: user.clone() }).await;
-    // Tokens that were made before now bring nobody back.
-    presence.disconnect_user(&user).await;
+    presence.forget_user(&user).await;
     Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-async fn places_of(presence: &Presence, user: &UserId, also_private: bool) -> Vec<(RoomId, Vec<EntryFact>)> {
-    let of = user.clone();
-    let look = move |sight: Sight<'_>| {
-        let places = sight
-            .hubs()
-            .iter()
-            .flat_map(|hub| hub.places(&of).into_iter().filter(move |(room, _)| also_private || !hub.is_private(room)));
-        places.collect::<Vec<_>>()
-    };
-    presence.look_everywhere(look).await.into_iter().flatten().collect()
 }
 
 #[derive(Deserialize)]
@@ -186,6 +144,8 @@ struct Wanted {
     avatar: Option<String>,
     rooms: Option<BTreeMap<String, Vec<String>>>,
     ttl_ms: Option<Whole>,
+    #[serde(default)]
+    invisible: bool,
 }
 
 /// Makes a token for a client.
@@ -207,7 +167,8 @@ pub async fn token(asked: Asked) -> Result<Response, Problem> {
     let now_unix_s = asked.api.presence().clock().now().as_millis() / 1000;
     let name = wanted.name.map(|name| shown_name(&name, user.as_str()));
     let ttl = Duration::from_millis(ttl_ms);
-    let request = TokenRequest { user, name, avatar: wanted.avatar, rooms, is_invisible: false, now_unix_s, ttl };
+    let (avatar, is_invisible) = (wanted.avatar, wanted.invisible);
+    let request = TokenRequest { user, name, avatar, rooms, is_invisible, now_unix_s, ttl };
     let token = asked.api.signer().mint(&request);
     if token.len() > Verifier::TOKEN_BYTES_MAX {
         let (bytes, bytes_max) = (token.len(), Verifier::TOKEN_BYTES_MAX);
@@ -240,4 +201,3 @@ pub const TOKEN_TTL_MIN_MS: u64 = 1_000;
 /// Longest life of a token: 30 days.
 pub const TOKEN_TTL_MAX_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 const TOKEN_TTL_DEFAULT_MS: u64 = 60 * 60 * 1000;
-const FORBIDDEN: u16 = 4403;

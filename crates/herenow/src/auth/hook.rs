@@ -306,9 +306,11 @@ impl CookieHook {
     /// Who somebody is whom the app vouched for just now. Unless the app is asked again, that ends: see [`HookTimes`].
     pub fn identity(&self, vouched: &Vouched) -> Identity {
         let HookTimes { recheck, outage, .. } = self.hook.times;
-        let until = self.hook.clock.now() + recheck + outage;
+        let now = self.hook.clock.now();
+        let until = now + recheck + outage;
         let expires_at = vouched.expires_at.map_or(until, |expires_at| expires_at.min(until));
-        Identity { profile: Arc::clone(&vouched.profile), grants: Arc::clone(&vouched.grants), expires_at }
+        let (profile, grants) = (Arc::clone(&vouched.profile), Arc::clone(&vouched.grants));
+        Identity { profile, grants, expires_at, issued_at_s: Some(now.as_millis() / 1000) }
     }
 
     async fn ask(&self, occasion: Occasion, pair: &str, verifier: &Verifier) -> CookieAnswer {

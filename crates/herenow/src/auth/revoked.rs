@@ -1,5 +1,5 @@
-//! Tokens that were withdrawn before their time. In memory of this process only: who restarts it, or runs several, has to
-//! withdraw them anew, so tokens should be short-lived all the same.
+//! Tokens that were withdrawn before their time. In memory of this process; nodes of a cluster tell each other of users, and a
+//! new node learns of them. Without a cluster a restart forgets them, so tokens should be short-lived all the same.
 use hashbrown::HashMap;
 use herenow_core::id::UserId;
 use std::sync::{Mutex, PoisonError};
@@ -29,6 +29,15 @@ pub struct Issued<'a> {
     pub token: Option<&'a str>,
 }
 
+/// All tokens of a user that were made up to a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// Whose.
+    pub user: UserId,
+    /// Up to which second, since the Unix epoch.
+    pub before_s: u64,
+}
+
 /// There are [`Revocations::ENTRIES_MAX`] entries already. The user is disconnected all the same, but may come back with an
 /// old token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,15 +56,39 @@ impl Revocations {
     /// # Errors
     /// See [`TooManyRevoked`].
     pub fn revoke_user(&self, user: &UserId, now_unix_s: u64) -> Result<(), TooManyRevoked> {
+        self.note(&Withdrawal { user: user.clone(), before_s: now_unix_s }, now_unix_s).map(drop)
+    }
+
+    /// Notes what was withdrawn, here or by another node. True where it was not known, and is not over yet.
+    ///
+    /// # Errors
+    /// See [`TooManyRevoked`].
+    pub fn note(&self, withdrawal: &Withdrawal, now_unix_s: u64) -> Result<bool, TooManyRevoked> {
+        let Withdrawal { user, before_s } = withdrawal;
+        let (before_s, until_s) = (*before_s, before_s.saturating_add(Self::KEPT_S));
         let mut table = self.table();
+        let is_known = table.users.get(user).is_some_and(|(known_s, _)| *known_s >= before_s);
+        if is_known || until_s <= now_unix_s {
+            return Ok(false);
+        }
         if table.users.len() >= Self::ENTRIES_MAX && !table.users.contains_key(user) {
             table.users.retain(|_, (_, until_s)| *until_s > now_unix_s);
             if table.users.len() >= Self::ENTRIES_MAX {
                 return Err(TooManyRevoked);
             }
         }
-        table.users.insert(user.clone(), (now_unix_s, now_unix_s + Self::KEPT_S));
-        Ok(())
+        table.users.insert(user.clone(), (before_s, until_s));
+        Ok(true)
+    }
+
+    /// Whose tokens are withdrawn, without those of single tokens; by time, then by user. O(users).
+    pub fn users(&self, now_unix_s: u64) -> Vec<Withdrawal> {
+        let table = self.table();
+        let lasting = table.users.iter().filter(|(_, (_, until_s))| *until_s > now_unix_s);
+        let mut all: Vec<_> =
+            lasting.map(|(user, (before_s, _))| Withdrawal { user: user.clone(), before_s: *before_s }).collect();
+        all.sort_unstable_by(|one, other| (one.before_s, &one.user).cmp(&(other.before_s, &other.user)));
+        all
     }
 
     /// Withdraws one token by its `jti`. A longer one than [`Self::TOKEN_ID_BYTES_MAX`] counts as too many.
@@ -114,6 +147,23 @@ mod tests {
         assert!(!revoked.covers(issued(&alice, Some(1001), None), 1001));
         assert!(!revoked.covers(issued(&bob, Some(1), None), 1001));
         assert!(!revoked.covers(issued(&alice, Some(1), None), 1000 + Revocations::KEPT_S), "forgotten after a day");
+    }
+
+    #[test]
+    fn what_another_node_withdrew_is_news_once_and_never_less() {
+        let revoked = Revocations::default();
+        let alice = user("alice");
+        let until = |before_s| Withdrawal { user: alice.clone(), before_s };
+        assert_eq!(revoked.note(&until(1000), 1000), Ok(true));
+        assert_eq!(revoked.note(&until(1000), 1001), Ok(false), "known");
+        assert_eq!(revoked.note(&until(900), 1001), Ok(false), "less than is known");
+        assert!(revoked.covers(issued(&alice, Some(1000), None), 1001));
+        assert_eq!(revoked.note(&until(1100), 1100), Ok(true));
+        assert_eq!(revoked.users(1100), [until(1100)]);
+        let late = 1101 + Revocations::KEPT_S;
+        assert_eq!(revoked.users(late), []);
+        let bob = Withdrawal { user: user("bob"), before_s: 1100 };
+        assert_eq!(revoked.note(&bob, late), Ok(false), "over before it was heard");
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub struct Identity {
     pub grants: Arc<Grants>,
     /// The token's `exp`: what a client is told.
     pub expires_at: Time,
+    /// The token's `iat`, or when the app vouched for them, in seconds since the Unix epoch; `None` where nobody knows.
+    pub issued_at_s: Option<u64>,
 }
 
 impl Identity {
@@ -135,8 +137,8 @@ impl Verifier {
             Some(grants) => grants,
             None => self.grants(&claims)?,
         };
-        let expires_at = Time::from_millis(expires_at_s * 1000);
-        Ok(Identity { profile: Arc::new(profile), grants, expires_at })
+        let (expires_at, issued_at_s) = (Time::from_millis(expires_at_s * 1000), issued.at_s);
+        Ok(Identity { profile: Arc::new(profile), grants, expires_at, issued_at_s })
     }
 
     /// As [`Self::verify`], for tokens of guests alone.

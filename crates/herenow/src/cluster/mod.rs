@@ -13,3 +13,4 @@ pub mod seat;
 pub mod shards;
 pub mod status;
 pub mod sweeper;
+pub mod withdrawals;

@@ -1,5 +1,6 @@
 //! A node of a cluster: who it is, and all that carries for it. Without a configured store there is none of this.
 use crate::{
+    auth::revoked::{Revocations, Withdrawal},
     clock::Clock,
     cluster::{
         asks::{self, Asks},
@@ -9,6 +10,7 @@ use crate::{
         seat::ClusterSeat,
         shards::Shards,
         status::ClusterStatus,
+        withdrawals::{Withdrawals, Withdrawn},
     },
     heartbeat::Heartbeat,
     webhooks::inlet::Inlet,
@@ -48,6 +50,21 @@ pub struct ClusterNode {
     status: Arc<ClusterStatus>,
     leave: Arc<Notify>,
     store: watch::Receiver<Option<Store>>,
+    withdrawals: Arc<Withdrawals>,
+}
+
+/// What a node carries between, besides the store.
+pub struct Carried<'a> {
+    /// Where the hubs are.
+    pub shards: Shards,
+    /// Where the connections of clients are.
+    pub heartbeat: &'a Arc<Heartbeat>,
+    /// The clock of the process.
+    pub clock: Clock,
+    /// Which tokens were withdrawn.
+    pub revoked: Arc<Revocations>,
+    /// Told whose tokens other nodes withdrew.
+    pub withdrawn: mpsc::Sender<Withdrawn>,
 }
 
 impl Waiting {
@@ -69,13 +86,15 @@ impl Waiting {
     ///
     /// # Errors
     /// Where the system gives no thread.
-    pub fn start(self, shards: Shards, heartbeat: &Arc<Heartbeat>, clock: Clock) -> io::Result<ClusterNode> {
+    pub fn start(self, carried: Carried<'_>) -> io::Result<ClusterNode> {
+        let Carried { shards, heartbeat, clock, revoked, withdrawn } = carried;
         let Self { setup, seat, asks, status, leave } = self;
         let ClusterSetup { route, keys, timing, webhooks, follows_own_users: _ } = setup;
         let (registry, heard) = mpsc::channel(REGISTRY_MAX);
         let (up, is_up) = watch::channel(false);
         let (open, store) = watch::channel(None);
         let lost = Arc::<Notify>::default();
+        let withdrawals = Arc::new(Withdrawals::new(revoked, clock, Arc::clone(&status), withdrawn));
         renewer::start(RenewerSetup {
             route: route.clone(),
             keys: keys.clone(),
@@ -89,6 +108,7 @@ impl Waiting {
             up: is_up,
             lost: Arc::clone(&lost),
             leave: Arc::clone(&leave),
+            withdrawals: Arc::clone(&withdrawals),
         })?;
         let courier = CourierSetup {
             route,
@@ -104,7 +124,7 @@ impl Waiting {
             lost,
         };
         tokio::spawn(Courier::new(courier).run());
-        Ok(ClusterNode { status, leave, store })
+        Ok(ClusterNode { status, leave, store, withdrawals })
     }
 }
 
@@ -117,6 +137,12 @@ impl ClusterNode {
     /// The way into the store, for who only reads; `None` while it cannot be reached.
     pub fn store(&self) -> Option<Store> {
         self.store.borrow().clone()
+    }
+
+    /// Has the other nodes withdraw the tokens of a user as well, and put the user out: within about a second, or once the
+    /// store can be reached.
+    pub fn withdraw(&self, withdrawal: Withdrawal) {
+        self.withdrawals.say(withdrawal);
     }
 
     /// Says to the others that this node is about to stop, so that they give its users their grace.

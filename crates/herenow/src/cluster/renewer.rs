@@ -4,12 +4,14 @@ use crate::{
     clock::Clock,
     cluster::{
         redis::{
+            error::CallError,
             keyspace::Keyspace,
             link::{Link, Route},
             store::{Renewal, Store},
         },
         shards::{Gone, Shards},
         status::ClusterStatus,
+        withdrawals::Withdrawals,
     },
     heartbeat::Heartbeat,
 };
@@ -56,6 +58,8 @@ pub struct RenewerSetup {
     pub lost: Arc<Notify>,
     /// Told where the node is about to stop.
     pub leave: Arc<Notify>,
+    /// What passes with the renewals.
+    pub withdrawals: Arc<Withdrawals>,
 }
 
 /// Begins to renew, on a thread of its own, until the shards are gone.
@@ -91,6 +95,7 @@ impl Renewer {
             up: setup.up.clone(),
             lost: Arc::clone(&setup.lost),
             store: Mutex::new(None),
+            withdrawals: Arc::clone(&setup.withdrawals),
         });
         Self {
             registry: Registry::new(setup.node, setup.timing.clone(), FEATURES),
@@ -104,6 +109,8 @@ impl Renewer {
     }
 
     async fn run(mut self) -> Result<std::convert::Infallible, Gone> {
+        // Ends with the runtime of this thread.
+        tokio::spawn(pass_withdrawals(Arc::clone(&self.pen), self.setup.timing.renew));
         loop {
             let now = self.setup.clock.now();
             self.listen_to_shards(now)?;
@@ -199,6 +206,29 @@ impl Renewer {
     }
 }
 
+/// Says what is withdrawn and hears what others withdrew, as often as signs of life are given, and when there is something to
+/// say.
+async fn pass_withdrawals(pen: Arc<Pen>, each: Duration) {
+    let mut wait = each;
+    loop {
+        tokio::select! {
+            () = pen.withdrawals.wanted() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+        // Whoever renews opens the connection.
+        let store = pen.known().clone();
+        let Some(store) = store else { continue };
+        wait = match pen.withdrawals.exchange(&store).await {
+            Ok(()) => each,
+            Err(error) => {
+                pen.fail(&error);
+                // A user of Redis without the rights for it does not get them by asking again and again.
+                if error.is_lost() { each } else { (wait * 2).min(WITHDRAWALS_WAIT_LONGEST) }
+            }
+        };
+    }
+}
+
 /// Writes signs and claims.
 struct Pen {
     route: Route,
@@ -208,11 +238,13 @@ struct Pen {
     up: watch::Receiver<bool>,
     lost: Arc<Notify>,
     store: Mutex<Option<Store>>,
+    withdrawals: Arc<Withdrawals>,
 }
 
 impl Pen {
     fn forget(&self) {
         self.known().take();
+        self.withdrawals.begin_anew();
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Option<Store>> {
@@ -264,20 +296,26 @@ impl Pen {
         match answer {
             Ok(heard) => heard,
             Err(error) => {
-                if error.is_lost() {
-                    self.forget();
-                    self.lost.notify_one();
-                } else {
-                    self.status.note_refused(&error.to_string());
-                }
+                self.fail(&error);
                 failed
             }
+        }
+    }
+
+    fn fail(&self, error: &CallError) {
+        if error.is_lost() {
+            self.forget();
+            self.lost.notify_one();
+        } else {
+            self.status.note_refused(&error.to_string());
         }
     }
 }
 
 /// The oldest and the newest way of writing sections that this version understands.
 const FEATURES: (u32, u32) = (1, 1);
+/// How long is waited at the most after an exchange of withdrawals that failed.
+const WITHDRAWALS_WAIT_LONGEST: Duration = Duration::from_secs(60);
 /// How often it is looked whether shards take turns.
 const LOOK_EACH: Duration = Duration::from_millis(250);
 /// What is due already is done after this, so that nothing can make the thread spin.

@@ -1,6 +1,6 @@
 //! Who decides who somebody is and what they may do, as a presence sees it: the rules of the moment, and asking again about
 //! those who are here by the word of the app.
-use super::{DRAIN_LOOK, Inner, Presence};
+use super::{Inner, Presence};
 use crate::{
     auth::{
         authority::{Authority, AuthorityHealth, Credential, Inquiry, KnownCookie, Verdict},
@@ -145,30 +145,6 @@ impl Presence {
         self.authority().health()
     }
 
-    /// Puts a user out everywhere on this node: closes their connections (4403), and withdraws the tokens that they have. How
-    /// many connections that were. They may come back with a token that is made after this second.
-    pub async fn disconnect_user(&self, user: &UserId) -> usize {
-        let now = self.0.clock.now();
-        if self.0.revoked.revoke_user(user, now.as_millis() / 1000).is_err() {
-            tracing::warn!("too many users were signed out of late, so that the tokens of one more still count");
-        }
-        self.authority().forget(user);
-        let mut closed = 0;
-        // More than once: one that was just opened, or that the heartbeat is looking at, may not be listed.
-        for look in 0..DISCONNECT_LOOKS {
-            if look > 0 {
-                tokio::time::sleep(DRAIN_LOOK).await;
-            }
-            for connection in self.0.heartbeat.connections() {
-                if connection.is_of(user) && connection.farewell().is_none() {
-                    refuse(&connection, Code::AuthRevoked, Ending::Kicked, self.0.clock.now());
-                    closed += 1;
-                }
-            }
-        }
-        closed
-    }
-
     /// Asks the app again about those who are here by its word, for as long as the process lives.
     pub(super) async fn ask_again(inner: Weak<Inner>) {
         loop {
@@ -204,6 +180,8 @@ impl Presence {
                 for connection in connections {
                     let is_sooner = connection.expires_at().is_some_and(|before| ends_at < before);
                     connection.note_expiry(ends_at);
+                    // The app has vouched for them just now.
+                    connection.note_issued(Some(self.0.clock.now().as_millis() / 1000));
                     if is_sooner {
                         self.watch_expiry(&connection);
                     }
@@ -229,8 +207,6 @@ impl Presence {
     }
 }
 
-/// How often a disconnect looks for connections of the user.
-const DISCONNECT_LOOKS: usize = 3;
 /// How often it is looked who has to be asked about again.
 const ASK_AGAIN_LOOK: Duration = Duration::from_millis(250);
 /// How many are asked about at once.

@@ -58,6 +58,7 @@ impl Conversation {
 
     pub(super) fn welcome(&mut self, identity: Identity, resumed: Option<Claimed>, inputs: &mut Inputs) {
         self.connection.note_known(&identity.profile.user, identity.ends_at());
+        self.connection.note_issued(identity.issued_at_s);
         if identity.ends_at() < self.now() + self.presence.settings().rhythm.auth_timeout {
             // Where the token came in a frame, the next look at the connection is planned for the end of that time.
             self.presence.watch_expiry(&self.connection);
@@ -184,6 +185,7 @@ impl Conversation {
         });
         let was_until = self.connection.expires_at();
         self.connection.note_known(&identity.profile.user, identity.ends_at());
+        self.connection.note_issued(identity.issued_at_s);
         if was_until.is_some_and(|before| identity.ends_at() < before) {
             self.presence.watch_expiry(&self.connection);
         }

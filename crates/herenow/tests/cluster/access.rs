@@ -1,6 +1,7 @@
 //! Who gets in, and what is said to whom who does not.
 use crate::server::{Redis, place, put, room, route, section, write};
 use herenow::{
+    auth::revoked::Withdrawal,
     cluster::redis::{
         address::RedisAddress,
         announce::{IsNews, Noted, Noting, Turn},
@@ -74,6 +75,9 @@ async fn use_all(address: RedisAddress, roots: Option<Vec<u8>>) {
     let sign = Sign { inc: 1, counter: 1, is_leaving: false, is_resyncing: false, features: (1, 1) };
     store.renew(&sign).await.unwrap().unwrap();
     assert_eq!(store.live_nodes().await.unwrap().len(), 1);
+    let withdrawal = Withdrawal { user: UserId::parse("alice").unwrap(), before_s: 7 };
+    let told = store.revoke(0, "n1", std::slice::from_ref(&withdrawal)).await.unwrap();
+    assert_eq!((told.name.as_slice(), told.seen, told.withdrawals), (&b"n1"[..], 1, vec![withdrawal]));
     let last: RoomId = room("board-z");
     assert_eq!(store.apply(place(&last), write(1, 2, 1), &[]).await.unwrap(), Outcome::Resync);
     assert_eq!(store.sync(place(&last), write(1, 2, 1), &section(1)).await.unwrap(), Outcome::Done);

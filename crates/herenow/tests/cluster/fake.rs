@@ -8,6 +8,8 @@ type Bytes = Vec<u8>;
 pub enum Kept {
     Hash(BTreeMap<Bytes, Bytes>),
     Set(BTreeSet<Bytes>),
+    /// By member.
+    Sorted(BTreeMap<Bytes, u64>),
     Text(Bytes),
 }
 
@@ -332,6 +334,37 @@ impl Fake {
         self.set(&keys[0], &args[0], &args[1..4].join(&b':'));
         let live = self.hash(&keys[0]).into_iter().flat_map(|(k, v)| [k, v]).collect::<Vec<_>>();
         Reply::List(vec![word("OK"), words(&live)])
+    }
+
+    pub fn revoke(&mut self, keys: &[String], args: &[Bytes]) -> Reply {
+        let key = &keys[0];
+        if !self.keys.contains_key(key) {
+            self.keys.insert(key.clone(), Kept::Sorted(BTreeMap::from([(args[4].clone(), 0)])));
+            self.expire(key);
+        }
+        let Some(Kept::Sorted(entries)) = self.keys.get_mut(key) else { panic!() };
+        let mut last = entries.values().copied().max().unwrap();
+        for entry in &args[5..] {
+            if !entries.contains_key(entry) {
+                last += 1;
+                entries.insert(entry.clone(), last);
+            }
+        }
+        let by_number = |entries: &BTreeMap<Bytes, u64>| {
+            let mut all: Vec<(u64, Bytes)> = entries.iter().map(|(entry, number)| (*number, entry.clone())).collect();
+            all.sort();
+            all
+        };
+        // The name stays, whatever else goes.
+        let all = by_number(entries);
+        let over = (all.len() - 1).saturating_sub(number(&args[1]) as usize);
+        for (_, entry) in &all[1..=over] {
+            entries.remove(entry);
+        }
+        let all = by_number(entries);
+        let told = all.iter().filter(|(at, _)| *at > number(&args[0])).take(number(&args[2]) as usize);
+        let told = told.flat_map(|(at, entry)| [entry.clone(), at.to_string().into_bytes()]).collect::<Vec<_>>();
+        Reply::List(vec![word("OK"), Reply::Text(all[0].1.clone()), Reply::Int(last as i64), words(&told)])
     }
 
     pub fn claim(&mut self, keys: &[String], args: &[Bytes]) -> Reply {

@@ -98,6 +98,20 @@ impl Node {
         self.wires.as_ref().inspect(|wires| wires.set_store(is_up)).is_some()
     }
 
+    /// Whether a Redis of this machine answers to somebody else who asks from where this node is.
+    pub async fn can_reach(&self, port: u16) -> bool {
+        let host = self.wires.as_ref().map_or(Ipv4Addr::LOCALHOST.into(), Wires::store);
+        let mut command = Command::new("timeout");
+        command.arg("2");
+        if self.wires.is_some() {
+            command.args(["nsenter", "--target", &self.child.id().to_string(), "--net"]);
+        }
+        command.args(["redis-cli", "-h", &host.to_string(), "-p", &port.to_string(), "PING"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let asked = tokio::task::spawn_blocking(move || command.status());
+        asked.await.unwrap().is_ok_and(|status| status.success())
+    }
+
     /// The end of what it logged.
     pub fn log(&self) -> String {
         let log = fs::read_to_string(self.folder.path().join(LOG)).unwrap_or_default();
@@ -232,7 +246,8 @@ fn api_key() -> &'static (String, String) {
     })
 }
 
-fn token(user: &str) -> String {
+/// A token of a user, made now.
+pub fn token(user: &str) -> String {
     Signer::new(&Secret::parse(SECRET).unwrap()).mint(&TokenRequest {
         user: UserId::parse(user).unwrap(),
         name: None,

@@ -97,7 +97,14 @@ fn draw(dice: &mut Dice, fake: &Fake, count: u64) -> Call {
     let (inc, seq) = next_stamp(dice, fake, &keys, &of);
     let (inc_text, seq_text, tag) = (inc.to_string(), seq.to_string(), format!("{of}.{count}"));
     let head = texts(&[channel, &room.to_string(), &of, &inc_text, &seq_text, &tag, "3600"]);
-    match dice.roll(24) {
+    match dice.roll(25) {
+        24 => {
+            let seen = dice.roll(12).to_string();
+            let head = texts(&[&seen, "6", "4", "3600", &format!("n{count}")]);
+            let entries = (0..dice.roll(4)).flat_map(|_| texts(&[&format!("u{}:ann", dice.roll(40))]));
+            let args = head.into_iter().chain(entries).collect();
+            Call { script: Script::Revoke, keys: vec!["{ps:reg}:revoked".to_owned()], args }
+        }
         20..23 => {
             let keys = vec![format!("{{ps:0}}:w:{room}"), "{ps:0}:w".to_owned(), keys[0].clone()];
             let name = match fake.keys.get("{ps:0}:w") {
@@ -236,6 +243,7 @@ fn play(fake: &mut Fake, call: &Call) -> Reply {
         Script::Page => fake.page(keys),
         Script::Poll => fake.poll(keys, args),
         Script::Renew => fake.renew(keys, args),
+        Script::Revoke => fake.revoke(keys, args),
         Script::Claim => fake.claim(keys, args),
         Script::Sweep => fake.sweep(keys, args),
         Script::Lock => fake.lock(keys, args),
@@ -297,6 +305,11 @@ async fn dump(link: &Link) -> BTreeMap<String, (Kept, bool)> {
         let key = name.as_bytes();
         let kept = match bytes(&ask(link, &[b"TYPE", key]).await).as_slice() {
             b"hash" => Kept::Hash(redis::from_redis_value(ask(link, &[b"HGETALL", key]).await).unwrap()),
+            b"zset" => {
+                let all = ask(link, &[b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"]).await;
+                let all: Vec<(Vec<u8>, f64)> = redis::from_redis_value(all).unwrap();
+                Kept::Sorted(all.into_iter().map(|(entry, number)| (entry, number as u64)).collect())
+            }
             b"set" => Kept::Set(redis::from_redis_value(ask(link, &[b"SMEMBERS", key]).await).unwrap()),
             _ => Kept::Text(bytes(&ask(link, &[b"GET", key]).await)),
         };
@@ -390,6 +403,7 @@ async fn compare(calls: u64, seed: u64) -> Fit {
         ("Reap", &["OK", "NONE"]),
         ("Snap", &["OK", "AGAIN"]),
         ("Renew", &["OK", "FENCED", "FORMAT"]),
+        ("Revoke", &["OK"]),
         ("Claim", &["OK", "CHANGED"]),
         ("Sweep", &["OK", "CHANGED"]),
         ("Lock", &["GIVEN", "HELD", "WHOSE"]),

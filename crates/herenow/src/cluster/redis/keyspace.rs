@@ -81,6 +81,11 @@ impl Keyspace {
         format!("{{{}:reg}}:fence", self.name)
     }
 
+    /// Sorted set: whose tokens are withdrawn, in the order in which that was noted.
+    pub fn revoked(&self) -> String {
+        format!("{{{}:reg}}:revoked", self.name)
+    }
+
     /// Text: how rooms are spread and entries are written, which all nodes must agree on.
     pub fn format(&self) -> String {
         format!("{{{}:reg}}:cfg", self.name)

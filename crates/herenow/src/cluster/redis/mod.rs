@@ -10,6 +10,7 @@ pub mod link;
 pub mod names;
 pub mod news;
 pub mod reply;
+pub mod revoke;
 pub mod script;
 pub mod snapshot;
 pub mod store;

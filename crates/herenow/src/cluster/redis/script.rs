@@ -19,6 +19,8 @@ pub enum Script {
     Poll,
     /// Says that a node lives.
     Renew,
+    /// Notes whose tokens are withdrawn, and tells what others noted.
+    Revoke,
     /// Fences a silent node.
     Claim,
     /// Forgets old tombstones.
@@ -35,7 +37,7 @@ pub enum Script {
 
 impl Script {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Apply,
         Self::Sync,
         Self::Reap,
@@ -43,6 +45,7 @@ impl Script {
         Self::Page,
         Self::Poll,
         Self::Renew,
+        Self::Revoke,
         Self::Claim,
         Self::Sweep,
         Self::Lock,
@@ -61,6 +64,7 @@ impl Script {
             Self::Page => include_str!("scripts/page.lua"),
             Self::Poll => include_str!("scripts/poll.lua"),
             Self::Renew => include_str!("scripts/renew.lua"),
+            Self::Revoke => include_str!("scripts/revoke.lua"),
             Self::Claim => include_str!("scripts/claim.lua"),
             Self::Sweep => include_str!("scripts/sweep.lua"),
             Self::Lock => include_str!("scripts/lock.lua"),
@@ -86,7 +90,7 @@ impl Script {
     }
 }
 
-static HASHES: LazyLock<[String; 13]> = LazyLock::new(|| {
+static HASHES: LazyLock<[String; 14]> = LazyLock::new(|| {
     Script::ALL.map(|script| Sha1::digest(script.text()).iter().map(|byte| format!("{byte:02x}")).collect())
 });
 
