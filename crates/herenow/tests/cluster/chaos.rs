@@ -6,11 +6,12 @@ use crate::{
     lan,
     process::{Node, Told, Watcher},
     server::Redis,
+    slots::Move,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::task::JoinSet;
 
@@ -18,6 +19,10 @@ const ROOM: &str = "board-1";
 const NODES: usize = 3;
 /// More than a lease, grace, two audits and a hold.
 const SETTLED: Duration = Duration::from_secs(45);
+/// How often it is looked meanwhile whether nodes can reach Redis at all.
+const PROBE_EACH: Duration = Duration::from_secs(1);
+/// How long a machine that does not let them may hold up the end.
+const HELD_UP_MAX: Duration = Duration::from_secs(240);
 /// How long after a node stood still or was cut off it may be said of its users that they left, and of others to them: a lease,
 /// the rest of grace, and what it takes to come back.
 const AFTERMATH: Duration = Duration::from_secs(20);
@@ -158,7 +163,7 @@ impl World {
             }
             9 => {
                 // A demoted primary, which takes what another one knows, and is promoted again.
-                let Some(other) = &self.other else { return };
+                let Some(other) = &self.other else { return self.move_slot(dice).await };
                 redis.order(&["REPLICAOF", "127.0.0.1", &other.port().to_string()]);
                 tokio::time::sleep(Duration::from_millis(500 + dice.roll(1_500))).await;
                 redis.order(&["REPLICAOF", "NO", "ONE"]);
@@ -172,6 +177,21 @@ impl World {
             self.say(fault);
             *self.faults.entry(fault).or_default() += 1;
         }
+    }
+
+    /// Moves the slot of the room to another primary, with a break in the middle of it.
+    async fn move_slot(&mut self, dice: &mut Dice) {
+        // Primaries that were just killed may not be one cluster again yet.
+        let Ok(moving) = Move::begin(&self.redis, ROOM) else { return };
+        let carried = moving.carry(1);
+        tokio::time::sleep(Duration::from_millis(dice.roll(1_500))).await;
+        let is_moved = carried.is_ok() && moving.end().is_ok();
+        if !is_moved {
+            moving.give_up();
+        }
+        let fault = if is_moved { "slot moved" } else { "slot half moved" };
+        self.say(fault);
+        *self.faults.entry(fault).or_default() += 1;
     }
 
     /// Has the other Redis take what this one knows now.
@@ -261,6 +281,26 @@ impl World {
         if is_back && to.is_some() { "node killed, its users back at once" } else { "node killed with its users" }
     }
 
+    /// Whether Redis answers to who asks from where the nodes are, in a program that is none of ours: whether wires carry,
+    /// and processes are given time, is not up to a node.
+    async fn can_reach_redis(&self) -> bool {
+        let ports = self.redis.iter().map(Redis::port);
+        let asked = ports.flat_map(|port| self.nodes.iter().flatten().map(move |node| node.can_reach(port)));
+        futures_util::future::join_all(asked).await.into_iter().all(|answers| answers)
+    }
+
+    /// What the nodes say of themselves.
+    async fn report(&self) -> String {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let mut report = format!("at {:.3} s of Unix time\n", now.as_secs_f64());
+        for (at, node) in self.nodes.iter().enumerate() {
+            if let Some(node) = node {
+                let _ = writeln!(report, "node {at}: {}\n{}", node.ready().await, node.log());
+            }
+        }
+        report
+    }
+
     /// Waits until all show who is there, and looks at what was said on the way.
     async fn check(&mut self) -> Result<(), String> {
         self.mend(true);
@@ -269,14 +309,20 @@ impl World {
             there.sort();
             there
         };
-        let began = Instant::now();
+        let (began, mut free_from, mut probed) = (Instant::now(), Instant::now(), Instant::now());
         while let Some((at, watcher)) = self.here.values().find(|(_, watcher)| watcher.users() != there) {
-            if began.elapsed() >= SETTLED {
-                let ready = match &self.nodes[*at] {
-                    Some(node) => format!("{}\n{}", node.ready().await, node.log()),
-                    None => String::new(),
-                };
-                return Err(format!("node {at} shows {:?}, there are {there:?}\n{ready}", watcher.users()));
+            let at = *at;
+            if free_from.elapsed() >= SETTLED || began.elapsed() >= HELD_UP_MAX {
+                let shown = format!("node {at} shows {:?}, there are {there:?}", watcher.users());
+                return Err(format!("{shown}\n{}", self.report().await));
+            }
+            if probed.elapsed() >= PROBE_EACH {
+                if !self.can_reach_redis().await {
+                    free_from = Instant::now();
+                    self.say("this machine does not let a node reach Redis");
+                    *self.faults.entry("held up by this machine").or_default() += 1;
+                }
+                probed = Instant::now();
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

@@ -16,6 +16,8 @@ mod reads;
 mod rolling;
 mod scripts;
 mod server;
+mod signing_out;
+mod slots;
 mod store;
 mod sweeping;
 mod telling;
