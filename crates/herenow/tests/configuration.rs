@@ -306,6 +306,9 @@ fn bad_values_name_key_value_source_and_what_is_allowed() {
 
 #[test]
 fn each_kind_of_value_has_its_limits() {
+    let texts = |bytes: usize| format!("[\"{}\"]", "x".repeat(bytes));
+    load_text(&format!("[auth]\naudience = {}", texts(512))).unwrap();
+    let too_long = texts(513);
     for (key, bad) in [
         ("server.listen", &["\"\"", "\"0.0.0.0\"", "\"example.com:80\"", "\"127.0.0.1:99999\"", "4280"][..]),
         ("server.allowed_origins", &["[\"*\"]", "[\"https://a/\"]", "[\"a.example\"]", "[1]", "{ a = 1 }"][..]),
@@ -322,7 +325,7 @@ fn each_kind_of_value_has_its_limits() {
         ),
         ("auth.jwks_url", &["\"ftp://a/x\"", "\"a.example\"", "\"https://u:p@a.example/\"", "1"][..]),
         ("auth.jwks_refresh", &["\"999ms\"", "\"2d\""][..]),
-        ("auth.audience", &["[\"\"]", "[1]"][..]),
+        ("auth.audience", &["[\"\"]", "[1]", &too_long][..]),
         ("auth.hook_timeout", &["\"10s\"", "\"0s\""][..]),
         ("auth.private_addresses", &["\"some\"", "true"][..]),
         ("auth.guests", &["1", "\"yes\""][..]),

@@ -89,10 +89,7 @@ const FUNCTION_LINES_WARN: usize = 100;
 type Exempt = (&'static str, &'static str);
 
 /// Files that may be longer, each with the reason: a generated table, or a list of uniform items.
-const EXEMPT: &[Exempt] = &[(
-    "crates/herenow/src/config/keys.rs",
-    "the table of all keys",
-)];
+const EXEMPT: &[Exempt] = &[("crates/herenow/src/config/keys.rs", "the table of all keys")];
 
 #[cfg(test)]
 mod tests {

@@ -57,9 +57,7 @@ impl Reading {
         }
         let now_s = Some(api.presence().clock().now().as_millis() / 1000);
         let (profile, ends_at, issued_at_s) = match &caller {
-            Caller::Client(identity) => {
-                (Arc::clone(&identity.profile), Some(identity.ends_at()), identity.issued_at_s)
-            }
+            Caller::Client(identity) => (Arc::clone(&identity.profile), Some(identity.ends_at()), identity.issued_at_s),
             Caller::Backend { name, .. } => (backend(name), None, now_s),
             Caller::Anybody => (backend("anybody"), None, now_s),
         };

@@ -1,6 +1,5 @@
 //! What a key of the configuration is: where its value goes, what may be written for it, and how that is read and shown.
 use super::{
-    keys::{KEYS, LIVE},
     settings::{Config, KeyFile, LogFormat, LogLevel, PrivateAddresses},
     values::{Raw, choices, format_duration, format_size, name_of, named, parse_duration, parse_size},
 };
@@ -72,11 +71,6 @@ pub(super) enum Slot {
 }
 
 impl Key {
-    /// The key of this name.
-    pub fn named(name: &str) -> Option<&'static Self> {
-        KEYS.iter().find(|key| key.name == name)
-    }
-
     /// The environment variable that sets it: `HERENOW_PRESENCE__LEAVE_GRACE`.
     pub fn variable(&self) -> String {
         format!("{VARIABLE_PREFIX}{}", self.name.replace('.', "__").to_ascii_uppercase())
@@ -290,12 +284,6 @@ impl Key {
             Slot::Size { at, .. } => at(to).clone_from(at(from)),
             Slot::Count { at, .. } => at(to).clone_from(at(from)),
         }
-    }
-
-    /// Whether a server that runs takes a new value when it reads its configuration anew (SIGHUP). Any other needs a
-    /// restart.
-    pub fn is_live(&self) -> bool {
-        LIVE.contains(&self.name)
     }
 
     fn put(&self, config: &mut Config, raw: &Raw) -> Option<()> {

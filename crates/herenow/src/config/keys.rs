@@ -5,8 +5,21 @@ use super::{
 };
 use std::time::Duration;
 
+impl Key {
+    /// The key of this name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.name == name)
+    }
+
+    /// Whether a server that runs takes a new value when it reads its configuration anew (SIGHUP). Any other needs a
+    /// restart.
+    pub fn is_live(&self) -> bool {
+        LIVE.contains(&self.name)
+    }
+}
+
 /// What a server that runs takes anew.
-pub(super) const LIVE: [&str; 39] = [
+const LIVE: [&str; 39] = [
     "server.allowed_origins",
     "tls.cert",
     "tls.key",

@@ -72,7 +72,8 @@ mod tests {
     fn what_is_no_entry_is_left_out() {
         let read = parse(b"u1700000000:a:b").expect("an entry");
         assert_eq!((read.user.as_str(), read.before_s), ("a:b", 1_700_000_000));
-        for bad in [&b""[..], b"u", b"u:", b"u1:", b"u-1:a", b"x1:a", b"u1a:a", b"u1:\xff", b"u99999999999999999999:a"] {
+        for bad in [&b""[..], b"u", b"u:", b"u1:", b"u-1:a", b"x1:a", b"u1a:a", b"u1:\xff", b"u99999999999999999999:a"]
+        {
             assert_eq!(parse(bad), None, "{}", String::from_utf8_lossy(bad));
         }
     }
