@@ -46,9 +46,25 @@ async function open() {
     at("page").hidden = false;
     at("out").hidden = key.get() === "";
     say(key.get() === "" ? "Dev mode: whoever reaches this server may do all of this." : "");
+    await lookAtNodes();
     const { version, node } = await call("GET", "/version");
     at("server").textContent = `version ${version}, node ${node}`;
   });
+}
+
+/** Shows the nodes of a cluster as the one that answers knows them. */
+async function lookAtNodes() {
+  const { cluster } = await call("GET", "/readyz");
+  at("cluster").hidden = !cluster;
+  if (!cluster) return;
+  const { state, since_ms: since, problem, redis, server, node: own, members } = cluster;
+  const word = { well: "hears the others", away: "does not hear the others", joining: "has not heard the others yet" }[state];
+  at("cluster-state").textContent = `This node ${word} since ${span(Date.now() - since)}, over ${server ?? "Redis"} at ${redis}${problem ? `: ${problem.message}` : ""}`;
+  at("cluster-state").classList.toggle("bad", state !== "well");
+  const rows = members.map(({ node, leaving, resyncing }) => [
+    make("span", {}, name(node), ...(node === own ? [" (this one)"] : [])), leaving ? "is about to stop" : resyncing ? "comes back" : "lives",
+  ]);
+  at("nodes").replaceChildren(table(`${many(members.length, "node")}, by name`, ["Node", "State"], rows));
 }
 
 async function lookAtRooms(cursor) {
@@ -252,7 +268,10 @@ at("pause").onclick = () => {
 };
 setInterval(() => {
   const isFirstPage = state.rooms.length <= 100;
-  if (at("live").checked && isFirstPage && !at("page").hidden && !document.hidden) attempt(() => lookAtRooms());
+  if (at("live").checked && isFirstPage && !at("page").hidden && !document.hidden) attempt(async () => {
+    await lookAtRooms();
+    await lookAtNodes();
+  });
 }, LOOK_MS);
 
 /** Takes the key that a one-time link gives, and opens the page. */

@@ -210,10 +210,8 @@ export class NodeName {
   }
 
   async #show(id) {
-    // Whichever node answers knows whether it is one of several.
-    const ready = await fetch("/readyz").then((answer) => answer.json()).catch(() => ({}));
-    const name = String(id).slice(0, NODE_SHOWN);
-    set($("node"), { hidden: !ready.cluster, textContent: t("node", { name }), title: t("nodeIs", { name: String(id) }) });
+    const { cluster } = await fetch("/readyz").then((answer) => answer.json()).catch(() => ({}));
+    set($("node"), { hidden: !cluster, title: id, textContent: t("node", { name: id.slice(0, NODE_SHOWN) }) });
   }
 }
 

@@ -30,7 +30,6 @@ export default {
     offline: "غير متصل", draining: "الخادم يعيد التشغيل", closed: "مقطوع", signedOut: "تم تسجيل الخروج", denied: "غير مسموح",
   },
   node: "العقدة {name}",
-  nodeIs: "هذه الصفحة متصلة بالعقدة {name}، وهي واحدة من عدة عقد تتشارك Redis.",
   retryIn: "إعادة المحاولة بعد {count} ث",
   retryInShort: "بعد {count} ث",
   tryNow: "حاول الآن",

@@ -30,7 +30,6 @@ export default {
     offline: "Offline", draining: "Server startet neu", closed: "Getrennt", signedOut: "Abgemeldet", denied: "Nicht erlaubt",
   },
   node: "Knoten {name}",
-  nodeIs: "Diese Seite ist mit dem Knoten {name} verbunden, einem von mehreren, die sich ein Redis teilen.",
   retryIn: "Neuer Versuch in {count} s",
   retryInShort: "In {count} s",
   tryNow: "Jetzt",

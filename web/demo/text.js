@@ -34,7 +34,6 @@ const english = {
     offline: "Offline", draining: "Server restarting", closed: "Disconnected", signedOut: "Signed out", denied: "Not allowed",
   },
   node: "node {name}",
-  nodeIs: "This page is connected to node {name}, one of several that share a Redis.",
   retryIn: "Reconnecting, retry in {count} s",
   retryInShort: "Retry in {count} s",
   tryNow: "Try now",

@@ -15,6 +15,7 @@ const SECRET = "a secret that is only good for tests, 32 bytes";
 let folder;
 let redis;
 let servers = [];
+let options;
 let browser;
 
 async function freePort() {
@@ -39,7 +40,7 @@ before(async () => {
   folder = mkdtempSync(`${tmpdir()}/herenow-redis-`);
   const port = await freePort();
   redis = spawn("redis-server", ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder], { stdio: "ignore" });
-  const options = ["--dev", "--redis", `redis://127.0.0.1:${port}`];
+  options = ["--dev", "--redis", `redis://127.0.0.1:${port}`];
   servers = await Promise.all([1, 2].map(() => Server.start(0, { secret: SECRET, options })));
   await Promise.all(servers.map((server) => hears(server, servers.length)));
   browser = await launch();
@@ -74,6 +75,27 @@ test("people on different nodes see each other, and each window says which node 
   await hers.close();
   await his.close();
   assert.deepEqual([...hers.complaints, ...his.complaints], []);
+});
+
+test("the operators' page names the nodes, and says when one has gone", async () => {
+  const people = new People(browser, servers[0].origin);
+  const extra = await Server.start(0, { secret: SECRET, options: options });
+  const page = await people.open("/admin");
+  const rows = page.getByTestId("nodes").locator("tbody tr");
+  await hears(servers[0], 3);
+  await rows.nth(2).waitFor();
+  assert.equal(await rows.filter({ hasText: "this one" }).count(), 1);
+  await page.getByTestId("cluster-state").filter({ hasText: "hears the others" }).waitFor();
+  await page.screenshot({ path: `${OUT}admin-nodes.png` });
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.screenshot({ path: `${OUT}admin-nodes-390.png` });
+  const width = await page.evaluate(() => document.documentElement.scrollWidth);
+  assert.ok(width <= 390, `nothing sticks out: ${width}`);
+  await extra.kill();
+  await rows.nth(2).waitFor({ state: "detached" });
+  assert.equal(await rows.count(), 2);
+  await people.close();
+  assert.deepEqual(people.complaints, []);
 });
 
 test("a server that is alone says nothing of nodes", async () => {

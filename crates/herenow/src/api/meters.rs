@@ -140,7 +140,7 @@ fn register_cluster(registry: &mut Registry, status: &ClusterStatus, counters: C
     let link = status.link();
     for (name, help, level) in [
         ("cluster_up", "Whether the other nodes are heard", u64::from(link.state == LinkState::Well)),
-        ("cluster_nodes", "Nodes that live, as of the last renewal", link.nodes as u64),
+        ("cluster_nodes", "Nodes that live, as of the last renewal", link.nodes.len() as u64),
         ("cluster_stale_seconds", "For how long the other nodes were not heard", status.stale_seconds()),
     ] {
         let gauge: Gauge = Gauge::default();

@@ -7,7 +7,7 @@ use crate::{
         refusal::refused,
     },
     auth::hook::HookHealth,
-    cluster::status::{ClusterStatus, LinkState},
+    cluster::status::{ClusterStatus, LinkState, LivingNode},
     open_files,
     presence::Presence,
     problem::Problem,
@@ -64,8 +64,14 @@ pub async fn ready(asked: Asked) -> Result<Response, Problem> {
 fn cluster(status: &ClusterStatus) -> serde_json::Value {
     let link = status.link();
     let problem = link.problem.map(|(code, message)| json!({ "code": code, "message": message }));
+    let member = |living: &LivingNode| {
+        let LivingNode { node, is_leaving, is_resyncing } = living;
+        json!({ "node": format!("{:016x}", node.0), "leaving": is_leaving, "resyncing": is_resyncing })
+    };
+    let members: Vec<_> = link.nodes.iter().map(member).collect();
     json!({
-        "state": link.state.word(), "since_ms": link.since.as_millis(), "node": status.node_name(), "nodes": link.nodes,
+        "state": link.state.word(), "since_ms": link.since.as_millis(), "node": status.node_name(),
+        "nodes": members.len(), "members": members,
         "redis": status.address(), "server": link.server, "problem": problem,
     })
 }

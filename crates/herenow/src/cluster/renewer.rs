@@ -149,7 +149,7 @@ impl Renewer {
                 if self.renewed_at.replace(now).is_some_and(|before| now.since(before) > late) {
                     status.note_late_renewal();
                 }
-                status.note_nodes(signs.len());
+                status.note_nodes(signs);
             }
             RegistryHeard::Claimed { done: Some(true), .. } => status.note_claim(),
             RegistryHeard::Fenced { .. } => status.note_fenced(),

@@ -1,6 +1,9 @@
 //! How the node stands with its cluster, for `/readyz`, metrics and the log.
 use crate::{clock::Clock, cluster::redis::error::ConnectError};
-use herenow_core::{cluster::door::NodeId, time::Time};
+use herenow_core::{
+    cluster::{door::NodeId, signs::Sign},
+    time::Time,
+};
 use std::sync::{
     Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
@@ -27,8 +30,19 @@ pub struct LinkStatus {
     pub problem: Option<(&'static str, String)>,
     /// The server's name and version, once it was reached.
     pub server: Option<String>,
-    /// Nodes that live, this one as well, as of the last renewal.
-    pub nodes: usize,
+    /// The nodes that live, this one as well, as of the last renewal; by name.
+    pub nodes: Vec<LivingNode>,
+}
+
+/// A node that gives signs of life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LivingNode {
+    /// Which.
+    pub node: NodeId,
+    /// Whether it is about to stop.
+    pub is_leaving: bool,
+    /// Whether it takes anew what others know, and is not to be believed until then.
+    pub is_resyncing: bool,
 }
 
 /// Whether a node hears the others.
@@ -73,7 +87,7 @@ impl ClusterStatus {
     /// The status of a node that has not reached its store yet.
     pub fn new(node: NodeId, address: String, clock: Clock) -> Self {
         let state = LinkState::Joining;
-        let link = LinkStatus { state, since: clock.now(), problem: None, server: None, nodes: 0 };
+        let link = LinkStatus { state, since: clock.now(), problem: None, server: None, nodes: Vec::new() };
         Self { node, address, clock, link: Mutex::new(link), counts: Counts::default() }
     }
 
@@ -157,7 +171,14 @@ impl ClusterStatus {
         self.turn(&mut link, LinkState::Well);
     }
 
-    pub(super) fn note_nodes(&self, nodes: usize) {
+    pub(super) fn note_nodes(&self, signs: &[(NodeId, Sign)]) {
+        let living = |(node, sign): &(NodeId, Sign)| LivingNode {
+            node: *node,
+            is_leaving: sign.is_leaving,
+            is_resyncing: sign.is_resyncing,
+        };
+        let mut nodes: Vec<LivingNode> = signs.iter().map(living).collect();
+        nodes.sort_unstable();
         self.lock().nodes = nodes;
     }
 
