@@ -58,8 +58,8 @@ async function lookAtNodes() {
   at("cluster").hidden = !cluster;
   if (!cluster) return;
   const { state, since_ms: since, problem, redis, server, node: own, members } = cluster;
-  const word = { well: "hears the others", away: "does not hear the others", joining: "has not heard the others yet" }[state];
-  at("cluster-state").textContent = `This node ${word} since ${span(Date.now() - since)}, over ${server ?? "Redis"} at ${redis}${problem ? `: ${problem.message}` : ""}`;
+  const word = { well: "has heard the others", away: "has not heard the others", joining: "has heard nobody yet," }[state];
+  at("cluster-state").textContent = `This node ${word} for ${span(Date.now() - since)}, over ${server ?? "Redis"} at ${redis}${problem ? `: ${problem.message}` : ""}`;
   at("cluster-state").classList.toggle("bad", state !== "well");
   const rows = members.map(({ node, leaving, resyncing }) => [
     make("span", {}, name(node), ...(node === own ? [" (this one)"] : [])), leaving ? "is about to stop" : resyncing ? "comes back" : "lives",

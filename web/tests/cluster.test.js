@@ -85,7 +85,7 @@ test("the operators' page names the nodes, and says when one has gone", async ()
   await hears(servers[0], 3);
   await rows.nth(2).waitFor();
   assert.equal(await rows.filter({ hasText: "this one" }).count(), 1);
-  await page.getByTestId("cluster-state").filter({ hasText: "hears the others" }).waitFor();
+  await page.getByTestId("cluster-state").filter({ hasText: "has heard the others" }).waitFor();
   await page.screenshot({ path: `${OUT}admin-nodes.png` });
   await page.setViewportSize({ width: 390, height: 844 });
   await page.screenshot({ path: `${OUT}admin-nodes-390.png` });
