@@ -79,7 +79,8 @@ test("people on different nodes see each other, and each window says which node 
 
 test("the operators' page names the nodes, and says when one has gone", async () => {
   const people = new People(browser, servers[0].origin);
-  const extra = await Server.start(0, { secret: SECRET, options: options });
+  const extra = await Server.start(0, { secret: SECRET, options });
+  servers.push(extra);
   const page = await people.open("/admin");
   const rows = page.getByTestId("nodes").locator("tbody tr");
   await hears(servers[0], 3);

@@ -193,9 +193,14 @@ impl Connection {
         u64::from(self.issued_at_s.load(Ordering::Relaxed)) <= before_s
     }
 
+    /// What stands for its user: [`number_of`] them, or a number that no user has until the peer has said who it is.
+    pub(crate) fn user_number(&self) -> u64 {
+        self.user.load(Ordering::Relaxed)
+    }
+
     /// Whether it is a user's.
     pub fn is_of(&self, user: &UserId) -> bool {
-        self.user.load(Ordering::Relaxed) == number_of(user)
+        self.user_number() == number_of(user)
     }
 
     /// Notes when it ends, of somebody who is known.
@@ -436,7 +441,7 @@ impl<'a> Frames<'a> {
 }
 
 /// One of so many numbers that no two users have the same one.
-fn number_of(user: &UserId) -> u64 {
+pub(crate) fn number_of(user: &UserId) -> u64 {
     xxh3_64(user.as_str().as_bytes()).min(UNKNOWN - 1)
 }
 

@@ -38,7 +38,7 @@ pub struct EarSetup {
     pub profile: Arc<Profile>,
     /// When the right to it ends.
     pub ends_at: Option<Time>,
-    /// When it was given, in seconds since the Unix epoch.
+    /// When it was given, in seconds since the Unix epoch; `None` where nobody knows.
     pub issued_at_s: Option<u64>,
     /// Whether its user counts as online by it.
     pub is_online: bool,

@@ -42,6 +42,8 @@ struct Ledger {
     name: Option<Vec<u8>>,
     seen: u64,
     unsaid: Vec<Withdrawal>,
+    /// How often it was begun anew.
+    generation: u64,
 }
 
 impl Withdrawals {
@@ -57,12 +59,11 @@ impl Withdrawals {
 
     /// Has other nodes know of one that this node has noted already: at once, or when the store is there again.
     pub fn say(&self, withdrawal: Withdrawal) {
-        let mut ledger = self.ledger();
-        if ledger.unsaid.len() >= Revocations::ENTRIES_MAX {
+        if self.ledger().unsaid.len() >= Revocations::ENTRIES_MAX {
             // An exchange about all says as much as can be kept.
-            *ledger = Ledger::default();
+            self.begin_anew();
         }
-        ledger.unsaid.push(withdrawal);
+        self.ledger().unsaid.push(withdrawal);
         self.wanted.notify_one();
     }
 
@@ -73,7 +74,8 @@ impl Withdrawals {
 
     /// Forgets how far was read: the next exchange is about all.
     pub fn begin_anew(&self) {
-        *self.ledger() = Ledger::default();
+        let mut ledger = self.ledger();
+        *ledger = Ledger { generation: ledger.generation + 1, ..Ledger::default() };
     }
 
     /// Says what is to be said, and hears what others said since.
@@ -89,6 +91,7 @@ impl Withdrawals {
     }
 
     async fn try_exchange(&self, store: &Store) -> Result<(), CallError> {
+        let generation = self.ledger().generation;
         let (known, mut seen, say) = self.due();
         let mut name = known.clone();
         let mut parts = say.chunks(WITHDRAWALS_MAX);
@@ -111,7 +114,7 @@ impl Withdrawals {
         }
         let mut ledger = self.ledger();
         // Where the connection was lost meanwhile, all is read again.
-        if ledger.name == known {
+        if ledger.generation == generation {
             (ledger.name, ledger.seen) = (name, seen);
         }
         Ok(())

@@ -3,7 +3,7 @@ use super::{DRAIN_LOOK, Inner, Presence};
 use crate::{
     auth::revoked::Withdrawal,
     cluster::withdrawals::Withdrawn,
-    connection::Connection,
+    connection::{Connection, number_of},
     heartbeat::refuse,
     partition::Partition,
     shard::{ToShard, sight::Sight},
@@ -16,7 +16,10 @@ use herenow_core::{
     roster::EntryFact,
 };
 use herenow_wire::code::Code;
-use std::{collections::BTreeSet, sync::Weak};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Weak,
+};
 use tokio::sync::mpsc;
 
 impl Presence {
@@ -131,9 +134,11 @@ impl Presence {
         for withdrawal in all {
             self.authority().forget(&withdrawal.user);
         }
+        let before: HashMap<u64, u64> = all.iter().map(|one| (number_of(&one.user), one.before_s)).collect();
         for connection in self.0.heartbeat.connections() {
-            let ends = |one: &Withdrawal| connection.is_of(&one.user) && connection.was_issued_by(one.before_s);
-            if connection.farewell().is_none() && all.iter().any(ends) {
+            let ends =
+                before.get(&connection.user_number()).is_some_and(|before_s| connection.was_issued_by(*before_s));
+            if ends && connection.farewell().is_none() {
                 refuse(&connection, Code::AuthRevoked, Ending::Kicked, self.0.clock.now());
             }
         }
